@@ -1,0 +1,115 @@
+"""The edge of iam-key-age: each handler takes its input apart, calls one core function, translates the answer."""
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from chalice.app import (
+    BadRequestError,
+    Chalice,
+    CloudWatchEvent,
+    IAMAuthorizer,
+    NotFoundError,
+    Response,
+)
+
+from chalicelib import evidence, scans
+from chalicelib.age import parse_instant
+from chalicelib.message import compose_message
+from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy, parse_policy_text, parse_stage_defaults
+from chalicelib.report import join_pages, judge_page, summarize
+
+app = Chalice(app_name="iam-key-age")
+sigv4 = IAMAuthorizer()
+
+
+@app.schedule(os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)"))
+def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
+    """Start the stage's scan; an event delivered twice starts one."""
+    scan_id = scans.scheduled_id(parse_instant(event.time))
+    try:
+        scans.start_scan(scan_id, stage_defaults())
+    except scans.ScanExistsError:
+        app.log.info("scan %s was started before", scan_id)
+    return {"scan_id": scan_id}
+
+
+@app.route("/scan", methods=["POST"], authorizer=sigv4)
+def start_scan() -> Response:
+    """Start a scan on demand; the body is a scan policy, an empty one the stage's defaults."""
+    defaults = stage_defaults()
+    try:
+        policy = parse_policy_text(json_body(), defaults)
+    except InvalidPolicyError as error:
+        raise BadRequestError(str(error)) from error
+    scan = scans.start_scan(scans.adhoc_id(datetime.now(UTC)), policy)
+    body = {
+        "scan_id": scan.scan_id,
+        "execution_arn": scan.execution_arn,
+        "status": scan.status,
+        "links": {"self": f"/scan/{scan.scan_id}"},
+    }
+    return Response(status_code=202, body=body)
+
+
+@app.route("/scan/{scan_id}", methods=["GET"], authorizer=sigv4)
+def get_scan(scan_id: str) -> dict[str, Any]:
+    """Tell a scan's status and, once it is there, what it found."""
+    try:
+        scan = scans.describe_scan(scan_id)
+    except scans.ScanNotFoundError as error:
+        raise NotFoundError("scan_id: there is no scan of this id") from error
+    report = None if scan.running else evidence.load_report(scan_id)
+    return {
+        "scan_id": scan.scan_id,
+        "status": scan.status,
+        "started_at": scan.started_at,
+        "stopped_at": scan.stopped_at,
+        "summary": summarize(report) if report else None,
+        "error": scan.error,
+        "reports": {"json": evidence.report_location(scan_id)} if report else {},
+    }
+
+
+@app.lambda_function()
+def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
+    scan = event["scan"]
+    policy = parse_policy(scan["policy"], stage_defaults())
+    page = judge_page(
+        scan_id=scan["scan_id"],
+        account_id=scans.account_of(scan["execution_arn"]),
+        rule=policy.rule(policy.as_of or parse_instant(scan["started_at"])),
+        policy=policy,
+        number=event["page"],
+        listed=event["listed"],
+        outcomes=event["outcomes"],
+    )
+    evidence.save_page(page)
+    return {"page": page["page"], **page["coverage"], **page["totals"]}
+
+
+@app.lambda_function()
+def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Join a scan's pages into its report and compose the message; called by the state machine."""
+    scan_id = event["scan"]["scan_id"]
+    report = join_pages(evidence.load_pages(scan_id, event["pages"]))
+    evidence.save_report(report)
+    location = evidence.report_location(scan_id)
+    message = compose_message(report, location)
+    summary = {**summarize(report), "reports": {"json": location}}
+    return {"summary": summary, "subject": message.subject, "message": message.text}
+
+
+def stage_defaults() -> ScanPolicy:
+    """Read the scan policy that the stage's settings make up."""
+    return parse_stage_defaults(os.environ)
+
+
+def json_body() -> bytes:
+    """Return the request's body, which has to say that it is JSON if there is one."""
+    request = app.current_request
+    body: bytes = request.raw_body  # bytes of the body, b"" where there is none
+    if body.strip() and not request.headers.get("content-type"):
+        raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
+    return body

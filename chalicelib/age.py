@@ -1,0 +1,63 @@
+"""The age rule: when an access key is too old.
+
+Pure: an instant is an argument, always timezone-aware and in UTC; nothing here reads a clock.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+_DAY = timedelta(days=1)
+# Time of day and zone of an ISO 8601 instant; `datetime.fromisoformat` alone takes any separator.
+_TIME_AND_ZONE = re.compile(r"T.*(Z|[+-]\d\d(:?\d\d)?)$", re.ASCII)
+
+
+class Verdict(StrEnum):
+    """What the rule says of a key."""
+
+    EXPIRED = "expired"
+    DUE_SOON = "due_soon"
+    OK = "ok"
+
+
+@dataclass(frozen=True)
+class AgeRule:
+    """The rule at one instant: a key older than `max_age_days` × 24 hours at `as_of` is expired."""
+
+    as_of: datetime
+    max_age_days: int
+    warn_days: int
+
+    def verdict(self, created_at: datetime) -> Verdict:
+        """Judge a key by its age in exact time: of exactly `max_age_days` it is not yet expired."""
+        age = self.as_of - created_at
+        if age > self.max_age_days * _DAY:
+            return Verdict.EXPIRED
+        if age > (self.max_age_days - self.warn_days) * _DAY:
+            return Verdict.DUE_SOON
+        return Verdict.OK
+
+    def age_days(self, created_at: datetime) -> int:
+        """Count whole days, rounded down; negative for a key created after `as_of`."""
+        return (self.as_of - created_at) // _DAY
+
+    def overdue_at(self, created_at: datetime) -> datetime:
+        """Return the last instant at which the key is still in time."""
+        return created_at + self.max_age_days * _DAY
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an ISO 8601 instant with a zone as UTC; ValueError for anything else."""
+    if not _TIME_AND_ZONE.search(text):
+        raise ValueError("not an ISO 8601 instant with a zone")
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except OverflowError as error:  # year 1 or 9999, moved out of range by its zone
+        raise ValueError("out of range") from error
+
+
+def format_instant(instant: datetime) -> str:
+    """Write an instant as YYYY-MM-DDTHH:MM:SSZ, with a fraction of a second only where it has one."""
+    text = instant.astimezone(UTC).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if "." in text else text) + "Z"

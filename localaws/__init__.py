@@ -1,0 +1,1 @@
+"""A local AWS: runs the deployed shape of the app on one machine. Never shipped."""

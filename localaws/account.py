@@ -1,0 +1,151 @@
+"""The account file: which IAM users and access keys the local AWS has."""
+
+import json
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    model_validator,
+)
+
+from chalicelib.age import parse_instant
+
+DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
+_LONGEST_VALUE = 60
+
+
+class AccountError(Exception):
+    """An account file that is refused; the message is one clear line."""
+
+
+def _instant(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("takes an ISO 8601 instant with a zone, as text")  # noqa: TRY004  # pydantic wants ValueError
+    try:
+        return parse_instant(value)
+    except ValueError as error:
+        raise ValueError('takes an ISO 8601 instant with a zone, such as "2026-11-22T08:00:00Z"') from error
+
+
+def _matching(pattern: str, takes: str) -> Any:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"takes {takes}")
+        return value
+
+    return AfterValidator(check)
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+UserName = Annotated[str, _matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
+AccessKeyId = Annotated[str, _matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
+Status = Annotated[str, _matching("Active|Inactive", '"Active" or "Inactive"')]
+AccountId = Annotated[str, _matching(r"[0-9]{12}", "12 digits, as text")]
+UserPath = Annotated[str, _matching(r"/|/[\x21-\x7e]{1,510}/", "/ or text of up to 512 characters between two /")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class LastUsed(_Strict):
+    """When, for what and where a key was used last."""
+
+    at: Instant
+    service: str = "s3"
+    region: str = "us-east-1"
+
+
+class AccessKey(_Strict):
+    """An access key; its age counts against now where `age_days` gives it."""
+
+    access_key_id: AccessKeyId | None = None
+    created_at: Instant | None = None
+    age_days: StrictInt | StrictFloat | None = Field(default=None, ge=-36500, le=36500, allow_inf_nan=False)
+    status: Status = "Active"
+    last_used: LastUsed | None = None
+
+    @model_validator(mode="after")
+    def _has_one_age(self) -> "AccessKey":
+        if (self.created_at is None) == (self.age_days is None):
+            raise ValueError("takes either created_at or age_days")
+        return self
+
+    def created(self, now: datetime) -> datetime:
+        """Return the instant of creation."""
+        return self.created_at or now - timedelta(days=self.age_days or 0)
+
+
+class User(_Strict):
+    """An IAM user."""
+
+    user_name: UserName
+    path: UserPath = "/"
+    tags: dict[str, str] = {}
+    access_keys: list[AccessKey] = []
+
+
+class Account(_Strict):
+    """An AWS account, as far as this app looks at it."""
+
+    account_id: AccountId = "123456789012"
+    users: list[User]
+
+    @model_validator(mode="after")
+    def _has_no_duplicates(self) -> "Account":
+        _refuse_duplicates("user_name", (user.user_name for user in self.users))
+        keys = (key.access_key_id for user in self.users for key in user.access_keys)
+        _refuse_duplicates("access_key_id", (key for key in keys if key))
+        return self
+
+
+def load_account(path: Path) -> Account:
+    """Read an account file; AccountError for what is not one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise AccountError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AccountError(f"{path}: is not UTF-8 text") from error
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise AccountError(f"{path}: is not JSON: {error}") from error
+    try:
+        return Account.model_validate(document)
+    except ValidationError as error:
+        raise AccountError(f"{path}: {_first_of(error)}") from error
+
+
+def _refuse_duplicates(field: str, values: Any) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
+        seen.add(value)
+
+
+def _first_of(error: ValidationError) -> str:
+    """Say the first mistake as field, value and what is accepted."""
+    mistake = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in mistake["loc"]) or "account"
+    match mistake["type"]:
+        case "extra_forbidden":
+            return f"{field}: unknown field"
+        case "missing":
+            return f"{field}: is missing"
+    shown = json.dumps(mistake["input"], default=str)
+    shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
+    takes = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{field}: {shown} is not accepted: {takes}"
+

@@ -1,0 +1,320 @@
+"""The whole of it: packages the app, starts the local AWS, deploys, and scans."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import boto3
+import requests
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.core.model_instances import reset_model_data
+from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from localaws import mends
+from localaws.account import Account
+from localaws.callers import HARNESS
+from localaws.gate import Gate
+from localaws.workers import Workers
+
+PROJECT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+STAGE = "local"
+STACK = f"iam-key-age-{STAGE}"
+MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
+MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
+_SHIPPED = ("app.py", "chalicelib", "requirements.txt", ".chalice", "statemachine")
+_START_SECONDS = 60
+# Chalice's command line, which ends with its standard input, so that it never outlives this process.
+_CHALICE = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+from chalice.cli import main
+sys.exit(main())
+"""
+
+
+class LocalAwsError(Exception):
+    """Something of the local AWS would not start or work; the message says what."""
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What came of a scan: its execution, the files it kept, the messages that reached a subscriber."""
+
+    scan_id: str
+    status: str
+    error: str | None
+    files: dict[str, bytes]
+    messages: list[dict[str, str]]
+    stats: dict[str, Any]
+
+    @property
+    def report(self) -> dict[str, Any] | None:
+        """The scan's report, where there is one."""
+        report = self.files.get("report.json")
+        return json.loads(report) if report else None
+
+
+class LocalAws:
+    """A running local AWS with the app deployed in it; a context manager that leaves nothing behind."""
+
+    def __init__(self, account: Account, port: int = 0, api_port: int = 0) -> None:
+        self.account = account
+        self._port = port
+        self._api_port = api_port
+        self._cleanup = contextlib.ExitStack()
+
+    def __enter__(self) -> "LocalAws":
+        with contextlib.ExitStack() as started:
+            self._folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="localaws-")))
+            self._log = started.enter_context((self._folder / "log.txt").open("w+"))
+            template = package(self._folder / "project")
+            self._serve(started)
+            seed(self.account, datetime.now(UTC))
+            self._deploy(template)
+            self._subscribe()
+            self._serve_api(started)
+            self._cleanup = started.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cleanup.close()
+
+    def client(self, service: str) -> Any:
+        """Return a client of the harness's own, whose calls are not counted."""
+        return boto3.session.Session().client(  # type: ignore[call-overload]  # any service
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id=HARNESS,
+            aws_secret_access_key="unused",  # noqa: S106  # moto checks no signature
+        )
+
+    def outputs(self) -> dict[str, str]:
+        """Return the stack's outputs."""
+        stack = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def function(self, logical_id: str) -> LambdaFunction:
+        """Return the deployed Lambda function of a template's resource."""
+        functions = lambda_backends[self.account.account_id][REGION].list_functions()
+        return next(function for function in functions if function.function_name.startswith(f"{STACK}-{logical_id}-"))
+
+    def post_scan(self, policy: str) -> requests.Response:
+        """POST a scan policy, as JSON text, to the REST API."""
+        headers = {"Content-Type": "application/json"}
+        return requests.post(f"{self.api_url}/scan", data=policy.encode(), headers=headers, timeout=30)
+
+    def scan(self, policy: str, progress: Callable[[int], None] = lambda _: None) -> ScanResult:
+        """Run one whole scan through POST /scan; `progress` is told how many users were asked for so far."""
+        began = time.monotonic()
+        response = self.post_scan(policy)
+        if response.status_code != requests.codes.accepted:
+            raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{self.log_tail()}")
+        arn = response.json()["execution_arn"]
+        states = self.client("stepfunctions")
+        while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            progress(self._gate.calls().get("iam:ListAccessKeys", 0))
+            time.sleep(0.1)
+        stats = {**self._stats(arn), "seconds": round(time.monotonic() - began, 3)}
+        return ScanResult(
+            scan_id=execution["name"],
+            status=execution["status"],
+            error=_why(execution) or _over_quota(stats),
+            files=self.files(execution["name"]),
+            messages=self.messages(),
+            stats=stats,
+        )
+
+    def files(self, scan_id: str) -> dict[str, bytes]:
+        """Return all that is under scans/<scan_id>/, by its path there."""
+        s3, bucket, prefix = self.client("s3"), self.outputs()["ReportsBucket"], f"scans/{scan_id}/"
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return {key.removeprefix(prefix): s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+    def messages(self) -> list[dict[str, str]]:
+        """Return, once, the messages that reached the topic's subscriber, as `{"Subject", "Message", …}`."""
+        sqs, received = self.client("sqs"), []
+        while batch := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
+            for message in batch:
+                received.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return received
+
+    def log_tail(self, lines: int = 15) -> str:
+        """Return the end of what the functions and the REST API logged."""
+        self._log.flush()
+        text = (self._folder / "log.txt").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _serve(self, started: contextlib.ExitStack) -> None:
+        reset_model_data()
+        self._gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
+        try:
+            server: BaseWSGIServer = make_server(
+                "127.0.0.1", self._port, self._gate, threaded=True, request_handler=_QuietRequestHandler
+            )
+        except (OSError, SystemExit) as error:  # werkzeug exits where the port is taken
+            raise LocalAwsError(f"port {self._port} is taken; choose another with --port") from error
+        self.endpoint_url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        started.callback(server.server_close)
+        started.callback(server.shutdown)
+        self._workers = Workers(self._folder, self.endpoint_url, self._log)
+        started.callback(self._workers.stop)
+        self._payloads = mends.LargestPayload()
+        mends.apply(self.endpoint_url, REGION, self._workers.invoke, self._payloads)
+
+    def _deploy(self, template: Path) -> None:
+        """Deploy the packaged template, with what `aws cloudformation package` does before."""
+        s3, cloudformation = self.client("s3"), self.client("cloudformation")
+        s3.create_bucket(Bucket="localaws-artifacts")
+        document = json.loads(template.read_text())
+        for name, resource in document["Resources"].items():
+            for field in ("CodeUri", "DefinitionUri"):
+                if isinstance(path := resource["Properties"].get(field), str):
+                    s3.upload_file(str(template.parent / path), "localaws-artifacts", f"{name}/{field}")
+                    resource["Properties"][field] = f"s3://localaws-artifacts/{name}/{field}"
+        cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
+
+    def _subscribe(self) -> None:
+        sqs = self.client("sqs")
+        self.queue_url: str = sqs.create_queue(QueueName="messages")["QueueUrl"]
+        arn = f"arn:aws:sqs:{REGION}:{self.account.account_id}:messages"
+        topic = self.outputs()["NotificationsTopicArn"]
+        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+
+    def _serve_api(self, started: contextlib.ExitStack) -> None:
+        """Serve the REST API with `chalice local`, from the unpacked zip with the function's environment."""
+        function = self.function("APIHandler")
+        code = self._workers.code_of(function)
+        shutil.copytree(PROJECT / ".chalice", code / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
+        port = self._api_port or _free_port()
+        command = [sys.executable, "-c", _CHALICE, "--project-dir", str(code)]
+        command += ["local", "--stage", STAGE, "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
+        process = subprocess.Popen(  # noqa: S603  # our own command
+            command,
+            cwd=self._folder,
+            env={**self._workers.environment_of(function), "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.PIPE,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        started.callback(_end, process)
+        self.api_url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + _START_SECONDS
+        while not _answers(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                hint = f"; is port {port} taken? Choose another with --api-port" if self._api_port else ""
+                raise LocalAwsError(f"`chalice local` did not start{hint}\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def _stats(self, execution_arn: str) -> dict[str, Any]:
+        states = self.client("stepfunctions")
+        history = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+        events = [event["type"] for page in history for event in page["events"]]
+        runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
+        counts = [states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["total"] for run in runs]
+        entered = sum(event.endswith("StateEntered") for event in events)
+        return {
+            "calls": self._gate.calls(),
+            "throttled": 0,
+            "history_events": len(events),
+            "largest_payload_bytes": self._payloads.size,
+            "child_executions": sum(counts),
+            "state_transitions": entered + sum(counts),
+        }
+
+
+class _QuietRequestHandler(WSGIRequestHandler):
+    def log_request(self, *_: Any) -> None:
+        """Leave requests unlogged: the gate counts them."""
+
+
+def package(folder: Path) -> Path:
+    """Run `chalice package` on a copy of what ships, as `make package` does; return the template."""
+    folder.mkdir(parents=True)
+    for name in _SHIPPED:
+        source = PROJECT / name
+        ignored = shutil.ignore_patterns("__pycache__", "deploy*")
+        shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
+    command = [sys.executable, "-c", "from chalice.cli import main; main()", "package", "--stage", STAGE]
+    command += ["--merge-template", "statemachine/resources.json", "build"]
+    environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise LocalAwsError(f"`chalice package` failed:\n{done.stderr or done.stdout}")
+    return folder / "build" / "sam.json"
+
+
+def seed(account: Account, now: datetime) -> None:
+    """Put an account's users and keys into moto's IAM; dates in whole seconds, as IAM keeps them."""
+    backend = iam_backends[account.account_id]["aws"]
+    for user in account.users:
+        tags = [{"Key": key, "Value": value} for key, value in user.tags.items()]
+        moto_user = backend.create_user(REGION, user.user_name, user.path, tags)
+        for key in user.access_keys:
+            moto_key = AccessKey(user.user_name, prefix="AKIA", account_id=account.account_id, status=key.status)
+            moto_key.access_key_id = key.access_key_id or moto_key.access_key_id
+            moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
+            if key.last_used:
+                used = key.last_used
+                moto_key.last_used = AccessKeyLastUsed(used.at.replace(tzinfo=None), used.service, used.region)
+            moto_user.access_keys.append(moto_key)
+            backend.access_keys[moto_key.access_key_id] = moto_key
+
+
+def _why(execution: dict[str, Any]) -> str | None:
+    if execution["status"] == "SUCCEEDED":
+        return None
+    return ": ".join(filter(None, (execution.get("error"), execution.get("cause")))) or execution["status"]
+
+
+def _over_quota(stats: dict[str, Any]) -> str | None:
+    """Say where AWS would have failed the scan and the local interpreter does not."""
+    if stats["largest_payload_bytes"] > MAX_PAYLOAD_BYTES:
+        return f"a state carried {stats['largest_payload_bytes']} bytes; AWS takes {MAX_PAYLOAD_BYTES}"
+    if stats["history_events"] > MAX_HISTORY_EVENTS:
+        return f"the execution has {stats['history_events']} events; AWS takes {MAX_HISTORY_EVENTS}"
+    return None
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdin:
+        process.stdin.close()

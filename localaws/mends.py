@@ -1,0 +1,304 @@
+"""Where moto 5.2.5 falls short of AWS, mended: one small function a gap, each with the reason.
+
+`apply` puts all of them in place; they change moto for the whole process, and only add what AWS has.
+"""
+
+import base64
+import functools
+import json
+import re
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import boto3
+import jsonata.utils
+from botocore.client import BaseClient
+from botocore.config import Config
+from jsonata import Jsonata
+from moto.apigateway.models import RestAPI, apigateway_backends
+from moto.awslambda.models import LambdaFunction
+from moto.cloudformation.models import ChangeSet, Stack
+from moto.core.config import default_user_config
+from moto.core.responses import ActionResult
+from moto.iam.responses import IamResponse
+from moto.s3.models import s3_backends
+from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+from localaws.callers import INTERPRETER
+
+# A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
+Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
+
+
+class LargestPayload:
+    """The size of the largest input or output that any state had, those of children among them."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+
+@dataclass
+class _Wiring:
+    """What the mends reach in the local AWS that runs just now."""
+
+    endpoint_url: str
+    region: str
+    invoke: Invoke
+    payloads: LargestPayload
+
+
+def apply(endpoint_url: str, region: str, invoke: Invoke, payloads: LargestPayload) -> None:
+    """Mend moto for a server at `endpoint_url`, with Lambda functions run by `invoke` and payloads measured."""
+    global _wiring  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
+    _wiring = _Wiring(endpoint_url, region, invoke, payloads)
+    _make_client.cache_clear()
+    _mend_once()
+
+
+@functools.cache
+def _mend_once() -> None:
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    warnings.filterwarnings("ignore", message="Tried to parse AWS::", module="moto")
+    evaluate_jsonata()
+    accept_express_children()
+    name_service_errors_as_aws_does()
+    reuse_the_interpreters_clients()
+    measure_payloads()
+    paginate_iam_lists()
+    run_lambda_functions()
+    run_the_serverless_transform()
+    create_rest_apis_with_a_body()
+    create_state_machines_that_execute()
+
+
+def evaluate_jsonata() -> None:
+    """Evaluate JSONata: moto leaves the evaluator out, and its own way there is to paste all data into the text.
+
+    Values are bound instead, which also keeps quotes in strings from breaking an expression.
+    """
+
+    def _eval_body(self: StringJSONata, env: Environment) -> None:
+        bindings = {"states": env.states._states_data}
+        bindings |= env.variable_store._outer_scope | env.variable_store._inner_scope
+        data = json.loads(to_json_str(bindings))
+        try:
+            expression = Jsonata(self.expression)  # parsed anew: an instance is bound to its thread
+            expression.register_lambda("partition", _partition)
+            expression.set_output_convert_nulls(False)
+            result = expression.evaluate(None, data)
+        except Exception as error:
+            raise _query_evaluation_error(env, f"{self.expression}: {error}") from error
+        if result is None:
+            raise _query_evaluation_error(env, f"The JSONata expression '{self.expression}' returned nothing")
+        env.stack.append(json.loads(json.dumps(jsonata.utils.Utils.convert_nulls(result))))
+
+    StringJSONata._eval_body = _eval_body
+
+
+def _partition(items: Sequence[Any], size: float) -> list[list[Any]]:
+    return [list(items[start : start + int(size)]) for start in range(0, len(items), int(size))]
+
+
+def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
+    name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+    details = EvaluationFailedEventDetails(cause=cause, error=name.error_name)
+    return FailureEventException(
+        failure_event=FailureEvent(
+            env=env,
+            error_name=name,
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=EventDetails(evaluationFailedEventDetails=details),
+        )
+    )
+
+
+def accept_express_children() -> None:
+    """Run EXPRESS children as STANDARD ones: the interpreter's grammar does not know EXPRESS."""
+    parse = AmazonStateLanguageParser.parse
+
+    def parse_express(definition: str) -> Any:
+        return parse(re.sub(r'("ExecutionType"\s*:\s*)"EXPRESS"', r'\1"STANDARD"', definition))
+
+    AmazonStateLanguageParser.parse = staticmethod(parse_express)
+
+
+def name_service_errors_as_aws_does() -> None:
+    """Name errors Iam.… and Sns.…, as AWS does: moto keeps a service's lower-case name unless it knows better."""
+    state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "sns": "Sns"}
+
+
+def reuse_the_interpreters_clients() -> None:
+    """Make one client a service: moto makes one for every task call, which takes most of a local scan's time."""
+    lock = threading.Lock()
+
+    def boto_client_for(region: str, service: str, state_credentials: object = None) -> BaseClient:
+        with lock:
+            return _make_client(service, region)
+
+    state_task_service_aws_sdk.boto_client_for = boto_client_for
+    lambda_eval_utils.boto_client_for = boto_client_for
+
+
+@functools.cache
+def _make_client(service: str, region: str) -> BaseClient:
+    return boto3.session.Session().client(
+        service,  # type: ignore[call-overload]  # any service that a state machine names
+        region_name=region,
+        endpoint_url=_wiring.endpoint_url,
+        aws_access_key_id=INTERPRETER,
+        aws_secret_access_key="unused",  # noqa: S106  # moto checks no signature
+        config=Config(
+            parameter_validation=False,
+            retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
+            read_timeout=900,  # as long as a Lambda function may run
+            max_pool_connections=50,
+        ),
+    )
+
+
+def measure_payloads() -> None:
+    """Measure every state's input and output: moto enforces no quota, so the harness has to look."""
+    publish = EventManager._publish_history_event
+
+    def publish_and_measure(self: EventManager, *args: Any, event_details: Any = None, **kwargs: Any) -> None:
+        for details in (event_details or {}).values():
+            for field in ("input", "output", "parameters"):
+                size = len((details.get(field) or "").encode())
+                _wiring.payloads.size = max(_wiring.payloads.size, size)
+        publish(self, *args, event_details=event_details, **kwargs)
+
+    EventManager._publish_history_event = publish_and_measure
+
+
+def paginate_iam_lists() -> None:
+    """Honour MaxItems and Marker in ListUsers and ListAccessKeys: moto always gives everything at once."""
+
+    def page(response: IamResponse, field: str, items: list[Any], more: dict[str, Any]) -> ActionResult:
+        start = int(base64.b64decode(response._get_param("Marker") or "") or 0)
+        end = start + int(response._get_param("MaxItems") or 100)
+        result = {**more, field: items[start:end], "IsTruncated": end < len(items)}
+        if end < len(items):
+            result["Marker"] = base64.b64encode(str(end).encode()).decode()
+        return ActionResult(result)
+
+    def list_users(self: IamResponse) -> ActionResult:
+        users = list(self.backend.list_users(self._get_param("PathPrefix"), None, None))
+        return page(self, "Users", sorted(users, key=lambda user: str(user.name)), {})
+
+    def list_access_keys(self: IamResponse) -> ActionResult:
+        user_name = self._get_param("UserName")
+        return page(self, "AccessKeyMetadata", self.backend.list_access_keys(user_name), {"UserName": user_name})
+
+    IamResponse.list_users = list_users  # type: ignore[method-assign]
+    IamResponse.list_access_keys = list_access_keys  # type: ignore[method-assign]
+
+
+def run_lambda_functions() -> None:
+    """Run Lambda functions in processes of this machine: moto wants Docker for that."""
+
+    def _invoke_lambda(self: LambdaFunction, event: object = None) -> tuple[str, bool, str]:
+        payload, failed = _wiring.invoke(self, event if isinstance(event, str) else json.dumps(event))
+        return payload, failed, ""
+
+    LambdaFunction._invoke_lambda = _invoke_lambda  # type: ignore[method-assign,assignment]
+
+
+def run_the_serverless_transform() -> None:
+    """Run the Serverless transform on templates that ask for it, as CloudFormation does and moto does not."""
+    parse_template = Stack.parse_template
+
+    def parse_and_transform(template: str) -> dict[str, Any]:
+        return _transformed(parse_template(template))
+
+    def parse_change_set(self: ChangeSet) -> None:
+        self.template_dict = parse_and_transform(self.template)
+
+    Stack.parse_template = staticmethod(parse_and_transform)  # type: ignore[method-assign]
+    ChangeSet._parse_template = parse_change_set  # type: ignore[method-assign]
+
+
+def _transformed(template: dict[str, Any]) -> dict[str, Any]:
+    if template.get("Transform") != "AWS::Serverless-2016-10-31":
+        return template
+    session = boto3.session.Session(region_name=_wiring.region)
+    plain = Translator({}, Parser(), boto_session=session).translate(template, {})
+    return cast("dict[str, Any]", json.loads(json.dumps(plain)))
+
+
+def create_rest_apis_with_a_body() -> None:
+    """Create AWS::ApiGateway::RestApi from its Body: moto knows one with a Name and no methods only."""
+    create = RestAPI.create_from_cloudformation_json
+
+    def create_with_body(
+        cls: type[RestAPI], resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **rest: Any
+    ) -> RestAPI:
+        body = cloudformation_json["Properties"].get("Body")
+        if body is None:
+            return create(resource_name, cloudformation_json, account_id, region_name, **rest)
+        backend = apigateway_backends[account_id][region_name]
+        api = backend.create_rest_api(name=body["info"]["title"], description="")
+        return backend.put_rest_api(api.id, {"paths": body["paths"]}, fail_on_warnings=False)
+
+    RestAPI.create_from_cloudformation_json = classmethod(create_with_body)  # type: ignore[method-assign,assignment]
+
+
+def create_state_machines_that_execute() -> None:
+    """Create, update and delete a stack's state machine where it can run: moto puts it where nothing executes.
+
+    The definition comes from S3 and its ${…} substitutions are made, as CloudFormation does both.
+    """
+
+    def definition_of(properties: dict[str, Any], account_id: str) -> str:
+        place = properties["DefinitionS3Location"]
+        value = s3_backends[account_id]["aws"].get_object(place["Bucket"], place["Key"]).value
+        substitutions = properties.get("DefinitionSubstitutions", {})
+        return re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], value.decode())
+
+    def create(
+        cls: type[StateMachine], name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
+    ) -> StateMachine:
+        properties = cloudformation_json["Properties"]
+        backend = stepfunctions_parser_backends[account_id][region_name]
+        return backend.create_state_machine(
+            properties.get("StateMachineName", name), definition_of(properties, account_id), properties["RoleArn"]
+        )
+
+    def update(
+        cls: type[StateMachine],
+        original_resource: StateMachine,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> StateMachine:
+        properties = cloudformation_json["Properties"]
+        backend = stepfunctions_parser_backends[account_id][region_name]
+        definition = definition_of(properties, account_id)
+        return backend.update_state_machine(original_resource.arn, definition, properties["RoleArn"])
+
+    def delete(
+        cls: type[StateMachine], name: str, cloudformation_json: Any, account_id: str, region_name: str
+    ) -> None:
+        stepfunctions_parser_backends[account_id][region_name].delete_state_machine(name)
+
+    StateMachine.create_from_cloudformation_json = classmethod(create)  # type: ignore[method-assign,assignment]
+    StateMachine.update_from_cloudformation_json = classmethod(update)  # type: ignore[method-assign,assignment]
+    StateMachine.delete_from_cloudformation_json = classmethod(delete)  # type: ignore[method-assign,assignment]
