@@ -17,7 +17,7 @@ from chalicelib import evidence, scans
 from chalicelib.age import parse_instant
 from chalicelib.message import compose_message
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy, parse_policy_text, parse_stage_defaults
-from chalicelib.report import join_pages, judge_page, summarize
+from chalicelib.report import ScanTerms, join_pages, judge_page, summarize
 
 app = Chalice(app_name="iam-key-age")
 sigv4 = IAMAuthorizer()
@@ -76,15 +76,13 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
     scan = event["scan"]
     policy = parse_policy(scan["policy"], stage_defaults())
-    page = judge_page(
+    terms = ScanTerms(
         scan_id=scan["scan_id"],
         account_id=scans.account_of(scan["execution_arn"]),
-        rule=policy.rule(policy.as_of or parse_instant(scan["started_at"])),
+        as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
-        number=event["page"],
-        listed=event["listed"],
-        outcomes=event["outcomes"],
     )
+    page = judge_page(terms, event["page"], event["listed"], event["outcomes"])
     evidence.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
@@ -108,8 +106,8 @@ def stage_defaults() -> ScanPolicy:
 
 def json_body() -> bytes:
     """Return the request's body, which has to say that it is JSON if there is one."""
-    request = app.current_request
-    body: bytes = request.raw_body  # bytes of the body, b"" where there is none
+    request: Any = app.current_request  # there is one while a route's handler runs
+    body: bytes = request.raw_body
     if body.strip() and not request.headers.get("content-type"):
         raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
     return body

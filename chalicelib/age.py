@@ -23,7 +23,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class AgeRule:
-    """The rule at one instant: a key older than `max_age_days` × 24 hours at `as_of` is expired."""
+    """The rule at one instant: a key older than `max_age_days` times 24 hours at `as_of` is expired."""
 
     as_of: datetime
     max_age_days: int

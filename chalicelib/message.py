@@ -26,9 +26,7 @@ def compose_message(report: Report, report_location: str) -> Message:
         *_headline(report),
         "",
         coverage_line(report["coverage"]),
-        f"Keys: {report['coverage']['keys_judged']} judged = {report['totals']['expired']} expired"
-        f" + {report['totals']['due_soon']} due soon + {report['totals']['ok']} ok;"
-        f" {report['coverage']['keys_inactive_skipped']} inactive passed over.",
+        _keys_line(report),
         *(f"Not covered: {what}." for what in report["not_covered"]),
     ]
     foot = [
@@ -38,7 +36,9 @@ def compose_message(report: Report, report_location: str) -> Message:
         f"Scan:   {report['scan_id']}",
         f"As of:  {report['as_of']}",
     ]
-    unchecked = _section("UNCHECKED", report["unchecked"], map(_unchecked_line, report["unchecked"]), _MAX_UNCHECKED_BYTES)
+    unchecked = _section(
+        "UNCHECKED", report["unchecked"], map(_unchecked_line, report["unchecked"]), _MAX_UNCHECKED_BYTES
+    )
     room = MAX_MESSAGE_BYTES - _size(head) - _size(unchecked) - _size(foot)
     keys = _section("EXPIRED, oldest first", expired, _key_lines(expired), room)
     return Message(_subject(report), "\n".join([*head, *unchecked, *keys, *foot]) + "\n")
@@ -52,20 +52,35 @@ def coverage_line(coverage: Coverage) -> str:
     )
 
 
+def _keys_line(report: Report) -> str:
+    coverage, totals = report["coverage"], report["totals"]
+    return (
+        f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired + {totals['due_soon']} due soon"
+        f" + {totals['ok']} ok; {coverage['keys_inactive_skipped']} inactive passed over."
+    )
+
+
 def _subject(report: Report) -> str:
     coverage = report["coverage"]
     found = f"{counted(report['totals']['expired'], 'expired access key')} in AWS account {report['account_id']}"
     if coverage["users_unchecked"]:
         return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
-    return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
+    return f"{found} (complete: {counted(coverage['users_listed'], 'named user' if _names_users(report) else 'user')})"
 
 
 def _headline(report: Report) -> Iterator[str]:
     expired, limit = report["totals"]["expired"], counted(report["policy"]["max_age_days"], "day")
     keys = counted(expired, "access key") if expired else "No access key"
-    yield f"{keys} in AWS account {report['account_id']} {'is' if expired <= 1 else 'are'} older than {limit}."
+    where = f"of the users named in the scan policy, AWS account {report['account_id']}"
+    where = where if _names_users(report) else f"in AWS account {report['account_id']}"
+    when = f" as of {report['as_of']}" if "as_of" in report["policy"] else ""
+    yield f"{keys} {where} {'is' if expired <= 1 else 'are'} older than {limit}{when}."
     if unchecked := report["coverage"]["users_unchecked"]:
         yield f"INCOMPLETE: {counted(unchecked, 'user')} could not be checked and may have more."
+
+
+def _names_users(report: Report) -> bool:
+    return "users" in report["policy"]
 
 
 def _what_to_do(report: Report) -> Iterator[str]:

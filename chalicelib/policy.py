@@ -18,7 +18,8 @@ DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}", re.ASCII)
 _USERS_TAKES = f"1 to {MAX_USERS} IAM user names, each once, of 1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
-_AS_OF_TAKES = 'an ISO 8601 instant with a zone, from 1970 to 2999, such as "2026-11-22T08:00:00Z"'
+_FIRST_YEAR, _LAST_YEAR = 1970, 2999
+_AS_OF_TAKES = f'an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "2026-11-22T08:00:00Z"'
 _FIELDS = ("max_age_days", "warn_days", "include_inactive", "users", "as_of")
 
 
@@ -133,7 +134,7 @@ def _as_of(value: object) -> datetime:
         instant = parse_instant(value) if isinstance(value, str) else None
     except ValueError:
         instant = None
-    if instant is None or not 1970 <= instant.year <= 2999:
+    if instant is None or not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
         raise InvalidPolicyError("as_of", value, _AS_OF_TAKES)
     return instant
 

@@ -5,6 +5,7 @@ Pure: plain data in, plain data out. The shapes are those of the files under `sc
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NotRequired, TypedDict
 
@@ -12,7 +13,7 @@ from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
 from chalicelib.policy import ScanPolicy
 
 SCHEMA_VERSION = 1
-NOT_COVERED = ("the root user: IAM does not list it among an account's users",)
+_ROOT_USER = "the root user: IAM does not list it among an account's users"
 _ACTIVE = "Active"
 _FINDINGS = (Verdict.EXPIRED, Verdict.DUE_SOON)
 _NO_OUTCOME = "the scan got no outcome for this user"
@@ -106,7 +107,7 @@ class Report(TypedDict):
     findings: list[Finding]
     unchecked: list[Unchecked]
     not_found: list[str]
-    not_covered: list[str]
+    not_covered: list[str]  # in words
 
 
 class Summary(TypedDict):
@@ -120,16 +121,17 @@ class Summary(TypedDict):
     totals: Totals
 
 
-def judge_page(
-    *,
-    scan_id: str,
-    account_id: str,
-    rule: AgeRule,
-    policy: ScanPolicy,
-    number: int,
-    listed: list[str],
-    outcomes: Iterable[Mapping[str, Any]],
-) -> Page:
+@dataclass(frozen=True)
+class ScanTerms:
+    """What is the same for every page of a scan."""
+
+    scan_id: str
+    account_id: str
+    as_of: datetime
+    policy: ScanPolicy
+
+
+def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> Page:
     """Judge one page of users.
 
     `listed` are the user names that were asked for, `outcomes` what came back for each:
@@ -137,17 +139,18 @@ def judge_page(
     A user without an outcome, or with a key that cannot be judged, is unchecked; InvalidEvidenceError
     for an outcome that nobody asked for or that came twice.
     """
+    rule = terms.policy.rule(terms.as_of)
     coming = _outcomes_by_user(listed, outcomes)
-    users = [_judge_user(name, coming.get(name), rule, policy.include_inactive) for name in listed]
+    users = [_judge_user(name, coming.get(name), rule, terms.policy.include_inactive) for name in listed]
     keys = [(user["user_name"], key) for user in users for key in user.get("keys", ())]
     by_outcome = Counter(user["outcome"] for user in users)
     by_verdict = Counter(key["verdict"] for _, key in keys)
     return {
         "schema_version": SCHEMA_VERSION,
-        "scan_id": scan_id,
-        "account_id": account_id,
-        "as_of": format_instant(rule.as_of),
-        "policy": policy.to_json(),
+        "scan_id": terms.scan_id,
+        "account_id": terms.account_id,
+        "as_of": format_instant(terms.as_of),
+        "policy": terms.policy.to_json(),
         "page": number,
         "coverage": {
             "users_listed": len(listed),
@@ -267,8 +270,12 @@ def _empty_report(page: Page) -> Report:
         "findings": [],
         "unchecked": [],
         "not_found": [],
-        "not_covered": list(NOT_COVERED),
+        "not_covered": [_ROOT_USER, *_users_left_out(page["policy"])],
     }
+
+
+def _users_left_out(policy: Mapping[str, Any]) -> list[str]:
+    return ["all users but those that the scan policy names"] if "users" in policy else []
 
 
 def _check_page(report: Report, page: Page, number: int) -> None:

@@ -148,4 +148,3 @@ def _first_of(error: ValidationError) -> str:
     shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
     takes = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return f"{field}: {shown} is not accepted: {takes}"
-

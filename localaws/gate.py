@@ -26,12 +26,18 @@ class Gate:
         self._calls: Counter[str] = Counter()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request."""
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         caller, service = _caller_of(environ)
         if caller in (INTERPRETER, FUNCTION):
             with self._lock:
                 self._calls[f"{service}:{_operation_of(service, environ)}"] += 1
         return self._application(environ, start_response)
+
+    def reset(self) -> None:
+        """Count from nought again."""
+        with self._lock:
+            self._calls.clear()
 
     def calls(self) -> dict[str, int]:
         """Return how often each operation was called, by its IAM name such as iam:ListUsers."""
@@ -45,14 +51,15 @@ def _caller_of(environ: dict[str, Any]) -> tuple[str, str]:
 
 
 def _operation_of(service: str, environ: dict[str, Any]) -> str:
+    path, method = str(environ["PATH_INFO"]), str(environ["REQUEST_METHOD"])
     if target := environ.get("HTTP_X_AMZ_TARGET"):  # the JSON protocols
         return str(target).rpartition(".")[2]
-    if "/operation/" in environ["PATH_INFO"]:  # Smithy RPC
-        return str(environ["PATH_INFO"]).rpartition("/")[2]
+    if "/operation/" in path:  # Smithy RPC
+        return path.rpartition("/")[2]
     if service == "s3":
-        return _S3_OPERATIONS.get(environ["REQUEST_METHOD"], environ["REQUEST_METHOD"])
+        return _S3_OPERATIONS.get(method, method)
     if service == "lambda":
-        return "InvokeFunction" if environ["PATH_INFO"].endswith("/invocations") else environ["PATH_INFO"]
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))  # the query protocol
+        return "InvokeFunction" if path.endswith("/invocations") else path
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))  # the query protocol
     environ["wsgi.input"] = io.BytesIO(body)
     return parse_qs(body.decode()).get("Action", ["?"])[0]

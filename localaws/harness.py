@@ -10,13 +10,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import boto3
 import requests
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.core.model_instances import reset_model_data
@@ -25,8 +24,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from localaws import mends
-from localaws.account import Account
-from localaws.callers import HARNESS
+from localaws.account import Account, User
+from localaws.callers import HARNESS, make_client
 from localaws.gate import Gate
 from localaws.workers import Workers
 
@@ -84,7 +83,7 @@ class LocalAws:
             self._log = started.enter_context((self._folder / "log.txt").open("w+"))
             template = package(self._folder / "project")
             self._serve(started)
-            seed(self.account, datetime.now(UTC))
+            self.seed(self.account.users)
             self._deploy(template)
             self._subscribe()
             self._serve_api(started)
@@ -96,13 +95,27 @@ class LocalAws:
 
     def client(self, service: str) -> Any:
         """Return a client of the harness's own, whose calls are not counted."""
-        return boto3.session.Session().client(  # type: ignore[call-overload]  # any service
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id=HARNESS,
-            aws_secret_access_key="unused",  # noqa: S106  # moto checks no signature
-        )
+        return make_client(service, REGION, self.endpoint_url, HARNESS)
+
+    def seed(self, users: list[User]) -> None:
+        """Let IAM have these users and no others; dates in whole seconds, as IAM keeps them."""
+        account_id, now = self.account.account_id, datetime.now(UTC)
+        backend = iam_backends[account_id]["aws"]
+        backend.users.clear()
+        backend.access_keys.clear()
+        for user in users:
+            tags = [{"Key": key, "Value": value} for key, value in user.tags.items()]
+            moto_user = backend.create_user(REGION, user.user_name, user.path, tags)
+            for key in user.access_keys:
+                moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
+                    user.user_name, prefix="AKIA", account_id=account_id, status=key.status
+                )
+                moto_key.access_key_id = key.access_key_id or moto_key.access_key_id
+                moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
+                if used := key.last_used:
+                    moto_key.last_used = AccessKeyLastUsed(used.at.replace(tzinfo=None), used.service, used.region)
+                moto_user.access_keys.append(moto_key)
+                backend.access_keys[moto_key.access_key_id] = moto_key
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
@@ -121,6 +134,8 @@ class LocalAws:
 
     def scan(self, policy: str, progress: Callable[[int], None] = lambda _: None) -> ScanResult:
         """Run one whole scan through POST /scan; `progress` is told how many users were asked for so far."""
+        self._gate.reset()
+        self._payloads.size = 0
         began = time.monotonic()
         response = self.post_scan(policy)
         if response.status_code != requests.codes.accepted:
@@ -262,23 +277,6 @@ def package(folder: Path) -> Path:
     if done.returncode:
         raise LocalAwsError(f"`chalice package` failed:\n{done.stderr or done.stdout}")
     return folder / "build" / "sam.json"
-
-
-def seed(account: Account, now: datetime) -> None:
-    """Put an account's users and keys into moto's IAM; dates in whole seconds, as IAM keeps them."""
-    backend = iam_backends[account.account_id]["aws"]
-    for user in account.users:
-        tags = [{"Key": key, "Value": value} for key, value in user.tags.items()]
-        moto_user = backend.create_user(REGION, user.user_name, user.path, tags)
-        for key in user.access_keys:
-            moto_key = AccessKey(user.user_name, prefix="AKIA", account_id=account.account_id, status=key.status)
-            moto_key.access_key_id = key.access_key_id or moto_key.access_key_id
-            moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
-            if key.last_used:
-                used = key.last_used
-                moto_key.last_used = AccessKeyLastUsed(used.at.replace(tzinfo=None), used.service, used.region)
-            moto_user.access_keys.append(moto_key)
-            backend.access_keys[moto_key.access_key_id] = moto_key
 
 
 def _why(execution: dict[str, Any]) -> str | None:

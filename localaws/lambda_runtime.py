@@ -43,9 +43,11 @@ def main(code: str, libraries: str, handler: str) -> None:
         invocation = json.loads(line)
         try:
             function = function or getattr(importlib.import_module(module), name)
-            payload = json.dumps(function(invocation["event"], Context(invocation["request_id"], invocation["deadline_ms"])))
+            payload = json.dumps(
+                function(invocation["event"], Context(invocation["request_id"], invocation["deadline_ms"]))
+            )
             answer = {"payload": payload, "error": False}
-        except Exception as error:  # noqa: BLE001  # whatever a handler raises is its answer
+        except Exception as error:  # whatever a handler raises is its answer
             answer = {"payload": json.dumps(_described(error)), "error": True}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

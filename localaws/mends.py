@@ -4,10 +4,10 @@
 """
 
 import base64
+import copy
 import functools
 import json
 import re
-import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,16 @@ from typing import Any, cast
 
 import boto3
 import jsonata.utils
-from botocore.client import BaseClient
 from botocore.config import Config
 from jsonata import Jsonata
 from moto.apigateway.models import RestAPI, apigateway_backends
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation.models import ChangeSet, Stack
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3.models import s3_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
@@ -42,10 +43,14 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from localaws.callers import INTERPRETER
+from localaws.callers import INTERPRETER, make_client
 
 # A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
 Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
+
+
+def _mend(owner: object, name: str, replacement: object) -> None:
+    setattr(owner, name, replacement)
 
 
 class LargestPayload:
@@ -65,11 +70,14 @@ class _Wiring:
     payloads: LargestPayload
 
 
+_wiring: _Wiring
+
+
 def apply(endpoint_url: str, region: str, invoke: Invoke, payloads: LargestPayload) -> None:
     """Mend moto for a server at `endpoint_url`, with Lambda functions run by `invoke` and payloads measured."""
     global _wiring  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
     _wiring = _Wiring(endpoint_url, region, invoke, payloads)
-    _make_client.cache_clear()
+    _interpreters_client.cache_clear()
     _mend_once()
 
 
@@ -85,8 +93,10 @@ def _mend_once() -> None:
     paginate_iam_lists()
     run_lambda_functions()
     run_the_serverless_transform()
+    make_change_sets_that_the_cli_can_use()
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
+    find_backends_once()
 
 
 def evaluate_jsonata() -> None:
@@ -100,17 +110,23 @@ def evaluate_jsonata() -> None:
         bindings |= env.variable_store._outer_scope | env.variable_store._inner_scope
         data = json.loads(to_json_str(bindings))
         try:
-            expression = Jsonata(self.expression)  # parsed anew: an instance is bound to its thread
-            expression.register_lambda("partition", _partition)
-            expression.set_output_convert_nulls(False)
-            result = expression.evaluate(None, data)
+            Jsonata.CURRENT.jsonata = evaluator = copy.copy(_parsed(self.expression))  # one a thread, as it wants
+            result = evaluator.evaluate(None, data)
         except Exception as error:
             raise _query_evaluation_error(env, f"{self.expression}: {error}") from error
         if result is None:
             raise _query_evaluation_error(env, f"The JSONata expression '{self.expression}' returned nothing")
         env.stack.append(json.loads(json.dumps(jsonata.utils.Utils.convert_nulls(result))))
 
-    StringJSONata._eval_body = _eval_body
+    _mend(StringJSONata, "_eval_body", _eval_body)
+
+
+@functools.cache
+def _parsed(expression: str) -> Jsonata:
+    parsed = Jsonata(expression)
+    parsed.register_lambda("partition", _partition)
+    parsed.set_output_convert_nulls(False)
+    return parsed
 
 
 def _partition(items: Sequence[Any], size: float) -> list[list[Any]]:
@@ -119,13 +135,13 @@ def _partition(items: Sequence[Any], size: float) -> list[list[Any]]:
 
 def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
     name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
-    details = EvaluationFailedEventDetails(cause=cause, error=name.error_name)
+    details: Any = EvaluationFailedEventDetails(cause=cause, error=name.error_name)
     return FailureEventException(
         failure_event=FailureEvent(
             env=env,
             error_name=name,
             event_type=HistoryEventType.EvaluationFailed,
-            event_details=EventDetails(evaluationFailedEventDetails=details),
+            event_details=cast("EventDetails", {"evaluationFailedEventDetails": details}),
         )
     )
 
@@ -137,7 +153,7 @@ def accept_express_children() -> None:
     def parse_express(definition: str) -> Any:
         return parse(re.sub(r'("ExecutionType"\s*:\s*)"EXPRESS"', r'\1"STANDARD"', definition))
 
-    AmazonStateLanguageParser.parse = staticmethod(parse_express)
+    _mend(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
 
 
 def name_service_errors_as_aws_does() -> None:
@@ -147,45 +163,37 @@ def name_service_errors_as_aws_does() -> None:
 
 def reuse_the_interpreters_clients() -> None:
     """Make one client a service: moto makes one for every task call, which takes most of a local scan's time."""
-    lock = threading.Lock()
 
-    def boto_client_for(region: str, service: str, state_credentials: object = None) -> BaseClient:
-        with lock:
-            return _make_client(service, region)
+    def boto_client_for(region: str, service: str, state_credentials: object = None) -> Any:
+        return _interpreters_client(service, region)
 
-    state_task_service_aws_sdk.boto_client_for = boto_client_for
-    lambda_eval_utils.boto_client_for = boto_client_for
+    _mend(state_task_service_aws_sdk, "boto_client_for", boto_client_for)
+    _mend(lambda_eval_utils, "boto_client_for", boto_client_for)
 
 
 @functools.cache
-def _make_client(service: str, region: str) -> BaseClient:
-    return boto3.session.Session().client(
-        service,  # type: ignore[call-overload]  # any service that a state machine names
-        region_name=region,
-        endpoint_url=_wiring.endpoint_url,
-        aws_access_key_id=INTERPRETER,
-        aws_secret_access_key="unused",  # noqa: S106  # moto checks no signature
-        config=Config(
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
-            read_timeout=900,  # as long as a Lambda function may run
-            max_pool_connections=50,
-        ),
+def _interpreters_client(service: str, region: str) -> Any:
+    config = Config(
+        parameter_validation=False,
+        retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
+        read_timeout=900,  # as long as a Lambda function may run
+        max_pool_connections=50,
     )
+    return make_client(service, region, _wiring.endpoint_url, INTERPRETER, config)
 
 
 def measure_payloads() -> None:
     """Measure every state's input and output: moto enforces no quota, so the harness has to look."""
     publish = EventManager._publish_history_event
 
-    def publish_and_measure(self: EventManager, *args: Any, event_details: Any = None, **kwargs: Any) -> None:
-        for details in (event_details or {}).values():
+    def publish_and_measure(self: EventManager, **event: Any) -> None:
+        for details in (event["event_details"] or {}).values():
             for field in ("input", "output", "parameters"):
                 size = len((details.get(field) or "").encode())
                 _wiring.payloads.size = max(_wiring.payloads.size, size)
-        publish(self, *args, event_details=event_details, **kwargs)
+        publish(self, **event)
 
-    EventManager._publish_history_event = publish_and_measure
+    _mend(EventManager, "_publish_history_event", publish_and_measure)
 
 
 def paginate_iam_lists() -> None:
@@ -207,8 +215,8 @@ def paginate_iam_lists() -> None:
         user_name = self._get_param("UserName")
         return page(self, "AccessKeyMetadata", self.backend.list_access_keys(user_name), {"UserName": user_name})
 
-    IamResponse.list_users = list_users  # type: ignore[method-assign]
-    IamResponse.list_access_keys = list_access_keys  # type: ignore[method-assign]
+    _mend(IamResponse, "list_users", list_users)
+    _mend(IamResponse, "list_access_keys", list_access_keys)
 
 
 def run_lambda_functions() -> None:
@@ -218,7 +226,7 @@ def run_lambda_functions() -> None:
         payload, failed = _wiring.invoke(self, event if isinstance(event, str) else json.dumps(event))
         return payload, failed, ""
 
-    LambdaFunction._invoke_lambda = _invoke_lambda  # type: ignore[method-assign,assignment]
+    _mend(LambdaFunction, "_invoke_lambda", _invoke_lambda)
 
 
 def run_the_serverless_transform() -> None:
@@ -231,8 +239,8 @@ def run_the_serverless_transform() -> None:
     def parse_change_set(self: ChangeSet) -> None:
         self.template_dict = parse_and_transform(self.template)
 
-    Stack.parse_template = staticmethod(parse_and_transform)  # type: ignore[method-assign]
-    ChangeSet._parse_template = parse_change_set  # type: ignore[method-assign]
+    _mend(Stack, "parse_template", staticmethod(parse_and_transform))
+    _mend(ChangeSet, "_parse_template", parse_change_set)
 
 
 def _transformed(template: dict[str, Any]) -> dict[str, Any]:
@@ -243,12 +251,34 @@ def _transformed(template: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(json.dumps(plain)))
 
 
+def make_change_sets_that_the_cli_can_use() -> None:
+    """Give a stack made by a change set its outputs, and let a change set without a change be an empty one.
+
+    moto forgets the first and refuses the second at once; `aws cloudformation deploy` wants both.
+    """
+    apply_changes = ChangeSet.apply
+    validate = CloudFormationResponse._validate_different_update
+
+    def apply_and_output(self: ChangeSet) -> None:
+        apply_changes(self)
+        self.stack.template_dict = self.template_dict
+        self.stack.output_map = self.stack._create_output_map()
+        self.stack.parameters = self.parameters
+
+    def validate_unless_change_set(self: CloudFormationResponse, *arguments: Any) -> None:
+        if self._get_action() != "CreateChangeSet":
+            validate(self, *arguments)
+
+    _mend(ChangeSet, "apply", apply_and_output)
+    _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
+
+
 def create_rest_apis_with_a_body() -> None:
     """Create AWS::ApiGateway::RestApi from its Body: moto knows one with a Name and no methods only."""
     create = RestAPI.create_from_cloudformation_json
 
     def create_with_body(
-        cls: type[RestAPI], resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **rest: Any
+        resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **rest: Any
     ) -> RestAPI:
         body = cloudformation_json["Properties"].get("Body")
         if body is None:
@@ -257,7 +287,7 @@ def create_rest_apis_with_a_body() -> None:
         api = backend.create_rest_api(name=body["info"]["title"], description="")
         return backend.put_rest_api(api.id, {"paths": body["paths"]}, fail_on_warnings=False)
 
-    RestAPI.create_from_cloudformation_json = classmethod(create_with_body)  # type: ignore[method-assign,assignment]
+    _mend(RestAPI, "create_from_cloudformation_json", staticmethod(create_with_body))
 
 
 def create_state_machines_that_execute() -> None:
@@ -268,13 +298,11 @@ def create_state_machines_that_execute() -> None:
 
     def definition_of(properties: dict[str, Any], account_id: str) -> str:
         place = properties["DefinitionS3Location"]
-        value = s3_backends[account_id]["aws"].get_object(place["Bucket"], place["Key"]).value
+        value: bytes = s3_backends[account_id]["aws"].get_object(place["Bucket"], place["Key"]).value  # type: ignore[union-attr]  # it is there
         substitutions = properties.get("DefinitionSubstitutions", {})
         return re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], value.decode())
 
-    def create(
-        cls: type[StateMachine], name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any
-    ) -> StateMachine:
+    def create(name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any) -> StateMachine:
         properties = cloudformation_json["Properties"]
         backend = stepfunctions_parser_backends[account_id][region_name]
         return backend.create_state_machine(
@@ -282,7 +310,6 @@ def create_state_machines_that_execute() -> None:
         )
 
     def update(
-        cls: type[StateMachine],
         original_resource: StateMachine,
         new_resource_name: str,
         cloudformation_json: Any,
@@ -294,11 +321,22 @@ def create_state_machines_that_execute() -> None:
         definition = definition_of(properties, account_id)
         return backend.update_state_machine(original_resource.arn, definition, properties["RoleArn"])
 
-    def delete(
-        cls: type[StateMachine], name: str, cloudformation_json: Any, account_id: str, region_name: str
-    ) -> None:
+    def delete(name: str, cloudformation_json: Any, account_id: str, region_name: str) -> None:
         stepfunctions_parser_backends[account_id][region_name].delete_state_machine(name)
 
-    StateMachine.create_from_cloudformation_json = classmethod(create)  # type: ignore[method-assign,assignment]
-    StateMachine.update_from_cloudformation_json = classmethod(update)  # type: ignore[method-assign,assignment]
-    StateMachine.delete_from_cloudformation_json = classmethod(delete)  # type: ignore[method-assign,assignment]
+    _mend(StateMachine, "create_from_cloudformation_json", staticmethod(create))
+    _mend(StateMachine, "update_from_cloudformation_json", staticmethod(update))
+    _mend(StateMachine, "delete_from_cloudformation_json", staticmethod(delete))
+
+
+def find_backends_once() -> None:
+    """Remember which backend serves a host: moto tries hundreds of patterns at each request."""
+    find = DomainDispatcherApplication.get_backend_for_host
+    remembered: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self: DomainDispatcherApplication, host: str | None) -> Any:
+        if host not in remembered:
+            remembered[host] = find(self, host)
+        return remembered[host]
+
+    _mend(DomainDispatcherApplication, "get_backend_for_host", get_backend_for_host)

@@ -54,7 +54,7 @@ class Workers:
         code = self._folder / "code" / function.code_sha_256.replace("/", "_")
         if not code.exists():
             with zipfile.ZipFile(io.BytesIO(function.code_bytes)) as zipped:
-                zipped.extractall(code)  # noqa: S202  # the zip that we packaged
+                zipped.extractall(code)  # the zip that we packaged
         return code
 
     def environment_of(self, function: LambdaFunction) -> dict[str, str]:
@@ -102,11 +102,21 @@ class _Worker:
 
     def answer(self, event: str, timeout: float) -> tuple[str, bool]:
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout  # noqa: S101  # both are pipes
+        if stdin is None or stdout is None:
+            raise AssertionError("both are pipes")
         request_id = str(uuid.uuid4())
-        invocation = {"event": json.loads(event), "request_id": request_id, "deadline_ms": (time.time() + timeout) * 1e3}
+        invocation = {
+            "event": json.loads(event),
+            "request_id": request_id,
+            "deadline_ms": (time.time() + timeout) * 1e3,
+        }
         timed_out = threading.Event()
-        timer = threading.Timer(timeout, lambda: (timed_out.set(), self._process.kill()))
+
+        def end() -> None:
+            timed_out.set()
+            self._process.kill()
+
+        timer = threading.Timer(timeout, end)
         timer.start()
         try:
             stdin.write(json.dumps(invocation) + "\n")
@@ -117,7 +127,9 @@ class _Worker:
         finally:
             timer.cancel()
         if not line and timed_out.is_set():
-            raise _WorkerEndedError("Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds")
+            raise _WorkerEndedError(
+                "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {timeout:.2f} seconds"
+            )
         if not line:
             raise _WorkerEndedError("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited")
         answer = json.loads(line)

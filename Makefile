@@ -1,0 +1,77 @@
+# Every target makes its virtual environment by itself; all it needs is Python 3.11 or later.
+SHELL := bash
+PYTHON ?= python3
+STAGE ?= dev
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format lock package deploy destroy clean
+
+help: ## show this
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready ## make the virtual environment with the pinned requirements
+
+$(VENV)/ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
+	@echo "Installing the pinned requirements into $(VENV) (once; about a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: setup ## scan a made-up account of 250 users on this machine
+	@$(BIN)/python -m localaws scan --out out/demo
+
+serve: setup ## keep the local AWS running, for curl and the AWS CLI
+	@$(BIN)/python -m localaws serve
+
+test: setup ## run all tests
+	@$(BIN)/python -m pytest
+
+check: setup ## lint, types, template and state machine
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/statelint statemachine/scan.asl.json
+	@$(MAKE) --no-print-directory package STAGE=dev
+	$(BIN)/cfn-lint build/sam.json
+
+format: setup ## format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: setup ## pin requirements-dev.txt anew from requirements-dev.in
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
+
+package: setup ## make build/sam.json and build/deployment.zip for STAGE
+	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(BIN)/chalice package --stage $(STAGE) --merge-template statemachine/resources.json build
+
+# The user's own AWS CLI if there is one, else the pinned one.
+AWS := PATH="$$PATH:$(abspath $(BIN))" aws
+STACK := iam-key-age-$(STAGE)
+
+deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address
+	@set -euo pipefail; \
+	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
+	region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
+	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
+	bucket=iam-key-age-artifacts-$$account-$$region; \
+	$(AWS) s3api head-bucket --bucket $$bucket >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket --region $$region; \
+	$(AWS) cloudformation package --region $$region --template-file build/sam.json --s3-bucket $$bucket \
+	  --use-json --output-template-file build/packaged.json >/dev/null; \
+	$(AWS) cloudformation deploy --region $$region --template-file build/packaged.json --stack-name $(STACK) \
+	  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+	  $(if $(EMAIL),--parameter-overrides NotificationEmail=$(EMAIL)); \
+	$(AWS) cloudformation describe-stacks --region $$region --stack-name $(STACK) \
+	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
+
+destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
+	@set -euo pipefail; \
+	bucket=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
+	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text); \
+	$(AWS) cloudformation delete-stack --stack-name $(STACK); \
+	$(AWS) cloudformation wait stack-delete-complete --stack-name $(STACK); \
+	echo "Deleted $(STACK). Its reports stay in s3://$$bucket; delete the bucket when no audit needs them."
+
+clean: ## remove what was made here
+	@rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments

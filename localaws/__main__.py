@@ -1,0 +1,73 @@
+"""The command line: `python -m localaws scan` and `python -m localaws serve`."""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
+_MAX_PORT = 65_535
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 it succeeded, 1 it failed, 2 bad arguments or input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        from localaws import commands
+    except ModuleNotFoundError as error:
+        return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
+    for chatty in ("moto", "samtranslator"):  # of resources left out, and of metrics of their own
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything started is stopped
+    try:
+        if arguments.command == "serve":
+            return commands.serve(arguments.account, arguments.port, arguments.api_port)
+        output = commands.ScanOutput(arguments.out, arguments.stats, arguments.json)
+        return commands.scan(arguments.account, arguments.policy, output)
+    except commands.BadInputError as error:
+        return _refused(str(error))
+    except KeyboardInterrupt:
+        print("localaws: stopped", file=sys.stderr)  # noqa: T201
+        return 128 + signal.SIGINT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="localaws", description="iam-key-age on a local AWS: no account, no network.", allow_abbrev=False
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="scan | serve")
+    scan = commands.add_parser("scan", help="run one whole scan through POST /scan", allow_abbrev=False)
+    scan.add_argument("--policy", default="", metavar="JSON", help="the scan policy, such as '{\"max_age_days\": 60}'")
+    scan.add_argument("--out", type=Path, metavar="DIR", help="keep every file of the scan there")
+    scan.add_argument("--json", action="store_true", help="print report.json alone; all else on standard error")
+    scan.add_argument("--stats", type=Path, metavar="FILE", help="write there what the scan did, as JSON")
+    serve = commands.add_parser("serve", help="stay up until Ctrl-C", allow_abbrev=False)
+    serve.add_argument("--port", type=_port, default=0, help="of the AWS endpoint; a free one by default")
+    serve.add_argument("--api-port", type=_port, default=0, help="of the REST API; a free one by default")
+    for command in (scan, serve):
+        command.add_argument("--account", type=Path, metavar="FILE", help="the account file; a demo account by default")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_PORT):
+        raise argparse.ArgumentTypeError(f"{json.dumps(text)} is not accepted; it takes a port from 1 to {_MAX_PORT}")
+    return int(text)
+
+
+def _refused(message: str) -> int:
+    print(f"localaws: {message}", file=sys.stderr)  # noqa: T201
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
