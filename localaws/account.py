@@ -11,9 +11,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
     ValidationError,
     model_validator,
 )
@@ -22,6 +19,7 @@ from chalicelib.age import parse_instant
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
 _LONGEST_VALUE = 60
+_MAX_DAYS = 36_500
 
 
 class AccountError(Exception):
@@ -37,6 +35,12 @@ def _instant(value: object) -> datetime:
         raise ValueError('takes an ISO 8601 instant with a zone, such as "2026-11-22T08:00:00Z"') from error
 
 
+def _days(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_DAYS:
+        raise ValueError(f"takes a number of days from -{_MAX_DAYS} to {_MAX_DAYS}")
+    return value
+
+
 def _matching(pattern: str, takes: str) -> Any:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
@@ -47,6 +51,7 @@ def _matching(pattern: str, takes: str) -> Any:
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+Days = Annotated[float, BeforeValidator(_days)]
 UserName = Annotated[str, _matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
 AccessKeyId = Annotated[str, _matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
 Status = Annotated[str, _matching("Active|Inactive", '"Active" or "Inactive"')]
@@ -71,7 +76,7 @@ class AccessKey(_Strict):
 
     access_key_id: AccessKeyId | None = None
     created_at: Instant | None = None
-    age_days: StrictInt | StrictFloat | None = Field(default=None, ge=-36500, le=36500, allow_inf_nan=False)
+    age_days: Days | None = None
     status: Status = "Active"
     last_used: LastUsed | None = None
 

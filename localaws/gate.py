@@ -13,6 +13,7 @@ from localaws.callers import FUNCTION, INTERPRETER
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/")
+_THROTTLED = re.compile(rb"<Code>Throttling</Code>")  # as IAM says it
 _S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
 
 
@@ -24,20 +25,31 @@ class Gate:
         self._account_id = account_id
         self._lock = threading.Lock()
         self._calls: Counter[str] = Counter()
+        self._throttled = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Serve a request."""
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         caller, service = _caller_of(environ)
-        if caller in (INTERPRETER, FUNCTION):
-            with self._lock:
-                self._calls[f"{service}:{_operation_of(service, environ)}"] += 1
-        return self._application(environ, start_response)
+        if caller not in (INTERPRETER, FUNCTION):
+            return self._application(environ, start_response)
+        operation = _operation_of(service, environ)
+        body = b"".join(self._application(environ, start_response))
+        with self._lock:
+            self._calls[f"{service}:{operation}"] += 1
+            self._throttled += _THROTTLED.search(body[:1000]) is not None
+        return [body]
 
     def reset(self) -> None:
         """Count from nought again."""
         with self._lock:
             self._calls.clear()
+            self._throttled = 0
+
+    @property
+    def throttled(self) -> int:
+        """How many of the calls were answered with a throttling error."""
+        return self._throttled
 
     def calls(self) -> dict[str, int]:
         """Return how often each operation was called, by its IAM name such as iam:ListUsers."""

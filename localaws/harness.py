@@ -220,7 +220,7 @@ class LocalAws:
         function = self.function("APIHandler")
         code = self._workers.code_of(function)
         shutil.copytree(PROJECT / ".chalice", code / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
-        port = self._api_port or _free_port()
+        port = _free_port(self._api_port)
         command = [sys.executable, "-c", _CHALICE, "--project-dir", str(code)]
         command += ["local", "--stage", STAGE, "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
         process = subprocess.Popen(  # noqa: S603  # our own command
@@ -237,8 +237,7 @@ class LocalAws:
         deadline = time.monotonic() + _START_SECONDS
         while not _answers(port):
             if process.poll() is not None or time.monotonic() > deadline:
-                hint = f"; is port {port} taken? Choose another with --api-port" if self._api_port else ""
-                raise LocalAwsError(f"`chalice local` did not start{hint}\n{self.log_tail()}")
+                raise LocalAwsError(f"`chalice local` did not start\n{self.log_tail()}")
             time.sleep(0.05)
 
     def _stats(self, execution_arn: str) -> dict[str, Any]:
@@ -250,7 +249,7 @@ class LocalAws:
         entered = sum(event.endswith("StateEntered") for event in events)
         return {
             "calls": self._gate.calls(),
-            "throttled": 0,
+            "throttled": self._gate.throttled,
             "history_events": len(events),
             "largest_payload_bytes": self._payloads.size,
             "child_executions": sum(counts),
@@ -294,9 +293,13 @@ def _over_quota(stats: dict[str, Any]) -> str | None:
     return None
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", wanted))
+        except OSError as error:
+            raise LocalAwsError(f"port {wanted} is taken; choose another with --api-port") from error
         port: int = listener.getsockname()[1]
         return port
 

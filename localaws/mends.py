@@ -8,6 +8,7 @@ import copy
 import functools
 import json
 import re
+import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
@@ -96,6 +97,7 @@ def _mend_once() -> None:
     make_change_sets_that_the_cli_can_use()
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
+    name_executions()
     find_backends_once()
 
 
@@ -327,6 +329,16 @@ def create_state_machines_that_execute() -> None:
     _mend(StateMachine, "create_from_cloudformation_json", staticmethod(create))
     _mend(StateMachine, "update_from_cloudformation_json", staticmethod(update))
     _mend(StateMachine, "delete_from_cloudformation_json", staticmethod(delete))
+
+
+def name_executions() -> None:
+    """Name an execution that is started without a name: moto leaves it without, AWS takes a UUID."""
+    start = StepFunctionsParserBackend.start_execution
+
+    def start_execution(self: Any, state_machine_arn: str, name: str | None = None, *arguments: Any) -> Any:
+        return start(self, state_machine_arn, name or str(uuid.uuid4()), *arguments)
+
+    _mend(StepFunctionsParserBackend, "start_execution", start_execution)
 
 
 def find_backends_once() -> None:

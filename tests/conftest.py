@@ -1,0 +1,60 @@
+"""One local AWS a test process, and account files made in few words."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.account import Account, User
+from localaws.harness import LocalAws, ScanResult, package
+
+AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+
+
+class Scanner:
+    """Scans made-up users on a local AWS that is up already."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+
+    def scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
+        self.aws.seed([User.model_validate_json(json.dumps(user)) for user in account_users])
+        self.aws.messages()  # those of an earlier test
+        return self.aws.scan(json.dumps({"as_of": "2026-11-22T08:00:00Z", **policy}))
+
+    def report(self, account_users: list[dict[str, Any]], /, **policy: Any) -> dict[str, Any]:
+        result = self.scan(account_users, **policy)
+        assert result.error is None
+        assert result.report is not None
+        return result.report
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[LocalAws]:
+    with LocalAws(Account(users=[])) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def scanner(aws: LocalAws) -> Scanner:
+    return Scanner(aws)
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template that `chalice package` makes, with the deployment zip beside it."""
+    return package(tmp_path_factory.mktemp("packaged") / "project")
+
+
+@pytest.fixture(scope="session")
+def template(packaged: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(packaged.read_text())
+    return document
+
+
+def user(name: str, *created: str, **more: Any) -> dict[str, Any]:
+    """A user of an account file with a key for each instant of creation."""
+    return {"user_name": name, "access_keys": [{"created_at": instant} for instant in created], **more}

@@ -1,0 +1,185 @@
+"""The command line, run as a person runs it, and its output read."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.harness import PROJECT
+from tests.conftest import user
+
+
+def localaws(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "localaws", *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def account_file(folder: Path, document: object) -> str:
+    path = folder / "account.json"
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return str(path)
+
+
+def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
+    done = subprocess.run(["make", "demo"], cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "250/250" in done.stdout
+    assert "Subject: 21 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
+    assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
+    assert "overdue since 2022-02-25  pubudu" in done.stdout
+    assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
+    assert "Kept in out/demo/: pages/, report.json" in done.stdout
+    assert "make deploy" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith(("Report:", "Subject:"))) <= 80
+    report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
+    assert report["totals"]["expired"] == 21
+
+
+def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path) -> None:
+    as_of = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+    ages = {f"user-{seconds}": timedelta(days=30, seconds=seconds) for seconds in (-1, 0, 1)}
+    users = [user(name, (as_of - age).strftime("%Y-%m-%dT%H:%M:%SZ"), path="/team/") for name, age in ages.items()]
+    account = account_file(tmp_path, {"account_id": "210987654321", "users": users})
+    policy = json.dumps({"as_of": "2026-11-22T09:00:00+01:00", "max_age_days": 30, "warn_days": 0})
+    out, stats = tmp_path / "out", tmp_path / "stats.json"
+
+    done = localaws(
+        "scan", "--account", account, "--policy", policy, "--json", "--out", str(out), "--stats", str(stats)
+    )
+
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert report["account_id"] == "210987654321"
+    assert report["as_of"] == "2026-11-22T08:00:00Z"
+    assert [finding["user_name"] for finding in report["findings"]] == ["user-1"]
+    assert "Subject: 1 expired access key in AWS account 210987654321" in done.stderr
+    assert json.loads((out / "report.json").read_text()) == report
+    assert (out / "pages" / "0001.json").exists()
+    written = json.loads(stats.read_text())
+    assert written["calls"]["iam:ListAccessKeys"] == 3
+    assert written["calls"]["sns:Publish"] == 1
+    assert written["child_executions"] == 1
+    assert set(written) == {
+        "calls",
+        "throttled",
+        "history_events",
+        "largest_payload_bytes",
+        "child_executions",
+        "state_transitions",
+        "seconds",
+    }
+
+
+def test_a_clean_account_says_so_and_sends_nothing(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"users": [{"user_name": "alice", "access_keys": [{"age_days": 1.5}]}]})
+
+    done = localaws("scan", "--account", account)
+
+    assert done.returncode == 0
+    assert "No message was sent: no key is expired and no user is unchecked." in done.stdout
+    assert "Users: 1 listed = 1 checked + 0 not found + 0 unchecked." in done.stdout
+
+
+KEY = {"created_at": "2026-01-01T00:00:00Z"}
+
+
+def with_user(**fields: Any) -> dict[str, Any]:
+    return {"users": [{"user_name": "alice", **fields}]}
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "account"),
+        ("{}", "users: is missing"),
+        ({"users": None}, "users: null"),
+        ({"users": {}}, "users: {}"),
+        ({"users": [], "extra": 1}, "extra: unknown field"),
+        ({"users": [], "account_id": 123456789012}, "account_id: 123456789012"),
+        ({"users": [], "account_id": "12345"}, 'account_id: "12345" is not accepted: takes 12 digits'),
+        ({"users": [{}]}, "users.0.user_name: is missing"),
+        ({"users": [{"user_name": "a b"}]}, 'users.0.user_name: "a b"'),
+        ({"users": [{"user_name": "a"}, {"user_name": "a"}]}, 'user_name "a" is there twice'),
+        (with_user(key=KEY), "users.0.key: unknown field"),
+        (with_user(path="x"), 'users.0.path: "x"'),
+        (with_user(access_keys=[{}]), "users.0.access_keys.0: {} is not accepted: takes either created_at or age_days"),
+        (with_user(access_keys=[{**KEY, "age_days": 3}]), "takes either created_at or age_days"),
+        (with_user(access_keys=[{"created_at": "2026-02-30T00:00:00Z"}]), '"2026-02-30T00:00:00Z"'),
+        (with_user(access_keys=[{"created_at": "2026-02-03"}]), "takes an ISO 8601 instant with a zone"),
+        (with_user(access_keys=[{"created_at": 5}]), "created_at: 5"),
+        (with_user(access_keys=[{"age_days": "5"}]), 'age_days: "5"'),
+        (with_user(access_keys=[{"age_days": True}]), "age_days"),
+        (with_user(access_keys=[{**KEY, "status": "active"}]), 'status: "active" is not accepted: takes "Active" or'),
+        (with_user(access_keys=[{**KEY, "access_key_id": "AKIA"}]), 'access_key_id: "AKIA"'),
+        (with_user(access_keys=[{**KEY, "access_key_id": "A" * 20}] * 2), "is there twice"),
+        (with_user(access_keys=[{**KEY, "last_used": {"at": "now"}}]), 'last_used.at: "now"'),
+    ],
+)
+def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
+    tmp_path: Path, document: object, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from localaws.__main__ import main
+
+    status = main(["scan", "--account", account_file(tmp_path, document)])
+
+    assert status == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert error.startswith(f"localaws: {tmp_path}/account.json: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "required: scan | serve"),
+        (["scna"], "invalid choice: 'scna'"),
+        (["scan", "--acount", "x"], "unrecognized arguments: --acount x"),
+        (["scan", "--account", "/none/such.json"], "/none/such.json: cannot be read: No such file"),
+        (["scan", "--policy", "{"], "--policy: scan policy:"),
+        (["scan", "--policy", '{"max_age_days": true}'], "--policy: max_age_days: true is not accepted"),
+        (["scan", "--policy", '{"as_of": "2026-11-22T08:00:00"}'], "with a zone"),
+        (["scan", "--out", "Makefile"], "--out: Makefile is not a folder"),
+        (["scan", "--stats", "/none/such/stats.json"], "--stats: /none/such/stats.json is not a file in a folder"),
+        (["serve", "--port", "0"], 'argument --port: "0" is not accepted; it takes a port from 1 to 65535'),
+        (["serve", "--port", "http"], 'argument --port: "http" is not accepted'),
+        (["serve", "--api-port", "65536"], "argument --api-port"),
+    ],
+)
+def test_bad_arguments_end_with_status_2_and_one_clear_line(arguments: list[str], says: str) -> None:
+    done = localaws(*arguments)
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+FAILING = """
+import sys
+from localaws.workers import Workers
+Workers.invoke = lambda *_: ('{"errorType": "Boom", "errorMessage": "out of order"}', True)
+from localaws.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, options: list[str]) -> None:
+    account = account_file(tmp_path, {"users": []})
+    command = [sys.executable, "-c", FAILING, "scan", "--account", account, *options]
+
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
+
+    assert done.returncode == 1
+    assert "The scan FAILED: Boom" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "What next" not in done.stdout + done.stderr
+    if options:
+        assert done.stdout == ""

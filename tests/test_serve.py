@@ -1,0 +1,232 @@
+"""`localaws serve` in a process of its own, used over HTTP as a client would."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+
+from localaws.harness import PROJECT
+
+POLICY = {"as_of": "2026-11-22T08:00:00Z", "warn_days": 0}
+
+
+@dataclass
+class Served:
+    process: "subprocess.Popen[str]"
+    settings: dict[str, str]
+    api: str
+
+    def client(self, service: str) -> Any:
+        return boto3.session.Session().client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.settings["AWS_ENDPOINT_URL"],
+            region_name=self.settings["AWS_DEFAULT_REGION"],
+            aws_access_key_id=self.settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.settings["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def wait_for(self, scan_id: str) -> dict[str, Any]:
+        while (scan := requests.get(f"{self.api}/{scan_id}", timeout=10).json())["status"] == "RUNNING":
+            assert scan["summary"] is None
+            time.sleep(0.1)
+        return dict(scan)
+
+
+def start(*arguments: str) -> Served:
+    command = [sys.executable, "-m", "localaws", "serve", *arguments]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    printed = ""
+    while not (api := re.search(r"curl -X POST (\S+/scan) ", printed)):
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, printed
+        printed += line
+    return Served(process, dict(re.findall(r"(\w+)=(\S+)", printed)), api[1])
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    running = start()
+    yield running
+    running.process.terminate()
+    running.process.wait(20)
+
+
+def test_a_scan_from_post_to_report_and_message(served: Served) -> None:
+    response = requests.post(served.api, json=POLICY, timeout=10)
+
+    assert response.status_code == 202
+    started = response.json()
+    assert re.fullmatch(r"adhoc-\d{4}-\d\d-\d\dT\d{6}Z-[0-9a-f]{6}", started["scan_id"])
+    assert started == {
+        "scan_id": started["scan_id"],
+        "execution_arn": f"arn:aws:states:us-east-1:123456789012:execution:iam-key-age-local:{started['scan_id']}",
+        "status": "RUNNING",
+        "links": {"self": f"/scan/{started['scan_id']}"},
+    }
+
+    scan = served.wait_for(started["scan_id"])
+
+    assert scan["status"] == "SUCCEEDED"
+    assert scan["error"] is None
+    assert scan["started_at"] <= scan["stopped_at"]
+    assert scan["summary"]["complete"] is True
+    assert scan["summary"]["coverage"]["users_listed"] == 250
+    bucket, _, key = scan["reports"]["json"].removeprefix("s3://").partition("/")
+    report = served.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    assert "AKIAIOSFODNN7EXAMPLE" in report
+    [message] = served.client("sqs").receive_message(QueueUrl=served.settings["MESSAGES_QUEUE_URL"], WaitTimeSeconds=1)[
+        "Messages"
+    ]
+    assert "pubudu" in message["Body"]
+
+
+def test_an_empty_body_scans_by_the_stages_defaults(served: Served) -> None:
+    started = requests.post(served.api, timeout=10)
+
+    assert started.status_code == 202
+    assert served.wait_for(started.json()["scan_id"])["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("null", "scan policy: null"),
+        ("[1]", "scan policy: [1]"),
+        ("{", "well-formed JSON"),
+        ('{"max_age_days": true}', "max_age_days: true is not accepted; it takes an integer from 1 to 3650"),
+        ('{"max_age_days": 90.0}', "max_age_days: 90.0"),
+        ('{"warn_days": 90}', "warn_days: 90 is not accepted; it takes an integer from 0 to 89"),
+        ('{"max_age": 1}', 'unknown field: {"max_age": 1}'),
+        ('{"as_of": "2026-11-22T08:00:00"}', "with a zone"),
+        ('{"users": ["a", "a"]}', "users[1] (a duplicate)"),
+        ("[" * 100_000, "well-formed JSON"),
+    ],
+)
+def test_a_bad_policy_is_refused_with_a_reason(served: Served, body: str, says: str) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    response = requests.post(served.api, data=body, headers=headers, timeout=10)
+
+    assert response.status_code == 400
+    assert response.json()["Code"] == "BadRequestError"
+    assert says in response.json()["Message"]
+
+
+@pytest.mark.parametrize(("content_type", "status"), [(None, 400), ("text/plain", 415)])
+def test_a_body_that_does_not_say_that_it_is_json_is_refused(
+    served: Served, content_type: str | None, status: int
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+
+    response = requests.post(served.api, data=b'{"max_age_days": 30}', headers=headers, timeout=10)
+
+    assert response.status_code == status
+    assert "application/json" in response.text or "text/plain" in response.text
+
+
+@pytest.mark.parametrize("scan_id", ["none", "%2e%2e%2f", "a" * 200, "%E2%98%83", "arn:aws:states", "a%20b", "*"])
+def test_an_id_that_is_none_is_not_found(served: Served, scan_id: str) -> None:
+    response = requests.get(f"{served.api}/{scan_id}", timeout=10)
+
+    assert response.status_code == 404
+    assert response.json() == {"Code": "NotFoundError", "Message": "scan_id: there is no scan of this id"}
+
+
+def test_a_scan_that_failed_says_why(served: Served) -> None:
+    arn = served.settings["STATE_MACHINE_ARN"]
+    served.client("stepfunctions").start_execution(stateMachineArn=arn, name="bad", input='{"max_age_days": 0}')
+
+    scan = served.wait_for("bad")
+
+    assert scan["status"] == "FAILED"
+    assert scan["summary"] is None
+    assert scan["reports"] == {}
+    assert scan["error"] == "InvalidPolicyError: max_age_days: 0 is not accepted; it takes an integer from 1 to 3650"
+
+
+def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_removes_it(served: Served) -> None:
+    environment = {**os.environ, **served.settings}
+
+    def make(*arguments: str) -> str:
+        command = ["make", *arguments, "STAGE=dev"]
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    outputs = dict(re.findall(r"(\w+)\t(\S+)", make("deploy", "EMAIL=security@example.com")))
+
+    assert outputs["StateMachineArn"].endswith(":stateMachine:iam-key-age-dev")
+    assert outputs["EndpointURL"].startswith("https://")
+    [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-dev")["Stacks"]
+    assert {"ParameterKey": "NotificationEmail", "ParameterValue": "security@example.com"} in stack["Parameters"]
+    states = served.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=outputs["StateMachineArn"], input="{}")["executionArn"]
+    while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        time.sleep(0.1)
+    assert execution["status"] == "SUCCEEDED"
+    assert f"s3://{outputs['ReportsBucket']}/scans/" in execution["output"]
+
+    assert outputs["ReportsBucket"] in make("destroy")
+
+    machines = states.list_state_machines()["stateMachines"]
+    assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+
+
+def test_everything_listens_on_the_loopback_address_only(served: Served) -> None:
+    ports = [re.search(r"127\.0\.0\.1:(\d+)", url) for url in (served.api, served.settings["AWS_ENDPOINT_URL"])]
+
+    for port in ports:
+        assert port
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.2", int(port[1]))) != 0
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_everything_started_is_stopped(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    os.environ["TMPDIR"], before = str(tmp_path), os.environ.get("TMPDIR")
+    try:
+        running = start()
+    finally:
+        os.environ.pop("TMPDIR")
+        if before:
+            os.environ["TMPDIR"] = before
+    requests.post(running.api, timeout=10)
+    children = children_of(running.process.pid)
+
+    running.process.send_signal(number)
+
+    assert running.process.wait(20) == status
+    assert children
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert list(tmp_path.iterdir()) == []
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+
+
+def test_a_port_that_is_taken_is_said() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for option in ("--port", "--api-port"):
+            command = [sys.executable, "-m", "localaws", "serve", option, str(port)]
+            done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
+
+            assert done.returncode == 1
+            assert f"port {port}" in done.stderr
+            assert f"with {option}" in done.stderr

@@ -1,0 +1,209 @@
+"""The packaged template: one stack, with what each part needs and no more."""
+
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import evidence
+from localaws.harness import PROJECT
+
+DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "scan.asl.json").read_text())
+PERMANENT_ERRORS = {"Iam.NoSuchEntityException"}
+# https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and
+# https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
+ENGINE_ERRORS = {"States.ALL", "States.Timeout", "Lambda.Unknown", "Sandbox.Timedout"}
+LAMBDA_ERRORS = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+}
+
+
+def states(definition: dict[str, Any] = DEFINITION) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every state, those inside of maps too."""
+    for name, state in definition["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+TASKS = {name: state for name, state in states() if state["Type"] == "Task"}
+
+
+def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
+    return [statement for policy in role["Policies"] for statement in policy["PolicyDocument"]["Statement"]]
+
+
+def actions(statement: dict[str, Any]) -> set[str]:
+    return {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
+
+
+def resources(statement: dict[str, Any]) -> list[Any]:
+    return statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+
+
+LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
+
+
+@pytest.mark.parametrize(
+    ("function", "role", "granted"),
+    [
+        ("ScheduledScan", "ScheduledScanRole", {"states:StartExecution"}),
+        (
+            "APIHandler",
+            "ApiHandlerRole",
+            {"states:StartExecution", "states:DescribeExecution", "s3:GetObject", "s3:ListBucket"},
+        ),
+        ("ValidateKeys", "ValidateKeysRole", {"s3:PutObject"}),
+        ("BuildReport", "BuildReportRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
+    ],
+)
+def test_each_function_has_a_role_of_its_own_with_what_its_code_calls(
+    template: dict[str, Any], function: str, role: str, granted: set[str]
+) -> None:
+    properties = template["Resources"][role]["Properties"]
+
+    assert template["Resources"][function]["Properties"]["Role"] == {"Fn::GetAtt": [role, "Arn"]}
+    assert set().union(*map(actions, statements(properties))) == granted | LOGS
+    assert "ManagedPolicyArns" not in properties
+    for statement in statements(properties):
+        assert all(resource != "*" for resource in resources(statement))
+
+
+def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, Any]) -> None:
+    [policy] = template["Resources"]["ScanStateMachine"]["Properties"]["Policies"]
+    by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
+
+    called = {"lambda:InvokeFunction"}
+    for task in TASKS.values():
+        if match := re.search(r"aws-sdk:(\w+):(\w)(\w+)$", task["Resource"]):
+            called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
+    of_the_map = {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
+
+    assert set().union(*map(actions, policy["Statement"])) == called | of_the_map
+    assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == ["ListUsersTakesNoResource"]
+    assert by_sid["InvokeItsFunctions"]["Resource"] == [
+        {"Fn::GetAtt": ["ValidateKeys", "Arn"]},
+        {"Fn::GetAtt": ["BuildReport", "Arn"]},
+    ]
+
+
+def test_the_definition_is_the_file_in_the_repo_and_its_substitutions_resolve(
+    template: dict[str, Any], packaged: Path
+) -> None:
+    properties = template["Resources"]["ScanStateMachine"]["Properties"]
+    definition = (packaged.parent / properties["DefinitionUri"]).read_text()
+
+    assert json.loads(definition) == DEFINITION
+    assert set(re.findall(r"\$\{(\w+)\}", definition)) == set(properties["DefinitionSubstitutions"])
+    for value in properties["DefinitionSubstitutions"].values():
+        name = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
+        assert name == "AWS::Partition" or name in template["Resources"]
+
+
+def test_no_function_that_the_machine_calls_refers_to_the_machine(template: dict[str, Any]) -> None:
+    for function in ("ValidateKeys", "BuildReport"):
+        assert "ScanStateMachine" not in json.dumps(template["Resources"][function])
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_has_a_time_out_and_retries(name: str) -> None:
+    assert TASKS[name]["TimeoutSeconds"] > 0
+    assert TASKS[name]["Retry"]
+
+
+def known_errors() -> set[str]:
+    known = ENGINE_ERRORS | LAMBDA_ERRORS | {evidence.EvidenceUnavailableError.__name__}
+    clients = {"Iam": boto3.client("iam", "us-east-1"), "Sns": boto3.client("sns", "us-east-1")}
+    for name, client in clients.items():
+        known |= {f"{name}.{name}Exception", f"{name}.SdkClientException"}
+        for shape in (
+            client.meta.service_model.error_shapes
+        ):  # as the AWS SDK for Java names them: KMSThrottling… is KmsThrottling…
+            error = re.sub(r"^KMS", "Kms", shape.name)
+            known.add(f"{name}.{error}" if error.endswith("Exception") else f"{name}.{error}Exception")
+    return known
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_errors_that_a_task_retries_and_catches_exist(name: str) -> None:
+    handlers = [*TASKS[name]["Retry"], *TASKS[name].get("Catch", [])]
+
+    named = {error for handler in handlers for error in handler["ErrorEquals"]}
+
+    assert named <= known_errors()
+
+
+def test_no_task_retries_everything_or_an_error_that_stays() -> None:
+    for task in TASKS.values():
+        retried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
+        assert not retried & {"States.ALL", "States.TaskFailed", "InvalidPolicyError", "InvalidEvidenceError"}
+        assert not retried & PERMANENT_ERRORS
+
+
+def test_the_children_use_no_variable_from_outside_which_a_distributed_map_cannot_see() -> None:
+    children = DEFINITION["States"]["CheckUsers"]["ItemProcessor"]
+    assigned = {name for _, state in states(children) for name in state.get("Assign", {})}
+
+    used = set(re.findall(r"\$([A-Za-z]\w*)(?!\w*\()", json.dumps(children)))
+
+    assert used - assigned == {"states"}
+
+
+def test_the_api_wants_a_signature_on_every_method(template: dict[str, Any]) -> None:
+    body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    methods = {(path, method): operation for path, item in body["paths"].items() for method, operation in item.items()}
+
+    assert set(methods) == {("/scan", "post"), ("/scan/{scan_id}", "get")}
+    assert all(operation["security"] == [{"sigv4": []}] for operation in methods.values())
+
+
+def test_the_schedule_is_daily_at_eight(template: dict[str, Any]) -> None:
+    [event] = template["Resources"]["ScheduledScan"]["Properties"]["Events"].values()
+
+    assert event == {"Type": "Schedule", "Properties": {"Schedule": "cron(0 8 * * ? *)"}}
+
+
+def test_the_bucket_is_private_encrypted_versioned_and_stays(template: dict[str, Any]) -> None:
+    bucket = template["Resources"]["ReportsBucket"]
+    [deny] = template["Resources"]["ReportsBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+
+    assert bucket["DeletionPolicy"] == bucket["UpdateReplacePolicy"] == "Retain"
+    assert all(bucket["Properties"]["PublicAccessBlockConfiguration"].values())
+    assert bucket["Properties"]["BucketEncryption"]
+    assert bucket["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert deny["Effect"] == "Deny"
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_email_subscription_is_there_only_with_an_address(template: dict[str, Any]) -> None:
+    subscription = template["Resources"]["NotificationEmailSubscription"]
+
+    assert subscription["Condition"] == "HasNotificationEmail"
+    assert template["Parameters"]["NotificationEmail"]["Default"] == ""
+
+
+def test_the_zip_holds_the_app_and_chalices_runtime_only(packaged: Path) -> None:
+    archive = packaged.parent / "deployment.zip"
+    with zipfile.ZipFile(archive) as zipped:
+        folders = {name.partition("/")[0] for name in zipped.namelist()}
+
+    assert folders == {"app.py", "chalicelib", "chalice"}
+    assert archive.stat().st_size < 60_000
+
+
+def test_importing_the_app_imports_no_boto3() -> None:
+    program = "import sys, app; print([name for name in sys.modules if name.startswith('boto')])"
+
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

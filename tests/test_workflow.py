@@ -1,0 +1,336 @@
+"""The real definition, executed: packaged, deployed and run as it ships, on accounts of every shape."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult
+from moto.iam.responses import IamResponse
+
+from localaws.account import DEMO_ACCOUNT
+from tests.conftest import Scanner, user
+
+OLD, IN_TIME, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
+
+
+class Throttled(ServiceException):
+    code = "Throttling"
+    message = "Rate exceeded"
+
+
+class Denied(ServiceException):
+    code = "AccessDenied"
+    message = 'User is "not authorized" to perform: iam:ListAccessKeys\nby \\ policy'
+
+
+class Interference:
+    """Comes before IAM's answers; counts what each user was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._lock = threading.Lock()
+        self._before: Callable[[IamResponse, str, int], None] = lambda *_: None
+        self.asked: Counter[str] = Counter()
+        answer = IamResponse.list_access_keys
+
+        def list_access_keys(response: IamResponse) -> ActionResult:
+            name = response._get_param("UserName")
+            with self._lock:
+                self.asked[name] += 1
+                time = self.asked[name]
+            self._before(response, name, time)
+            return answer(response)
+
+        monkeypatch.setattr(IamResponse, "list_access_keys", list_access_keys)
+
+    def before(self, step: Callable[[IamResponse, str, int], None]) -> None:
+        self._before = step
+
+
+@pytest.fixture
+def interference(monkeypatch: pytest.MonkeyPatch) -> Interference:
+    return Interference(monkeypatch)
+
+
+def users(count: int, *created: str) -> list[dict[str, Any]]:
+    return [user(f"user-{number:04}", *created) for number in range(count)]
+
+
+def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner: Scanner) -> None:
+    result = scanner.scan([])
+
+    assert result.status == "SUCCEEDED"
+    assert result.report is not None
+    assert result.report["coverage"]["users_listed"] == 0
+    assert result.messages == []
+    assert result.stats["calls"] == {
+        "iam:ListUsers": 1,
+        "lambda:InvokeFunction": 2,
+        "s3:GetObject": 1,
+        "s3:PutObject": 2,
+        "states:StartExecution": 1,
+    }
+
+
+def test_one_user_with_one_key_is_judged(scanner: Scanner) -> None:
+    report = scanner.report([user("alice", OLD)])
+
+    assert report["coverage"]["users_checked"] == 1
+    assert [finding["user_name"] for finding in report["findings"]] == ["alice"]
+
+
+def test_a_key_is_expired_one_second_after_ninety_days_and_not_at_ninety_days(scanner: Scanner) -> None:
+    report = scanner.report([user("late", OLD), user("in-time", IN_TIME)], warn_days=0)
+
+    assert [finding["user_name"] for finding in report["findings"]] == ["late"]
+    assert report["totals"] == {"expired": 1, "due_soon": 0, "ok": 1}
+
+
+@pytest.mark.parametrize(("count", "pages"), [(99, 1), (100, 1), (101, 2), (250, 3)])
+def test_every_user_on_every_page_is_asked_for_once(scanner: Scanner, count: int, pages: int) -> None:
+    result = scanner.scan(users(count, OLD))
+
+    assert result.report is not None
+    assert result.report["coverage"]["users_checked"] == count
+    assert {finding["user_name"] for finding in result.report["findings"]} == {
+        f"user-{number:04}" for number in range(count)
+    }
+    assert result.stats["calls"]["iam:ListUsers"] == pages
+    assert result.stats["calls"]["iam:ListAccessKeys"] == count
+    assert [name for name in result.files if name.startswith("pages/")] == [
+        f"pages/{number:04}.json" for number in range(1, pages + 1)
+    ]
+    assert len(result.messages) == 1
+
+
+def test_users_with_no_two_and_very_many_keys_are_all_judged(scanner: Scanner) -> None:
+    report = scanner.report([user("none"), user("two", OLD, FRESH), user("many", *[OLD] * 101)])
+
+    assert report["coverage"]["users_checked"] == 3
+    assert report["totals"] == {"expired": 102, "due_soon": 0, "ok": 1}
+
+
+@pytest.mark.parametrize(("include", "expired", "skipped"), [(False, 0, 1), (True, 1, 0)])
+def test_inactive_keys_are_judged_only_where_the_policy_says_so(
+    scanner: Scanner, include: bool, expired: int, skipped: int
+) -> None:
+    bob = {"user_name": "bob", "access_keys": [{"created_at": OLD, "status": "Inactive"}]}
+
+    report = scanner.report([bob], include_inactive=include)
+
+    assert report["totals"]["expired"] == expired
+    assert report["coverage"]["keys_inactive_skipped"] == skipped
+
+
+def test_a_user_deleted_after_being_listed_is_not_found(scanner: Scanner, interference: Interference) -> None:
+    def delete_carol(response: IamResponse, name: str, _time: int) -> None:
+        if name == "carol":
+            response.backend.users.pop("carol", None)
+
+    interference.before(delete_carol)
+
+    report = scanner.report([user("alice", OLD), user("carol", OLD)])
+
+    assert report["not_found"] == ["carol"]
+    assert report["coverage"]["users_not_found"] == 1
+    assert report["totals"]["expired"] == 1
+    assert interference.asked["carol"] == 1
+
+
+def test_throttled_calls_are_made_again_until_every_user_is_checked(
+    scanner: Scanner, interference: Interference
+) -> None:
+    def throttle_twice(_response: IamResponse, name: str, time: int) -> None:
+        if int(name[-1]) % 2 and time <= 2:
+            raise Throttled
+
+    interference.before(throttle_twice)
+
+    result = scanner.scan(users(10, OLD))
+
+    assert result.report is not None
+    assert result.report["coverage"]["users_checked"] == 10
+    assert sum(interference.asked.values()) == 20
+    assert result.stats["throttled"] == 10
+
+
+def test_a_user_of_whom_iam_will_not_say_is_unchecked_and_that_is_told(
+    scanner: Scanner, interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, _high: low)  # FULL jitter at its shortest
+
+    def deny_bob(_response: IamResponse, name: str, _time: int) -> None:
+        if name == "bob":
+            raise Denied
+
+    interference.before(deny_bob)
+
+    result = scanner.scan([user("alice"), user("bob", OLD)])
+
+    assert result.status == "SUCCEEDED"
+    assert result.report is not None
+    assert result.report["coverage"]["users_unchecked"] == 1
+    [unchecked] = result.report["unchecked"]
+    assert unchecked["user_name"] == "bob"
+    assert "not authorized" in unchecked["cause"]
+    assert "INCOMPLETE: 1 of 2 users unchecked" in result.messages[0]["Subject"]
+
+
+def test_named_users_alone_are_asked_for(scanner: Scanner) -> None:
+    result = scanner.scan([user("alice", OLD), user("bob", OLD), user("carol", OLD)], users=["carol"])
+
+    assert result.report is not None
+    assert [finding["user_name"] for finding in result.report["findings"]] == ["carol"]
+    assert result.report["coverage"]["users_listed"] == 1
+    assert "iam:ListUsers" not in result.stats["calls"]
+    assert result.stats["calls"]["iam:ListAccessKeys"] == 1
+
+
+def test_a_named_user_whom_iam_does_not_know_is_not_found(scanner: Scanner) -> None:
+    report = scanner.report([user("alice", OLD)], users=["ghost", "alice"])
+
+    assert report["not_found"] == ["ghost"]
+    assert report["coverage"] == {
+        "users_listed": 2,
+        "users_checked": 1,
+        "users_not_found": 1,
+        "users_unchecked": 0,
+        "keys_judged": 1,
+        "keys_inactive_skipped": 0,
+    }
+
+
+def test_a_hundred_named_users_are_one_page(scanner: Scanner) -> None:
+    report = scanner.report(users(120, FRESH), users=[f"user-{number:04}" for number in range(20, 120)])
+
+    assert report["coverage"]["users_checked"] == 100
+
+
+@pytest.mark.parametrize(
+    ("as_of", "expired", "age_days"),
+    [("2020-01-01T00:00:00Z", 0, None), ("2026-11-22T08:00:00Z", 0, None), ("2027-06-01T00:00:00+02:00", 1, 211)],
+)
+def test_a_scan_judges_as_of_the_instant_that_its_policy_sets(
+    scanner: Scanner, as_of: str, expired: int, age_days: int | None
+) -> None:
+    report = scanner.report([user("alice", FRESH)], as_of=as_of)
+
+    assert report["totals"]["expired"] == expired
+    assert [finding["age_days"] for finding in report["findings"]] == ([age_days] if age_days else [])
+    assert report["as_of"] == ("2027-05-31T22:00:00Z" if "+" in as_of else as_of)
+
+
+def test_the_demo_account_is_scanned_whole(scanner: Scanner) -> None:
+    account = json.loads(DEMO_ACCOUNT.read_text())["users"]
+
+    report = scanner.report(account)
+
+    assert report["coverage"]["users_checked"] == 250
+    pubudu = [finding for finding in report["findings"] if finding["user_name"] == "pubudu"]
+    assert [finding["created_at"] for finding in pubudu] == ["2021-11-27T20:15:43Z"]
+
+
+def execute(scanner: Scanner, document: object) -> dict[str, Any]:
+    """Start an execution by hand; return it when it has ended."""
+    states = scanner.aws.client("stepfunctions")
+    arn = scanner.aws.outputs()["StateMachineArn"]
+    started = states.start_execution(stateMachineArn=arn, input=json.dumps(document))
+    while (execution := states.describe_execution(executionArn=started["executionArn"]))["status"] == "RUNNING":
+        threading.Event().wait(0.05)
+    return dict(execution)
+
+
+def test_an_execution_by_hand_with_an_empty_input_scans_by_the_stages_policy(scanner: Scanner) -> None:
+    scanner.aws.seed([])
+
+    execution = execute(scanner, {})
+
+    assert execution["status"] == "SUCCEEDED"
+    files = scanner.aws.files(execution["name"])
+    assert json.loads(files["report.json"])["policy"] == {
+        "max_age_days": 90,
+        "warn_days": 14,
+        "include_inactive": False,
+    }
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [{"max_age": 90}, {"max_age_days": 0}, {"users": []}, {"users": "alice"}, {"users": None}, {"as_of": "soon"}, [1]],
+    ids=str,
+)
+def test_an_execution_by_hand_with_a_bad_policy_fails_and_leaves_no_report(scanner: Scanner, policy: object) -> None:
+    scanner.aws.seed([])
+
+    execution = execute(scanner, policy)
+
+    assert execution["status"] == "FAILED"
+    assert "report.json" not in scanner.aws.files(execution["name"])
+
+
+def invoke(scanner: Scanner, function: str, event: object) -> dict[str, Any]:
+    name = scanner.aws.function(function).function_name
+    answer = scanner.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, payload
+    return dict(payload)
+
+
+def test_a_schedule_event_delivered_twice_starts_one_scan(scanner: Scanner) -> None:
+    scanner.aws.seed([])
+    event = {
+        "id": "e1",
+        "account": "123456789012",
+        "region": "us-east-1",
+        "time": "2026-11-22T08:00:00Z",
+        "source": "aws.events",
+        "detail-type": "Scheduled Event",
+        "detail": {},
+        "resources": [],
+        "version": "0",
+    }
+
+    answers = [invoke(scanner, "ScheduledScan", event) for _ in range(2)]
+
+    assert answers == [{"scan_id": "scheduled-2026-11-22T080000Z"}] * 2
+    states = scanner.aws.client("stepfunctions")
+    executions = states.list_executions(stateMachineArn=scanner.aws.outputs()["StateMachineArn"])["executions"]
+    assert [execution["name"] for execution in executions].count("scheduled-2026-11-22T080000Z") == 1
+
+
+def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
+    result = scanner.scan([user("alice", OLD), user("bob", FRESH)])
+    assert result.report is not None
+    scan = {
+        "scan_id": result.scan_id,
+        "execution_arn": "arn:aws:states:us-east-1:123456789012:execution:iam-key-age-local:any",
+        "started_at": "2026-11-22T08:00:00Z",
+        "policy": result.report["policy"],
+    }
+    page = json.loads(result.files["pages/0001.json"])
+    outcomes = [{"user_name": user["user_name"], "outcome": "checked", "keys": user["keys"]} for user in page["users"]]
+
+    counts = [
+        invoke(scanner, "ValidateKeys", {"scan": scan, "page": 1, "listed": ["alice", "bob"], "outcomes": outcomes})
+        for _ in range(2)
+    ]
+    built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1}) for _ in range(2)]
+
+    assert scanner.aws.files(result.scan_id) == result.files
+    assert counts[0] == counts[1]
+    assert counts[0]["expired"] == 1
+    assert built[0] == built[1]
+
+
+def test_a_report_of_a_scan_with_a_page_missing_is_not_built(scanner: Scanner) -> None:
+    result = scanner.scan([user("alice", OLD)])
+    name = scanner.aws.function("BuildReport").function_name
+    event = {"scan": {"scan_id": result.scan_id}, "pages": 2}
+
+    answer = scanner.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+
+    assert "FunctionError" in answer
+    assert json.loads(answer["Payload"].read())["errorType"] == "InvalidEvidenceError"
