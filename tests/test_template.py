@@ -87,7 +87,7 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
     for task in TASKS.values():
         if match := re.search(r"aws-sdk:(\w+):(\w)(\w+)$", task["Resource"]):
             called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
-    of_the_map = {"states:StartExecution", "states:DescribeExecution", "states:StopExecution"}
+    of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Stop", "Redrive")}
 
     assert set().union(*map(actions, policy["Statement"])) == called | of_the_map
     assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == ["ListUsersTakesNoResource"]
