@@ -33,7 +33,7 @@ check: setup ## lint, types, template and state machine
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/statelint statemachine/scan.asl.json
+	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/cfn-lint build/sam.json
 
@@ -44,29 +44,32 @@ lock: setup ## pin requirements-dev.txt anew from requirements-dev.in
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
-	@AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} $(BIN)/chalice package --stage $(STAGE) --merge-template statemachine/resources.json build
+	@AWS_DEFAULT_REGION=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-us-east-1}} \
+	  $(BIN)/chalice package --stage $(STAGE) --merge-template statemachine/resources.json build
 
 # The user's own AWS CLI if there is one, else the pinned one.
 AWS := PATH="$$PATH:$(abspath $(BIN))" aws
 STACK := iam-key-age-$(STAGE)
+# The Region of the environment or the profile; under the name that every version of the AWS CLI reads.
+REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
+	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
+	export AWS_DEFAULT_REGION=$$region
 
 deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address
-	@set -euo pipefail; \
+	@set -euo pipefail; $(REGION); \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
-	region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
-	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
-	$(AWS) s3api head-bucket --bucket $$bucket >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket --region $$region; \
-	$(AWS) cloudformation package --region $$region --template-file build/sam.json --s3-bucket $$bucket \
+	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
+	$(AWS) cloudformation package --template-file build/sam.json --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
-	$(AWS) cloudformation deploy --region $$region --template-file build/packaged.json --stack-name $(STACK) \
+	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
 	  $(if $(EMAIL),--parameter-overrides NotificationEmail=$(EMAIL)); \
-	$(AWS) cloudformation describe-stacks --region $$region --stack-name $(STACK) \
+	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
-	@set -euo pipefail; \
+	@set -euo pipefail; $(REGION); \
 	bucket=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text); \
 	$(AWS) cloudformation delete-stack --stack-name $(STACK); \

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
-_SCAN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", re.ASCII)
+_SCAN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 
 class EvidenceUnavailableError(Exception):
@@ -25,7 +25,9 @@ class InvalidScanIdError(Exception):
 
     def __init__(self, scan_id: str) -> None:
         shown = json.dumps(scan_id[:90])
-        super().__init__(f"scan_id: {shown} is not accepted; it takes 1 to 80 characters out of A-Z a-z 0-9 . _ -")
+        super().__init__(
+            f"scan_id: {shown} is not accepted; it takes 1 to 80 characters out of A-Z a-z 0-9 _ - . (not first)"
+        )
 
 
 def is_scan_id(text: str) -> bool:

@@ -80,7 +80,7 @@ def describe_scan(scan_id: str) -> Scan:
         status=execution["status"],
         started_at=format_instant(execution["startDate"]),
         stopped_at=format_instant(stopped) if stopped else None,
-        error=_in_words(execution.get("error"), execution.get("cause")),
+        error=failure_in_words(execution.get("error"), execution.get("cause")),
     )
 
 
@@ -89,8 +89,11 @@ def account_of(execution_arn: str) -> str:
     return execution_arn.split(":")[4]
 
 
-def _in_words(error: str | None, cause: str | None) -> str | None:
-    """Say why an execution failed; a Lambda function's cause is JSON with a stack trace, which is left out."""
+def failure_in_words(error: str | None, cause: str | None) -> str | None:
+    """Say why an execution failed, None if it did not.
+
+    The cause that a Lambda function gives is JSON with a stack trace, which is left out.
+    """
     if not error and not cause:
         return None
     try:

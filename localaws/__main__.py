@@ -22,12 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 it succeeded, 1 it failed, 2 bad arguments or input."""
     arguments = _parser().parse_args(argv)
     try:
-        from localaws import commands
+        from localaws import callers, commands
     except ModuleNotFoundError as error:
         return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
-    for chatty in ("moto", "samtranslator"):  # of resources left out, and of metrics of their own
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that everything started is stopped
+    callers.forget_the_users_aws()
+    for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that everything started is stopped
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if arguments.command == "serve":
             return commands.serve(arguments.account, arguments.port, arguments.api_port)

@@ -1,7 +1,7 @@
 """What the two commands do, and what a person sees of it."""
 
 import json
-import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.text import Text
 from chalicelib.message import counted, coverage_line
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
-from localaws.harness import REGION, LocalAws, LocalAwsError, ScanResult
+from localaws.harness import REGION, LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
 _TABLE_ROWS = 25
 _STYLES = {"expired": "bold red", "due_soon": "yellow"}
@@ -42,14 +42,19 @@ class ScanOutput:
             raise BadInputError(f"--stats: {self.stats} is not a file in a folder that exists")
 
     def write(self, result: ScanResult) -> None:
-        """Write the scan's files and its stats."""
-        if self.folder:
-            for name, content in result.files.items():
-                path = self.folder / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        if self.stats:
-            self.stats.write_text(json.dumps(result.stats, indent=2) + "\n")
+        """Write the scan's files and its stats; pages of an earlier scan do not stay beside the new report."""
+        try:
+            if self.folder:
+                for page in self.folder.glob("pages/[0-9]*.json"):
+                    page.unlink()
+                for name, content in result.files.items():
+                    path = self.folder / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
+            if self.stats:
+                self.stats.write_text(json.dumps(result.stats, indent=2) + "\n")
+        except OSError as error:
+            raise BadInputError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
 
 def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
@@ -65,12 +70,11 @@ def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
                 progress.update(task, description="Asking IAM for each user's keys", total=users, completed=0)
                 result = aws.scan(policy, lambda asked: progress.update(task, completed=min(asked, users)))
                 progress.update(task, completed=users)
-        output.write(result)
+    except PolicyRefusedError as error:
+        raise BadInputError(f"--policy: {error}") from error
     except LocalAwsError as error:
-        Console(stderr=True, highlight=False).print(f"localaws: {error}", markup=False, style="red")
-        return 1
-    except OSError as error:
-        raise BadInputError(f"{error.filename}: cannot be written: {error.strerror}") from error
+        return _failed(error)
+    output.write(result)
     if output.report_alone and result.report:
         print(result.files["report.json"].decode())  # noqa: T201
     _show(console, result, output.folder)
@@ -84,13 +88,18 @@ def serve(account_file: Path | None, port: int, api_port: int) -> int:
     try:
         with LocalAws(account, port, api_port) as aws:
             _show_serving(console, aws)
-            signal.pause()
+            while not threading.Event().wait(0.5):  # signal.pause() sleeps on where another thread takes the signal
+                pass
     except LocalAwsError as error:
-        Console(stderr=True, highlight=False).print(f"localaws: {error}", markup=False, style="red")
-        return 1
+        return _failed(error)
     except KeyboardInterrupt:
         console.print("\nStopped.")
     return 0
+
+
+def _failed(error: LocalAwsError) -> int:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"localaws: {error}", markup=False, style="red")
+    return 1
 
 
 def _load(account_file: Path | None) -> Account:

@@ -23,6 +23,7 @@ from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from chalicelib.scans import failure_in_words
 from localaws import mends
 from localaws.account import Account, User
 from localaws.callers import HARNESS, make_client
@@ -48,6 +49,10 @@ sys.exit(main())
 
 class LocalAwsError(Exception):
     """Something of the local AWS would not start or work; the message says what."""
+
+
+class PolicyRefusedError(Exception):
+    """POST /scan refused the scan policy; the message is its own."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,10 @@ class LocalAws:
     def post_scan(self, policy: str) -> requests.Response:
         """POST a scan policy, as JSON text, to the REST API."""
         headers = {"Content-Type": "application/json"}
-        return requests.post(f"{self.api_url}/scan", data=policy.encode(), headers=headers, timeout=30)
+        try:
+            return requests.post(f"{self.api_url}/scan", data=policy.encode(), headers=headers, timeout=30)
+        except requests.RequestException as error:
+            raise LocalAwsError(f"POST /scan did not answer: {error}\n{self.log_tail()}") from error
 
     def scan(self, policy: str, progress: Callable[[int], None] = lambda _: None) -> ScanResult:
         """Run one whole scan through POST /scan; `progress` is told how many users were asked for so far."""
@@ -138,6 +146,8 @@ class LocalAws:
         self._payloads.size = 0
         began = time.monotonic()
         response = self.post_scan(policy)
+        if response.status_code == requests.codes.bad_request:
+            raise PolicyRefusedError(response.json()["Message"])
         if response.status_code != requests.codes.accepted:
             raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{self.log_tail()}")
         arn = response.json()["execution_arn"]
@@ -185,7 +195,7 @@ class LocalAws:
                 "127.0.0.1", self._port, self._gate, threaded=True, request_handler=_QuietRequestHandler
             )
         except (OSError, SystemExit) as error:  # werkzeug exits where the port is taken
-            raise LocalAwsError(f"port {self._port} is taken; choose another with --port") from error
+            raise LocalAwsError(f"port {self._port} cannot be used; choose another with --port") from error
         self.endpoint_url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -281,7 +291,7 @@ def package(folder: Path) -> Path:
 def _why(execution: dict[str, Any]) -> str | None:
     if execution["status"] == "SUCCEEDED":
         return None
-    return ": ".join(filter(None, (execution.get("error"), execution.get("cause")))) or execution["status"]
+    return failure_in_words(execution.get("error"), execution.get("cause")) or execution["status"]
 
 
 def _over_quota(stats: dict[str, Any]) -> str | None:
@@ -299,7 +309,9 @@ def _free_port(wanted: int) -> int:
         try:
             listener.bind(("127.0.0.1", wanted))
         except OSError as error:
-            raise LocalAwsError(f"port {wanted} is taken; choose another with --api-port") from error
+            raise LocalAwsError(
+                f"port {wanted} cannot be used: {error.strerror}; choose another with --api-port"
+            ) from error
         port: int = listener.getsockname()[1]
         return port
 

@@ -8,6 +8,7 @@ import copy
 import functools
 import json
 import re
+import threading
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -59,6 +60,12 @@ class LargestPayload:
 
     def __init__(self) -> None:
         self.size = 0
+        self._lock = threading.Lock()
+
+    def measure(self, payload: str) -> None:
+        """Take note of an input or output."""
+        with self._lock:
+            self.size = max(self.size, len(payload.encode()))
 
 
 @dataclass
@@ -191,8 +198,7 @@ def measure_payloads() -> None:
     def publish_and_measure(self: EventManager, **event: Any) -> None:
         for details in (event["event_details"] or {}).values():
             for field in ("input", "output", "parameters"):
-                size = len((details.get(field) or "").encode())
-                _wiring.payloads.size = max(_wiring.payloads.size, size)
+                _wiring.payloads.measure(details.get(field) or "")
         publish(self, **event)
 
     _mend(EventManager, "_publish_history_event", publish_and_measure)

@@ -32,12 +32,15 @@ class Workers:
         self._lock = threading.Lock()
         self._free: dict[str, list[_Worker]] = defaultdict(list)
         self._all: list[_Worker] = []
+        self._stopped = False
         self._libraries = _lambda_libraries(folder / "libraries")
 
     def invoke(self, function: LambdaFunction, event: str) -> tuple[str, bool]:
         """Run a function on an event; return its payload and whether it is an error's."""
         warm = f"{function.function_name} {function.code_sha_256} {sorted(function.environment_vars.items())}"
         with self._lock:
+            if self._stopped:
+                return json.dumps({"errorType": "Stopped", "errorMessage": "the local AWS is being stopped"}), True
             free = self._free[warm]
             worker = free.pop() if free else self._start(function)
         try:
@@ -78,6 +81,7 @@ class Workers:
     def stop(self) -> None:
         """End all workers."""
         with self._lock:
+            self._stopped = True
             for worker in self._all:
                 worker.stop()
 

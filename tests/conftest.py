@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 
 from localaws.account import Account, User
+from localaws.callers import forget_the_users_aws
 from localaws.harness import LocalAws, ScanResult, package
+
+forget_the_users_aws()
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 

@@ -157,7 +157,9 @@ def test_a_scan_that_failed_says_why(served: Served) -> None:
 
 
 def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_removes_it(served: Served) -> None:
-    environment = {**os.environ, **served.settings}
+    users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**users, **served.settings, "AWS_REGION": served.settings["AWS_DEFAULT_REGION"]}
+    del environment["AWS_DEFAULT_REGION"]
 
     def make(*arguments: str) -> str:
         command = ["make", *arguments, "STAGE=dev"]
@@ -193,8 +195,13 @@ def test_everything_listens_on_the_loopback_address_only(served: Served) -> None
             assert probe.connect_ex(("127.0.0.2", int(port[1]))) != 0
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
-def test_everything_started_is_stopped(number: signal.Signals, status: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "status", "wait"),
+    [(signal.SIGINT, 0, 0), (signal.SIGINT, 0, 1.5), (signal.SIGTERM, 143, 0.5), (signal.SIGHUP, 129, 2)],
+)
+def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
+    number: signal.Signals, status: int, wait: float, tmp_path: Path
+) -> None:
     os.environ["TMPDIR"], before = str(tmp_path), os.environ.get("TMPDIR")
     try:
         running = start()
@@ -203,19 +210,21 @@ def test_everything_started_is_stopped(number: signal.Signals, status: int, tmp_
         if before:
             os.environ["TMPDIR"] = before
     requests.post(running.api, timeout=10)
-    children = children_of(running.process.pid)
+    time.sleep(wait)
+    children = {pid for pid, parent in processes() if parent == running.process.pid}
 
     running.process.send_signal(number)
 
     assert running.process.wait(20) == status
     assert children
-    assert not any(Path(f"/proc/{child}").exists() for child in children)
+    assert not children & {pid for pid, _ in processes()}
     assert list(tmp_path.iterdir()) == []
 
 
-def children_of(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task")
-    return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
+def processes() -> list[tuple[int, int]]:
+    """Every process, with its parent."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    return [(int(pid), int(parent)) for pid, parent in (line.split() for line in listed.splitlines())]
 
 
 def test_a_port_that_is_taken_is_said() -> None:
@@ -228,5 +237,5 @@ def test_a_port_that_is_taken_is_said() -> None:
             done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
 
             assert done.returncode == 1
-            assert f"port {port}" in done.stderr
+            assert f"port {port} cannot be used" in done.stderr
             assert f"with {option}" in done.stderr

@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib import evidence
 from localaws.harness import PROJECT
+from tests.lint_definition import problems
 
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "scan.asl.json").read_text())
 PERMANENT_ERRORS = {"Iam.NoSuchEntityException"}
@@ -25,6 +26,7 @@ LAMBDA_ERRORS = {
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    "Lambda.ClientExecutionTimeoutException",
 }
 
 
@@ -77,6 +79,8 @@ def test_each_function_has_a_role_of_its_own_with_what_its_code_calls(
     assert "ManagedPolicyArns" not in properties
     for statement in statements(properties):
         assert all(resource != "*" for resource in resources(statement))
+        if actions(statement) == LOGS:
+            assert f"/${{AWS::StackName}}-{function}-*" in json.dumps(statement["Resource"])
 
 
 def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, Any]) -> None:
@@ -87,7 +91,7 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
     for task in TASKS.values():
         if match := re.search(r"aws-sdk:(\w+):(\w)(\w+)$", task["Resource"]):
             called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
-    of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Stop", "Redrive")}
+    of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Stop")}
 
     assert set().union(*map(actions, policy["Statement"])) == called | of_the_map
     assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == ["ListUsersTakesNoResource"]
@@ -152,7 +156,8 @@ def test_no_task_retries_everything_or_an_error_that_stays() -> None:
 
 def test_the_children_use_no_variable_from_outside_which_a_distributed_map_cannot_see() -> None:
     children = DEFINITION["States"]["CheckUsers"]["ItemProcessor"]
-    assigned = {name for _, state in states(children) for name in state.get("Assign", {})}
+    assigning = [part for _, state in states(children) for part in (state, *state.get("Catch", []))]
+    assigned = {name for part in assigning for name in part.get("Assign", {})}
 
     used = set(re.findall(r"\$([A-Za-z]\w*)(?!\w*\()", json.dumps(children)))
 
@@ -207,3 +212,7 @@ def test_importing_the_app_imports_no_boto3() -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_statelint_finds_nothing_but_the_listed_extensions() -> None:
+    assert problems() == []

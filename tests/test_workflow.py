@@ -158,10 +158,8 @@ def test_throttled_calls_are_made_again_until_every_user_is_checked(
 
 
 def test_a_user_of_whom_iam_will_not_say_is_unchecked_and_that_is_told(
-    scanner: Scanner, interference: Interference, monkeypatch: pytest.MonkeyPatch
+    scanner: Scanner, interference: Interference
 ) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, _high: low)  # FULL jitter at its shortest
-
     def deny_bob(_response: IamResponse, name: str, _time: int) -> None:
         if name == "bob":
             raise Denied
@@ -177,6 +175,24 @@ def test_a_user_of_whom_iam_will_not_say_is_unchecked_and_that_is_told(
     assert unchecked["user_name"] == "bob"
     assert "not authorized" in unchecked["cause"]
     assert "INCOMPLETE: 1 of 2 users unchecked" in result.messages[0]["Subject"]
+    assert interference.asked["bob"] == 1
+
+
+def test_a_user_whose_calls_are_throttled_nine_times_is_unchecked(
+    scanner: Scanner, interference: Interference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
+
+    def throttle(_response: IamResponse, _name: str, _time: int) -> None:
+        raise Throttled
+
+    interference.before(throttle)
+
+    report = scanner.report([user("alice", OLD)])
+
+    assert report["unchecked"][0]["user_name"] == "alice"
+    assert "Rate exceeded" in report["unchecked"][0]["cause"]
+    assert interference.asked["alice"] == 9
 
 
 def test_named_users_alone_are_asked_for(scanner: Scanner) -> None:
