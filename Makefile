@@ -44,6 +44,7 @@ lock: setup ## pin requirements-dev.txt anew from requirements-dev.in
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
+	@$(BIN)/python -m localaws.settings $(STAGE)
 	@AWS_DEFAULT_REGION=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-us-east-1}} \
 	  $(BIN)/chalice package --stage $(STAGE) --merge-template statemachine/resources.json build
 

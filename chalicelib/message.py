@@ -28,6 +28,7 @@ def compose_message(report: Report, report_location: str) -> Message:
         coverage_line(report["coverage"]),
         _keys_line(report),
         *(f"Not covered: {what}." for what in report["not_covered"]),
+        *(f"Not found: {name}, whom the scan policy names." for name in report["not_found"] if _names_users(report)),
     ]
     foot = [
         "",
@@ -65,7 +66,10 @@ def _subject(report: Report) -> str:
     found = f"{counted(report['totals']['expired'], 'expired access key')} in AWS account {report['account_id']}"
     if coverage["users_unchecked"]:
         return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
-    return f"{found} (complete: {counted(coverage['users_listed'], 'named user' if _names_users(report) else 'user')})"
+    if not _names_users(report):
+        return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
+    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
+    return f"{found} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
 
 
 def _headline(report: Report) -> Iterator[str]:

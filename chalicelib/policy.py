@@ -117,8 +117,8 @@ def _boolean(document: dict[str, Any], field: str, default: bool) -> bool:
 
 def _users(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_USERS:
-        shown = f"a list of {len(value)}" if isinstance(value, list) else value
-        raise InvalidPolicyError("users", shown, _USERS_TAKES)
+        counted = f"users ({len(value)} of them)" if isinstance(value, list) else "users"
+        raise InvalidPolicyError(counted, value, _USERS_TAKES)
     names: set[str] = set()
     for index, name in enumerate(value):
         if not isinstance(name, str) or not _USER_NAME.fullmatch(name):

@@ -21,15 +21,25 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 it succeeded, 1 it failed, 2 bad arguments or input."""
     arguments = _parser().parse_args(argv)
-    try:
-        from localaws import callers, commands
-    except ModuleNotFoundError as error:
-        return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
-    callers.forget_the_users_aws()
-    for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
-        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that everything started is stopped
         signal.signal(number, lambda number, _: sys.exit(128 + number))
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("localaws: stopped", file=sys.stderr)  # noqa: T201
+        return 128 + signal.SIGINT
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        from localaws.callers import forget_the_users_aws
+
+        forget_the_users_aws()  # before moto is imported, which reads them
+        from localaws import commands
+    except ModuleNotFoundError as error:
+        return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
+    for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
+        logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         if arguments.command == "serve":
             return commands.serve(arguments.account, arguments.port, arguments.api_port)
@@ -37,9 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.scan(arguments.account, arguments.policy, output)
     except commands.BadInputError as error:
         return _refused(str(error))
-    except KeyboardInterrupt:
-        print("localaws: stopped", file=sys.stderr)  # noqa: T201
-        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,14 +56,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="scan | serve")
     scan = commands.add_parser("scan", help="run one whole scan through POST /scan", allow_abbrev=False)
     scan.add_argument("--policy", default="", metavar="JSON", help="the scan policy, such as '{\"max_age_days\": 60}'")
-    scan.add_argument("--out", type=Path, metavar="DIR", help="keep every file of the scan there")
+    scan.add_argument("--out", type=_path, metavar="DIR", help="keep every file of the scan there")
     scan.add_argument("--json", action="store_true", help="print report.json alone; all else on standard error")
-    scan.add_argument("--stats", type=Path, metavar="FILE", help="write there what the scan did, as JSON")
+    scan.add_argument("--stats", type=_path, metavar="FILE", help="write there what the scan did, as JSON")
     serve = commands.add_parser("serve", help="stay up until Ctrl-C", allow_abbrev=False)
     serve.add_argument("--port", type=_port, default=0, help="of the AWS endpoint; a free one by default")
     serve.add_argument("--api-port", type=_port, default=0, help="of the REST API; a free one by default")
     for command in (scan, serve):
-        command.add_argument("--account", type=Path, metavar="FILE", help="the account file; a demo account by default")
+        command.add_argument(
+            "--account", type=_path, metavar="FILE", help="the account file; a demo account by default"
+        )
     return parser
 
 
@@ -64,6 +73,12 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_PORT):
         raise argparse.ArgumentTypeError(f"{json.dumps(text)} is not accepted; it takes a port from 1 to {_MAX_PORT}")
     return int(text)
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError('"" is not accepted; it takes a path')
+    return Path(text)
 
 
 def _refused(message: str) -> int:

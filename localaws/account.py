@@ -19,6 +19,12 @@ from chalicelib.age import parse_instant
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
 _LONGEST_VALUE = 60
+_TAKES = {
+    "model_type": "takes an object",
+    "dict_type": "takes an object",
+    "list_type": "takes a list",
+    "string_type": "takes text",
+}
 _MAX_DAYS = 36_500
 
 
@@ -123,7 +129,7 @@ def load_account(path: Path) -> Account:
     except UnicodeDecodeError as error:
         raise AccountError(f"{path}: is not UTF-8 text") from error
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_each_field_once)
     except (ValueError, RecursionError) as error:
         raise AccountError(f"{path}: is not JSON: {error}") from error
     try:
@@ -140,6 +146,13 @@ def _refuse_duplicates(field: str, values: Any) -> None:
         seen.add(value)
 
 
+def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"an object has a field twice; its fields are {', '.join(name for name, _ in pairs)}")
+    return document
+
+
 def _first_of(error: ValidationError) -> str:
     """Say the first mistake as field, value and what is accepted."""
     mistake = error.errors(include_url=False)[0]
@@ -151,5 +164,5 @@ def _first_of(error: ValidationError) -> str:
             return f"{field}: is missing"
     shown = json.dumps(mistake["input"], default=str)
     shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
-    takes = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
     return f"{field}: {shown} is not accepted: {takes}"

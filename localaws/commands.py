@@ -1,6 +1,7 @@
 """What the two commands do, and what a person sees of it."""
 
 import json
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,35 +35,41 @@ class ScanOutput:
     stats: Path | None
     report_alone: bool
 
-    def check(self) -> None:
-        """Refuse, before any work, a place that nothing can be written to."""
-        if self.folder and self.folder.exists() and not self.folder.is_dir():
-            raise BadInputError(f"--out: {self.folder} is not a folder")
-        if self.stats and (self.stats.is_dir() or not self.stats.absolute().parent.is_dir()):
-            raise BadInputError(f"--stats: {self.stats} is not a file in a folder that exists")
-
-    def write(self, result: ScanResult) -> None:
-        """Write the scan's files and its stats; pages of an earlier scan do not stay beside the new report."""
+    def prepare(self) -> None:
+        """Refuse, before any work, a place that cannot be written to; clear away what an earlier scan left there."""
         try:
             if self.folder:
-                for page in self.folder.glob("pages/[0-9]*.json"):
-                    page.unlink()
+                (self.folder / "pages").mkdir(parents=True, exist_ok=True)
+                for old in (*self.folder.glob("pages/[0-9]*.json"), self.folder / "report.json"):
+                    old.unlink(missing_ok=True)
+            if self.stats:
+                self.stats.write_text("")
+        except OSError as error:
+            raise _unwritable(error) from error
+
+    def write(self, result: ScanResult) -> None:
+        """Write the scan's files and its stats."""
+        try:
+            if self.folder:
                 for name, content in result.files.items():
                     path = self.folder / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
             if self.stats:
                 self.stats.write_text(json.dumps(result.stats, indent=2) + "\n")
+            if self.report_alone and "report.json" in result.files:
+                sys.stdout.write(result.files["report.json"].decode() + "\n")
+                sys.stdout.flush()
         except OSError as error:
-            raise BadInputError(f"{error.filename}: cannot be written: {error.strerror}") from error
+            raise _unwritable(error) from error
 
 
 def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
     """Run one whole scan and show it; return the exit status."""
     console = Console(stderr=output.report_alone, highlight=False)
-    output.check()
     account = _load(account_file)
     users = _users_to_check(policy, account)
+    output.prepare()
     try:
         with _progress(console) as progress:
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
@@ -75,8 +82,6 @@ def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
     except LocalAwsError as error:
         return _failed(error)
     output.write(result)
-    if output.report_alone and result.report:
-        print(result.files["report.json"].decode())  # noqa: T201
     _show(console, result, output.folder)
     return 1 if result.error else 0
 
@@ -95,6 +100,10 @@ def serve(account_file: Path | None, port: int, api_port: int) -> int:
     except KeyboardInterrupt:
         console.print("\nStopped.")
     return 0
+
+
+def _unwritable(error: OSError) -> BadInputError:
+    return BadInputError(f"{error.filename or 'standard output'}: cannot be written: {error.strerror}")
 
 
 def _failed(error: LocalAwsError) -> int:
@@ -132,6 +141,8 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
         if not result.messages and not result.error:
             console.print("No message was sent: no key is expired and no user is unchecked.\n")
         _show_findings(console, report)
+        if "users" in report["policy"] and report["not_found"]:
+            console.print(f"IAM knows no user named {', '.join(report['not_found'])}.", markup=False, style="yellow")
         console.print(f"{coverage_line(report['coverage'])}\n{_verdict(report)}")
     if result.error:
         console.print(f"The scan {result.status}: {result.error}", markup=False, style="bold red")
@@ -191,6 +202,7 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n\n"
         f"curl -X POST {aws.api_url}/scan -H 'Content-Type: application/json' -d '{{\"max_age_days\": 90}}'\n"
-        f"curl {aws.api_url}/scan/SCAN_ID\n",
+        f"curl {aws.api_url}/scan/SCAN_ID\n"
+        f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )

@@ -28,6 +28,7 @@ from localaws import mends
 from localaws.account import Account, User
 from localaws.callers import HARNESS, make_client
 from localaws.gate import Gate
+from localaws.settings import InvalidSettingError, check_settings
 from localaws.workers import Workers
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -190,12 +191,10 @@ class LocalAws:
     def _serve(self, started: contextlib.ExitStack) -> None:
         reset_model_data()
         self._gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
-        try:
-            server: BaseWSGIServer = make_server(
-                "127.0.0.1", self._port, self._gate, threaded=True, request_handler=_QuietRequestHandler
-            )
-        except (OSError, SystemExit) as error:  # werkzeug exits where the port is taken
-            raise LocalAwsError(f"port {self._port} cannot be used; choose another with --port") from error
+        port = _free_port(self._port, "--port")
+        server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, self._gate, threaded=True, request_handler=_QuietRequestHandler
+        )
         self.endpoint_url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -230,7 +229,7 @@ class LocalAws:
         function = self.function("APIHandler")
         code = self._workers.code_of(function)
         shutil.copytree(PROJECT / ".chalice", code / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
-        port = _free_port(self._api_port)
+        port = _free_port(self._api_port, "--api-port")
         command = [sys.executable, "-c", _CHALICE, "--project-dir", str(code)]
         command += ["local", "--stage", STAGE, "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
         process = subprocess.Popen(  # noqa: S603  # our own command
@@ -274,12 +273,23 @@ class _QuietRequestHandler(WSGIRequestHandler):
 
 def package(folder: Path) -> Path:
     """Run `chalice package` on a copy of what ships, as `make package` does; return the template."""
+    try:
+        check_settings(PROJECT / ".chalice" / "config.json", STAGE)
+    except InvalidSettingError as error:
+        raise LocalAwsError(str(error)) from error
     folder.mkdir(parents=True)
     for name in _SHIPPED:
         source = PROJECT / name
         ignored = shutil.ignore_patterns("__pycache__", "deploy*")
         shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
-    command = [sys.executable, "-c", "from chalice.cli import main; main()", "package", "--stage", STAGE]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from chalice.cli import main; sys.exit(main())",
+        "package",
+        "--stage",
+        STAGE,
+    ]
     command += ["--merge-template", "statemachine/resources.json", "build"]
     environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -303,7 +313,7 @@ def _over_quota(stats: dict[str, Any]) -> str | None:
     return None
 
 
-def _free_port(wanted: int) -> int:
+def _free_port(wanted: int, option: str) -> int:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,6 +1,7 @@
 """The command line, run as a person runs it, and its output read."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from localaws.harness import PROJECT
+from localaws.settings import InvalidSettingError, check_settings
 from tests.conftest import user
 
 
@@ -75,6 +77,49 @@ def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path
     }
 
 
+def test_a_named_user_whom_iam_does_not_know_is_named(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"users": [{"user_name": "pubudu"}]})
+
+    done = localaws("scan", "--account", account, "--policy", '{"users": ["pubdu"]}')
+
+    assert done.returncode == 0
+    assert "IAM knows no user named pubdu." in done.stdout
+
+
+def test_the_users_own_aws_and_proxy_settings_are_not_used(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"users": []})
+    command = [sys.executable, "-m", "localaws", "scan", "--account", account]
+    theirs = {"AWS_PROFILE": "none", "AWS_REGION": "eu-west-1", "HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "x"}
+
+    done = subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, **theirs}, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"MAX_AGE_DAYS": 60}, 'MAX_AGE_DAYS: 60 is not accepted; it takes text, as every environment variable: "60"'),
+        ({"MAX_AGE_DAYS": "abc"}, 'max_age_days: "abc" is not accepted'),
+        ({"MAX_AGE_DAYS": "14", "WARN_DAYS": "14"}, "warn_days: 14 is not accepted; it takes an integer from 0 to 13"),
+        ({"INCLUDE_INACTIVE": "yes"}, 'include_inactive: "yes" is not accepted; it takes true or false'),
+    ],
+)
+def test_settings_that_would_fail_each_scan_are_refused_before_packaging(
+    tmp_path: Path, settings: dict[str, object], says: str
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"stages": {"dev": {"environment_variables": settings}}}))
+
+    check_settings(config, "prod")
+    with pytest.raises(InvalidSettingError) as refusal:
+        check_settings(config, "dev")
+
+    assert says in str(refusal.value)
+
+
 def test_a_clean_account_says_so_and_sends_nothing(tmp_path: Path) -> None:
     account = account_file(tmp_path, {"users": [{"user_name": "alice", "access_keys": [{"age_days": 1.5}]}]})
 
@@ -96,10 +141,11 @@ def with_user(**fields: Any) -> dict[str, Any]:
     ("document", "says"),
     [
         ("{", "is not JSON"),
-        ("[]", "account"),
+        ("[]", "account: [] is not accepted: takes an object"),
+        ('{"users": [{"user_name": "a"}], "users": []}', "an object has a field twice"),
         ("{}", "users: is missing"),
         ({"users": None}, "users: null"),
-        ({"users": {}}, "users: {}"),
+        ({"users": {}}, "users: {} is not accepted: takes a list"),
         ({"users": [], "extra": 1}, "extra: unknown field"),
         ({"users": [], "account_id": 123456789012}, "account_id: 123456789012"),
         ({"users": [], "account_id": "12345"}, 'account_id: "12345" is not accepted: takes 12 digits'),
@@ -145,8 +191,11 @@ def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
         (["scan", "--policy", "{"], "--policy: scan policy:"),
         (["scan", "--policy", '{"max_age_days": true}'], "--policy: max_age_days: true is not accepted"),
         (["scan", "--policy", '{"as_of": "2026-11-22T08:00:00"}'], "with a zone"),
-        (["scan", "--out", "Makefile"], "--out: Makefile is not a folder"),
-        (["scan", "--stats", "/none/such/stats.json"], "--stats: /none/such/stats.json is not a file in a folder"),
+        (["scan", "--out", "Makefile"], "Makefile/pages: cannot be written: Not a directory"),
+        (["scan", "--out", "/proc/none"], "/proc/none: cannot be written"),
+        (["scan", "--out", ""], 'argument --out: "" is not accepted; it takes a path'),
+        (["scan", "--account", ""], "argument --account"),
+        (["scan", "--stats", "/none/such/stats.json"], "/none/such/stats.json: cannot be written: No such file"),
         (["serve", "--port", "0"], 'argument --port: "0" is not accepted; it takes a port from 1 to 65535'),
         (["serve", "--port", "http"], 'argument --port: "http" is not accepted'),
         (["serve", "--api-port", "65536"], "argument --api-port"),
@@ -173,7 +222,9 @@ sys.exit(main(sys.argv[1:]))
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, options: list[str]) -> None:
     account = account_file(tmp_path, {"users": []})
-    command = [sys.executable, "-c", FAILING, "scan", "--account", account, *options]
+    command = [sys.executable, "-c", FAILING, "scan", "--account", account, "--out", str(tmp_path / "out"), *options]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_text("of an earlier scan that was clean")
 
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 
@@ -181,5 +232,6 @@ def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, 
     assert "The scan FAILED: Boom" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "What next" not in done.stdout + done.stderr
+    assert not (tmp_path / "out" / "report.json").exists()
     if options:
         assert done.stdout == ""

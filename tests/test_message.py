@@ -72,6 +72,20 @@ def test_a_scan_of_named_users_does_not_speak_for_the_account() -> None:
     assert "Not covered: all users but those that the scan policy names." in message.text
 
 
+def test_a_named_user_who_was_not_found_is_named() -> None:
+    outcomes = [
+        {"user_name": "pubdu", "outcome": "not_found"},
+        {"user_name": "alice", "outcome": "checked", "keys": []},
+    ]
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(users=("pubdu", "alice")))
+    report = join_pages([judge_page(terms, 1, ["pubdu", "alice"], outcomes)])
+
+    message = compose_message(report, LOCATION)
+
+    assert message.subject.endswith("(complete: 2 named users, 1 not found)")
+    assert "Not found: pubdu, whom the scan policy names.\n" in message.text
+
+
 def test_the_message_says_for_which_other_instant_it_speaks() -> None:
     message = compose_message(report_of(expired=1, as_of=AS_OF), LOCATION)
 
