@@ -319,9 +319,8 @@ def _free_port(wanted: int, option: str) -> int:
         try:
             listener.bind(("127.0.0.1", wanted))
         except OSError as error:
-            raise LocalAwsError(
-                f"port {wanted} cannot be used: {error.strerror}; choose another with --api-port"
-            ) from error
+            why = f"port {wanted} cannot be used: {error.strerror}"
+            raise LocalAwsError(f"{why}; choose another with {option}") from error
         port: int = listener.getsockname()[1]
         return port
 

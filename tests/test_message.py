@@ -73,12 +73,10 @@ def test_a_scan_of_named_users_does_not_speak_for_the_account() -> None:
 
 
 def test_a_named_user_who_was_not_found_is_named() -> None:
-    outcomes = [
-        {"user_name": "pubdu", "outcome": "not_found"},
-        {"user_name": "alice", "outcome": "checked", "keys": []},
-    ]
+    pubdu = {"user_name": "pubdu", "outcome": "not_found"}
+    alice: dict[str, Any] = {"user_name": "alice", "outcome": "checked", "keys": []}
     terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(users=("pubdu", "alice")))
-    report = join_pages([judge_page(terms, 1, ["pubdu", "alice"], outcomes)])
+    report = join_pages([judge_page(terms, 1, ["pubdu", "alice"], [pubdu, alice])])
 
     message = compose_message(report, LOCATION)
 
