@@ -44,9 +44,9 @@ lock: setup ## pin requirements-dev.txt anew from requirements-dev.in
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
-	@$(BIN)/python -m localaws.settings $(STAGE)
+	@$(BIN)/python -m localaws.settings "$(STAGE)"
 	@AWS_DEFAULT_REGION=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-us-east-1}} \
-	  $(BIN)/chalice package --stage $(STAGE) --merge-template statemachine/resources.json build
+	  $(BIN)/chalice package --stage "$(STAGE)" --merge-template statemachine/resources.json build
 
 # The user's own AWS CLI if there is one, else the pinned one.
 AWS := PATH="$$PATH:$(abspath $(BIN))" aws
@@ -55,6 +55,9 @@ STACK := iam-key-age-$(STAGE)
 REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
 	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
+
+# Only an EMAIL of make's own command line: other tools have a variable of this name, too.
+SUBSCRIBE := $(if $(filter command,$(firstword $(origin EMAIL))),--parameter-overrides "NotificationEmail=$$EMAIL")
 
 deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address
 	@set -euo pipefail; $(REGION); \
@@ -65,7 +68,7 @@ deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an a
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $(if $(EMAIL),--parameter-overrides NotificationEmail=$(EMAIL)); \
+	  $(SUBSCRIBE); \
 	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
 
@@ -75,7 +78,8 @@ destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its report
 	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text); \
 	$(AWS) cloudformation delete-stack --stack-name $(STACK); \
 	$(AWS) cloudformation wait stack-delete-complete --stack-name $(STACK); \
-	echo "Deleted $(STACK). Its reports stay in s3://$$bucket; delete the bucket when no audit needs them."
+	echo "Deleted $(STACK)."; \
+	[ "$${bucket:-None}" = None ] || echo "Its reports stay in s3://$$bucket; delete the bucket when no audit needs them."
 
 clean: ## remove what was made here
 	@rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments

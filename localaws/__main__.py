@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 it succeeded, 1 it failed, 2 bad arguments or input."""
     arguments = _parser().parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that everything started is stopped
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         return _run(arguments)
     except KeyboardInterrupt:

@@ -40,12 +40,14 @@ class ScanOutput:
         try:
             if self.folder:
                 (self.folder / "pages").mkdir(parents=True, exist_ok=True)
-                for old in (*self.folder.glob("pages/[0-9]*.json"), self.folder / "report.json"):
+                for old in (self.folder / "report.json", *self.folder.glob("pages/[0-9][0-9][0-9][0-9].json")):
+                    if old.exists() and '"scan_id"' not in old.read_text(errors="replace")[:1000]:
+                        raise BadInputError(f"--out: {old} is not of a scan; choose another folder")
                     old.unlink(missing_ok=True)
             if self.stats:
                 self.stats.write_text("")
         except OSError as error:
-            raise _unwritable(error) from error
+            raise BadInputError(f"{error.filename}: cannot be written: {error.strerror}") from error
 
     def write(self, result: ScanResult) -> None:
         """Write the scan's files and its stats."""
@@ -61,7 +63,9 @@ class ScanOutput:
                 sys.stdout.write(result.files["report.json"].decode() + "\n")
                 sys.stdout.flush()
         except OSError as error:
-            raise _unwritable(error) from error
+            raise LocalAwsError(
+                f"{error.filename or 'standard output'}: cannot be written: {error.strerror}"
+            ) from error
 
 
 def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
@@ -77,11 +81,11 @@ def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
                 progress.update(task, description="Asking IAM for each user's keys", total=users, completed=0)
                 result = aws.scan(policy, lambda asked: progress.update(task, completed=min(asked, users)))
                 progress.update(task, completed=users)
+        output.write(result)
     except PolicyRefusedError as error:
         raise BadInputError(f"--policy: {error}") from error
     except LocalAwsError as error:
         return _failed(error)
-    output.write(result)
     _show(console, result, output.folder)
     return 1 if result.error else 0
 
@@ -100,10 +104,6 @@ def serve(account_file: Path | None, port: int, api_port: int) -> int:
     except KeyboardInterrupt:
         console.print("\nStopped.")
     return 0
-
-
-def _unwritable(error: OSError) -> BadInputError:
-    return BadInputError(f"{error.filename or 'standard output'}: cannot be written: {error.strerror}")
 
 
 def _failed(error: LocalAwsError) -> int:

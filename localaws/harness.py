@@ -191,7 +191,7 @@ class LocalAws:
     def _serve(self, started: contextlib.ExitStack) -> None:
         reset_model_data()
         self._gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
-        port = _free_port(self._port, "--port")
+        port = _free_port(self._port, "--port") if self._port else 0
         server: BaseWSGIServer = make_server(
             "127.0.0.1", port, self._gate, threaded=True, request_handler=_QuietRequestHandler
         )

@@ -1,35 +1,52 @@
 """A stage's settings, checked before anything is packaged: `python -m localaws.settings STAGE`."""
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from chalicelib.policy import InvalidPolicyError, parse_stage_defaults
 
+# The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
+_STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
+
 
 class InvalidSettingError(Exception):
-    """A setting in .chalice/config.json that is refused; the message is one clear line."""
+    """A stage or a setting in .chalice/config.json that is refused; the message is one clear line."""
 
 
 def check_settings(config: Path, stage: str) -> None:
     """Refuse what would deploy well and then fail each scan; InvalidSettingError for the first such setting."""
-    document = json.loads(config.read_text())
-    settings = {
-        **document.get("environment_variables", {}),
-        **document.get("stages", {}).get(stage, {}).get("environment_variables", {}),
-    }
-    for name, value in settings.items():
-        if not isinstance(value, str):
-            takes = f"text, as every environment variable: {json.dumps(str(value))}"
-            raise InvalidSettingError(f"{config}: {name}: {json.dumps(value)} is not accepted; it takes {takes}")
+    if not _STAGE.fullmatch(stage):
+        raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not accepted; it takes 1 to 25 letters, digits and -")
     try:
-        parse_stage_defaults(settings)
-    except InvalidPolicyError as error:
-        raise InvalidSettingError(f"{config}: {error} (MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE)") from error
+        document = json.loads(config.read_text())
+    except ValueError as error:
+        raise InvalidSettingError(f"{config}: is not JSON: {error}") from error
+    for settings in _settings_of_each_function(document, stage):
+        for name, value in settings.items():
+            if not isinstance(value, str):
+                takes = f"text, as every environment variable: {json.dumps(str(value))}"
+                raise InvalidSettingError(f"{config}: {name}: {json.dumps(value)} is not accepted; it takes {takes}")
+        try:
+            parse_stage_defaults(settings)
+        except InvalidPolicyError as error:
+            raise InvalidSettingError(f"{config}: {error} (MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE)") from error
+
+
+def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator[dict[str, Any]]:
+    """Merge what Chalice merges: the settings of all, of the stage, of a function in the stage."""
+    of_stage = document.get("stages", {}).get(stage, {})
+    shared = {**document.get("environment_variables", {}), **of_stage.get("environment_variables", {})}
+    yield shared
+    for function in of_stage.get("lambda_functions", {}).values():
+        yield {**shared, **function.get("environment_variables", {})}
 
 
 if __name__ == "__main__":
     try:
-        check_settings(Path(".chalice/config.json"), sys.argv[1])
+        check_settings(Path(".chalice/config.json"), " ".join(sys.argv[1:]))
     except InvalidSettingError as refused:
         sys.exit(str(refused))

@@ -126,7 +126,7 @@ class _Worker:
             stdin.write(json.dumps(invocation) + "\n")
             stdin.flush()
             line = stdout.readline()
-        except BrokenPipeError:
+        except (BrokenPipeError, ValueError):  # ValueError: stopped meanwhile, its pipes closed
             line = ""
         finally:
             timer.cancel()

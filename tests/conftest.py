@@ -10,9 +10,10 @@ import pytest
 
 from localaws.account import Account, User
 from localaws.callers import forget_the_users_aws
-from localaws.harness import LocalAws, ScanResult, package
 
-forget_the_users_aws()
+forget_the_users_aws()  # before moto is imported, which reads them
+
+from localaws.harness import LocalAws, ScanResult, package  # noqa: E402  # imports moto
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 

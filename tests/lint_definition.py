@@ -1,10 +1,9 @@
 """statelint on the definition: `python -m tests.lint_definition`. What AWS takes and statelint does not is listed."""
 
 import sys
+from pathlib import Path
 
 from statelint.linter import Linter
-
-from localaws.harness import PROJECT
 
 # The end of a problem's path, to why it is none. https://states-language.net/#wait-state
 EXTENSIONS = {
@@ -14,7 +13,7 @@ EXTENSIONS = {
 
 def problems() -> list[str]:
     """Return what statelint finds, less the listed extensions."""
-    found = Linter.validate(str(PROJECT / "statemachine" / "scan.asl.json"))
+    found = Linter.validate(str(Path(__file__).parent.parent / "statemachine" / "scan.asl.json"))
     return [problem for problem in found if not any(f"{place} is " in problem for place in EXTENSIONS)]
 
 

@@ -113,11 +113,37 @@ def test_settings_that_would_fail_each_scan_are_refused_before_packaging(
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"stages": {"dev": {"environment_variables": settings}}}))
 
-    check_settings(config, "prod")
+    check_settings(config, "prod")  # is another stage
     with pytest.raises(InvalidSettingError) as refusal:
         check_settings(config, "dev")
 
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize("stage", ["", "a b", "my_stage", "x" * 26, "é"])
+def test_a_stage_that_cannot_name_a_stack_is_refused(stage: str) -> None:
+    with pytest.raises(InvalidSettingError, match=r"STAGE: .* it takes 1 to 25 letters, digits and -"):
+        check_settings(PROJECT / ".chalice" / "config.json", stage)
+
+
+def test_settings_of_one_function_are_checked_too(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    function = {"validate_keys": {"environment_variables": {"MAX_AGE_DAYS": "0"}}}
+    config.write_text(json.dumps({"stages": {"dev": {"lambda_functions": function}}}))
+
+    with pytest.raises(InvalidSettingError, match="max_age_days: 0 is not accepted"):
+        check_settings(config, "dev")
+
+
+def test_out_does_not_take_away_a_file_that_is_not_of_a_scan(tmp_path: Path) -> None:
+    mine = tmp_path / "report.json"
+    mine.write_text('{"mine": true}')
+
+    done = localaws("scan", "--out", str(tmp_path))
+
+    assert done.returncode == 2
+    assert f"--out: {mine} is not of a scan" in done.stderr
+    assert mine.read_text() == '{"mine": true}'
 
 
 def test_a_clean_account_says_so_and_sends_nothing(tmp_path: Path) -> None:
@@ -224,7 +250,7 @@ def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, 
     account = account_file(tmp_path, {"users": []})
     command = [sys.executable, "-c", FAILING, "scan", "--account", account, "--out", str(tmp_path / "out"), *options]
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "report.json").write_text("of an earlier scan that was clean")
+    (tmp_path / "out" / "report.json").write_text('{"scan_id": "an earlier one, which was clean"}')
 
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 import requests
 
@@ -211,20 +212,14 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
             os.environ["TMPDIR"] = before
     requests.post(running.api, timeout=10)
     time.sleep(wait)
-    children = {pid for pid, parent in processes() if parent == running.process.pid}
+    children = psutil.Process(running.process.pid).children(recursive=True)
 
     running.process.send_signal(number)
 
     assert running.process.wait(20) == status
     assert children
-    assert not children & {pid for pid, _ in processes()}
+    assert not any(child.is_running() for child in children)
     assert list(tmp_path.iterdir()) == []
-
-
-def processes() -> list[tuple[int, int]]:
-    """Every process, with its parent."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    return [(int(pid), int(parent)) for pid, parent in (line.split() for line in listed.splitlines())]
 
 
 def test_a_port_that_is_taken_is_said() -> None:

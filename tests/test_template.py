@@ -121,8 +121,13 @@ def test_no_function_that_the_machine_calls_refers_to_the_machine(template: dict
 
 @pytest.mark.parametrize("name", TASKS)
 def test_every_task_has_a_time_out_and_retries(name: str) -> None:
+    again = [
+        *TASKS[name].get("Retry", []),
+        *(catch for catch in TASKS[name].get("Catch", []) if catch["Next"] == "TryAgain?"),
+    ]
+
     assert TASKS[name]["TimeoutSeconds"] > 0
-    assert TASKS[name]["Retry"]
+    assert "States.Timeout" in {error for handler in again for error in handler["ErrorEquals"]}
 
 
 def known_errors() -> set[str]:
@@ -140,7 +145,7 @@ def known_errors() -> set[str]:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_the_errors_that_a_task_retries_and_catches_exist(name: str) -> None:
-    handlers = [*TASKS[name]["Retry"], *TASKS[name].get("Catch", [])]
+    handlers = [*TASKS[name].get("Retry", []), *TASKS[name].get("Catch", [])]
 
     named = {error for handler in handlers for error in handler["ErrorEquals"]}
 
@@ -149,7 +154,7 @@ def test_the_errors_that_a_task_retries_and_catches_exist(name: str) -> None:
 
 def test_no_task_retries_everything_or_an_error_that_stays() -> None:
     for task in TASKS.values():
-        retried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
+        retried = {error for retry in task.get("Retry", []) for error in retry["ErrorEquals"]}
         assert not retried & {"States.ALL", "States.TaskFailed", "InvalidPolicyError", "InvalidEvidenceError"}
         assert not retried & PERMANENT_ERRORS
 
