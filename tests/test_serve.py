@@ -1,5 +1,6 @@
 """`localaws serve` in a process of its own, used over HTTP as a client would."""
 
+import json
 import os
 import re
 import signal
@@ -112,6 +113,8 @@ def test_an_empty_body_scans_by_the_stages_defaults(served: Served) -> None:
         ('{"max_age": 1}', 'unknown field: {"max_age": 1}'),
         ('{"as_of": "2026-11-22T08:00:00"}', "with a zone"),
         ('{"users": ["a", "a"]}', "users[1] (a duplicate)"),
+        ('{"users": ["a b"]}', 'users[0]: "a b" is not accepted'),
+        (json.dumps({"users": [f"user{number}" for number in range(101)]}), "users (101 of them)"),
         ("[" * 100_000, "well-formed JSON"),
     ],
 )
@@ -220,6 +223,20 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
     assert children
     assert not any(child.is_running() for child in children)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ports_that_are_given_are_used() -> None:
+    with socket.socket() as one, socket.socket() as other:
+        for listener in (one, other):
+            listener.bind(("127.0.0.1", 0))
+        port, api_port = (listener.getsockname()[1] for listener in (one, other))
+
+    running = start("--port", str(port), "--api-port", str(api_port))
+    running.process.terminate()
+    running.process.wait(20)
+
+    assert running.settings["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+    assert running.api == f"http://127.0.0.1:{api_port}/scan"
 
 
 def test_a_port_that_is_taken_is_said() -> None:
