@@ -15,9 +15,12 @@ from chalice.app import (
 
 from chalicelib import evidence, scans
 from chalicelib.age import parse_instant
-from chalicelib.message import compose_message
+from chalicelib.changes import join_and_compare
+from chalicelib.metrics import metrics_line
+from chalicelib.notification import HttpsFormat, NotifyOn, compose_notification, should_notify
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy, parse_policy_text, parse_stage_defaults
-from chalicelib.report import ScanTerms, join_pages, judge_page, summarize
+from chalicelib.rendering import RENDERINGS
+from chalicelib.report import ScanTerms, judge_page, report_locations, summarize
 
 app = Chalice(app_name="iam-key-age")
 sigv4 = IAMAuthorizer()
@@ -67,7 +70,7 @@ def get_scan(scan_id: str) -> dict[str, Any]:
         "stopped_at": scan.stopped_at,
         "summary": summarize(report) if report else None,
         "error": scan.error,
-        "reports": {"json": evidence.report_location(scan_id)} if report else {},
+        "reports": report_locations(evidence.scan_folder(scan_id)) if report else {},
     }
 
 
@@ -89,14 +92,20 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Join a scan's pages into its report and compose the message; called by the state machine."""
-    scan_id = event["scan"]["scan_id"]
-    report = join_pages(evidence.load_pages(scan_id, event["pages"]))
-    evidence.save_report(report)
-    location = evidence.report_location(scan_id)
-    message = compose_message(report, location)
-    summary = {**summarize(report), "reports": {"json": location}}
-    return {"summary": summary, "subject": message.subject, "message": message.text}
+    """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
+    scan_id, notify_on = event["scan"]["scan_id"], NotifyOn(os.environ.get("NOTIFY_ON", NotifyOn.FINDINGS))
+    report = join_and_compare(evidence.load_pages(scan_id, event["pages"]), evidence.load_last_report)
+    for kind, render in RENDERINGS.items():
+        evidence.save_report(scan_id, kind, render(report))
+    folder = evidence.scan_folder(scan_id)
+    https_format = HttpsFormat(os.environ.get("HTTPS_FORMAT", HttpsFormat.JSON))
+    print(metrics_line(report, os.environ["STAGE"], datetime.now(UTC)))  # noqa: T201  # on a line alone, as CloudWatch wants it
+    return {
+        "summary": {**summarize(report), "reports": report_locations(folder)},
+        **compose_notification(report, folder, notify_on, https_format),
+        "notify": should_notify(report, notify_on),
+        "latest": evidence.latest_pointer(report) if report["scan_kind"] == "full" else {},
+    }
 
 
 def stage_defaults() -> ScanPolicy:

@@ -1,19 +1,24 @@
-"""The evidence bucket: the files under `scans/<scan_id>/` in S3."""
+"""The evidence bucket in S3: files under `scans/<scan_id>/`, and `latest.json`, which points to the last full scan."""
 
 import functools
 import json
 import os
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from chalicelib.report import InvalidEvidenceError, Page, Report
+from chalicelib.report import InvalidEvidenceError, report_locations
+from chalicelib.shapes import Page, Report
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
 _SCAN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", re.ASCII)
+
+_LATEST_KEY = "latest.json"
+_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
 class EvidenceUnavailableError(Exception):
@@ -37,7 +42,7 @@ def is_scan_id(text: str) -> bool:
 
 def save_page(page: Page) -> None:
     """Keep a page; the same page saved again replaces itself."""
-    _put(_page_key(page["scan_id"], page["page"]), page)
+    _put(_page_key(page["scan_id"], page["page"]), json.dumps(page, indent=1).encode(), _MEDIA_TYPES["json"])
 
 
 def load_pages(scan_id: str, count: int) -> Iterator[Page]:
@@ -49,9 +54,13 @@ def load_pages(scan_id: str, count: int) -> Iterator[Page]:
         yield cast(Page, page)
 
 
-def save_report(report: Report) -> None:
-    """Keep a scan's report."""
-    _put(_report_key(report["scan_id"]), report)
+def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
+    """Keep a rendering of a scan's report: json, csv or html, as its text comes."""
+    with tempfile.TemporaryFile() as file:  # so that no rendering is ever whole in memory
+        for text in content:
+            file.write(text.encode())
+        file.seek(0)
+        _put(_report_key(scan_id, kind), file, _MEDIA_TYPES[kind])
 
 
 def load_report(scan_id: str) -> Report | None:
@@ -59,17 +68,48 @@ def load_report(scan_id: str) -> Report | None:
     return cast("Report | None", _get(_report_key(scan_id)))
 
 
-def report_location(scan_id: str) -> str:
-    """Say where a scan's report is, as an s3:// URI."""
-    return f"s3://{_bucket()}/{_report_key(scan_id)}"
+def load_last_report() -> Report | None:
+    """Give the report of the last full scan, None where none is on record; InvalidEvidenceError if it is damaged."""
+    try:
+        latest = _get(_LATEST_KEY)
+        if latest is None:
+            return None
+        report = load_report(latest["scan_id"])
+    except (ValueError, TypeError, KeyError, InvalidScanIdError) as error:
+        raise InvalidEvidenceError(f"{_LATEST_KEY} or the report it points to is damaged") from error
+    if report is None:
+        raise InvalidEvidenceError(f"the report that {_LATEST_KEY} points to is not there")
+    return report
+
+
+def latest_pointer(report: Report) -> dict[str, str]:
+    """Make the s3:PutObject request by which the state machine, at a full scan's end, makes it the last one."""
+    latest = {
+        "schema_version": report["schema_version"],
+        "scan_id": report["scan_id"],
+        "account_id": report["account_id"],
+        "as_of": report["as_of"],
+        "reports": report_locations(scan_folder(report["scan_id"])),
+    }
+    return {
+        "Bucket": _bucket(),
+        "Key": _LATEST_KEY,
+        "Body": json.dumps(latest, indent=1),
+        "ContentType": _MEDIA_TYPES["json"],
+    }
+
+
+def scan_folder(scan_id: str) -> str:
+    """Say where a scan's files are, as an s3:// URI that ends in a slash."""
+    return f"s3://{_bucket()}/{_folder(scan_id)}/"
 
 
 def _page_key(scan_id: str, number: int) -> str:
     return f"{_folder(scan_id)}/pages/{number:04d}.json"
 
 
-def _report_key(scan_id: str) -> str:
-    return f"{_folder(scan_id)}/report.json"
+def _report_key(scan_id: str, kind: str = "json") -> str:
+    return f"{_folder(scan_id)}/report.{kind}"
 
 
 def _folder(scan_id: str) -> str:
@@ -78,12 +118,11 @@ def _folder(scan_id: str) -> str:
     return f"scans/{scan_id}"
 
 
-def _put(key: str, document: Page | Report) -> None:
+def _put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    body = json.dumps(document, indent=1).encode()
     try:
-        _s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType="application/json")
+        _s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
     except (BotoCoreError, ClientError) as error:
         raise _unavailable(error) from error
 

@@ -1,48 +1,81 @@
 """The message that people get: a report in plain text, for e-mail. Pure."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
-from chalicelib.report import Coverage, Finding, Report, Unchecked
+from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey, Unchecked
 
 # SNS takes 256 KiB and bills each 64 KB as a message of its own; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 60_000
 _MAX_WIDTH = 79
-_MAX_UNCHECKED_BYTES = 10_000  # so that many unchecked users leave room for the expired keys
+_MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 _INDENT = "  "
+_HOW_RESOLVED = {
+    "rotated": "rotated",
+    "deactivated": "deactivated",
+    "deleted": "deleted",
+    "no_longer_matching": "by the policy no longer too old",
+}
+_Item = TypeVar("_Item")
 
 
 class Message(NamedTuple):
-    """An SNS message: a subject of under 100 ASCII characters, and plain text."""
+    """An SNS message: a subject of under 100 ASCII characters, and plain text of under 80 columns."""
 
     subject: str
     text: str
 
 
-def compose_message(report: Report, report_location: str) -> Message:
-    """Say a report in words: the verdict, how complete it is, the oldest keys, and what to do."""
-    expired = [finding for finding in report["findings"] if finding["verdict"] == "expired"]
+def compose_message(report: Report, folder: str, list_due_soon: bool = False) -> Message:
+    """Say a report in words: what is new, the verdict, how complete it is, the oldest keys, and what to do.
+
+    `folder` is where the scan's files are, as an s3:// URI.
+    """
     head = [
-        *_headline(report),
+        *_wrapped(headline(report)),
         "",
-        coverage_line(report["coverage"]),
-        _keys_line(report),
-        *(f"Not covered: {what}." for what in report["not_covered"]),
-        *(f"Not found: {name}, whom the scan policy names." for name in report["not_found"] if _names_users(report)),
+        *_wrapped([coverage_line(report["coverage"]), keys_line(report), *changes_lines(report)]),
+        *_wrapped(f"Not covered: {what}." for what in report["not_covered"]),
+        *(f"Not found:   {name}" for name in report["not_found"] if _names_users(report)),
     ]
-    foot = [
-        "",
-        *_what_to_do(report),
-        f"Report: {report_location}",
-        f"Scan:   {report['scan_id']}",
-        f"As of:  {report['as_of']}",
-    ]
-    unchecked = _section(
-        "UNCHECKED", report["unchecked"], map(_unchecked_line, report["unchecked"]), _MAX_UNCHECKED_BYTES
-    )
-    room = MAX_MESSAGE_BYTES - _size(head) - _size(unchecked) - _size(foot)
-    keys = _section("EXPIRED, oldest first", expired, _key_lines(expired), room)
-    return Message(_subject(report), "\n".join([*head, *unchecked, *keys, *foot]) + "\n")
+    foot = ["", *_what_to_do(report), *_where(folder), f"As of:   {report['as_of']}"]
+    unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
+    rest = [*_rest_of_changes(report), *(_due_soon(report) if list_due_soon else ())]
+    room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
+    first, then = _expired_keys(report, room)
+    return Message(subject(report), "\n".join([*head, *first, *unchecked, *then, *rest, *foot]) + "\n")
+
+
+def subject(report: Report) -> str:
+    """Say a report in under 100 ASCII characters."""
+    coverage, expired, changes = report["coverage"], report["totals"]["expired"], report["changes"]
+    if changes and changes["since"]:
+        found = f"{len(changes['new'])} new of {counted(expired, 'expired key')} in account {report['account_id']}"
+    else:
+        found = f"{counted(expired, 'expired access key')} in AWS account {report['account_id']}"
+    if coverage["users_unchecked"]:
+        return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
+    if not _names_users(report):
+        return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
+    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
+    return f"{found} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
+
+
+def headline(report: Report) -> Iterator[str]:
+    """Say the verdict in a sentence or few, what is new first."""
+    expired, limit = report["totals"]["expired"], counted(report["policy"]["max_age_days"], "day")
+    changes = report["changes"]
+    if changes and changes["since"]:
+        new = len(changes["new"])
+        yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
+    keys = _none_or(expired, "access key")
+    where = f"of the users named in the scan policy, AWS account {report['account_id']}"
+    where = where if _names_users(report) else f"in AWS account {report['account_id']}"
+    when = f" as of {report['as_of']}" if "as_of" in report["policy"] else ""
+    yield f"{keys} {where} {_is(expired)} older than {limit}{when}."
+    if unchecked := report["coverage"]["users_unchecked"]:
+        yield f"INCOMPLETE: {counted(unchecked, 'user')} could not be checked and may have more."
 
 
 def coverage_line(coverage: Coverage) -> str:
@@ -53,7 +86,8 @@ def coverage_line(coverage: Coverage) -> str:
     )
 
 
-def _keys_line(report: Report) -> str:
+def keys_line(report: Report) -> str:
+    """Say what became of the keys in one sum."""
     coverage, totals = report["coverage"], report["totals"]
     return (
         f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired + {totals['due_soon']} due soon"
@@ -61,30 +95,61 @@ def _keys_line(report: Report) -> str:
     )
 
 
-def _subject(report: Report) -> str:
-    coverage = report["coverage"]
-    found = f"{counted(report['totals']['expired'], 'expired access key')} in AWS account {report['account_id']}"
-    if coverage["users_unchecked"]:
-        return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
-    if not _names_users(report):
-        return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
-    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
-    return f"{found} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
+def changes_lines(report: Report) -> Iterator[str]:
+    """Count what changed since the last full scan, or say why that cannot be told; nothing unless a full scan."""
+    if changes := report["changes"]:
+        if changes["since"]:
+            unknown = f", {len(changes['unknown'])} unknown (unchecked)" if changes["unknown"] else ""
+            yield (
+                f"Since {changes['since']['as_of']}: {len(changes['new'])} new, {len(changes['still_expired'])} still"
+                f" expired, {len(changes['resolved'])} resolved{unknown}."
+            )
+        yield from changes["notes"]
 
 
-def _headline(report: Report) -> Iterator[str]:
-    expired, limit = report["totals"]["expired"], counted(report["policy"]["max_age_days"], "day")
-    keys = counted(expired, "access key") if expired else "No access key"
-    where = f"of the users named in the scan policy, AWS account {report['account_id']}"
-    where = where if _names_users(report) else f"in AWS account {report['account_id']}"
-    when = f" as of {report['as_of']}" if "as_of" in report["policy"] else ""
-    yield f"{keys} {where} {'is' if expired <= 1 else 'are'} older than {limit}{when}."
-    if unchecked := report["coverage"]["users_unchecked"]:
-        yield f"INCOMPLETE: {counted(unchecked, 'user')} could not be checked and may have more."
+def how_resolved(key: ResolvedKey) -> str:
+    """Say in words why a key is not expired any more."""
+    return _HOW_RESOLVED[key["how"]]
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 key", "2 keys"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _names_users(report: Report) -> bool:
     return "users" in report["policy"]
+
+
+def _none_or(number: int, noun: str) -> str:
+    return counted(number, noun) if number else f"No {noun}"
+
+
+def _is(number: int) -> str:
+    return "is" if number <= 1 else "are"
+
+
+def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
+    """List the expired keys in `room` bytes: those to lead with, and those to come later."""
+    expired = [finding for finding in report["findings"] if finding["verdict"] == "expired"]
+    changes = report["changes"]
+    if not changes or not changes["since"]:
+        return [], _section("EXPIRED, oldest first", expired, _key_lines, room)
+    new_ids = {key["access_key_id"] for key in changes["new"]}
+    new = [finding for finding in expired if finding["access_key_id"] in new_ids]
+    still = [finding for finding in expired if finding["access_key_id"] not in new_ids]
+    later = _section("STILL EXPIRED, oldest first", still, _key_lines, room // 2)
+    return _section("NEW, oldest first", new, _key_lines, room - _size(later)), later
+
+
+def _rest_of_changes(report: Report) -> Iterator[str]:
+    if changes := report["changes"]:
+        yield from _section("RESOLVED", changes["resolved"], _resolved_lines, _MAX_LIST_BYTES)
+
+
+def _due_soon(report: Report) -> list[str]:
+    due_soon = [finding for finding in report["findings"] if finding["verdict"] == "due_soon"]
+    return _section("DUE SOON", due_soon, _key_lines, _MAX_LIST_BYTES)
 
 
 def _what_to_do(report: Report) -> Iterator[str]:
@@ -99,14 +164,24 @@ def _what_to_do(report: Report) -> Iterator[str]:
         yield ""
 
 
-def _section(title: str, items: list[Finding] | list[Unchecked], lines: Iterable[str], room: int) -> list[str]:
+def _where(folder: str) -> Iterator[str]:
+    bucket, _, path = folder.removeprefix("s3://").partition("/")
+    yield "Report:  report.html, report.csv and report.json in the S3 bucket"
+    yield f"         {bucket}"
+    yield "         under"
+    yield f"         {path}"
+
+
+def _section(
+    title: str, items: Sequence[_Item], lines_of: Callable[[Sequence[_Item]], Iterable[str]], room: int
+) -> list[str]:
     """Return a titled list of as many lines as fit in `room` bytes, saying how many were left out."""
     if not items:
         return []
     section = ["", f"{title}:"]
     more = f"{_INDENT}and {len(items)} more in the report."
     used = _size([*section, more])
-    for shown, line in enumerate(lines):
+    for shown, line in enumerate(lines_of(items)):
         used += _size([line])
         if used > room:
             return [*section, f"{_INDENT}and {len(items) - shown} more in the report."]
@@ -114,22 +189,34 @@ def _section(title: str, items: list[Finding] | list[Unchecked], lines: Iterable
     return section
 
 
-def _key_lines(findings: list[Finding]) -> Iterator[str]:
+def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         age = counted(finding["age_days"], "day")
-        line = f"{_INDENT}{finding['access_key_id']:<20}  {age:>9} old, overdue since {finding['overdue_at'][:10]}"
-        user = f"  {finding['user_name']}"
-        yield line + user if len(line + user) <= _MAX_WIDTH else f"{line}\n{_INDENT}    {finding['user_name']}"
+        tense = "overdue since" if finding["verdict"] == "expired" else "in time until"
+        line = f"{_INDENT}{finding['access_key_id']:<20}  {age:>9} old, {tense} {finding['overdue_at'][:10]}"
+        yield _with_user(line, finding["user_name"])
 
 
-def _unchecked_line(unchecked: Unchecked) -> str:
-    return f"{_INDENT}{unchecked['user_name']}\n{_INDENT}    {' '.join(unchecked['cause'].split())}"
+def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
+    for key in keys:
+        yield _with_user(f"{_INDENT}{key['access_key_id']:<20}  {how_resolved(key)}", key["user_name"])
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 key", "2 keys"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:
+    for user in users:
+        cause = textwrap.wrap(user["cause"], _MAX_WIDTH, initial_indent=_INDENT * 3, subsequent_indent=_INDENT * 3)
+        yield "\n".join([f"{_INDENT}{user['user_name']}", *cause])
 
 
-def _size(lines: list[str]) -> int:
+def _with_user(line: str, user_name: str) -> str:
+    one = f"{line}  {user_name}"
+    return one if len(one) <= _MAX_WIDTH else f"{line}\n{_INDENT * 3}{user_name}"
+
+
+def _wrapped(sentences: Iterable[str]) -> Iterator[str]:
+    for sentence in sentences:
+        yield from textwrap.wrap(sentence, _MAX_WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False)
+
+
+def _size(lines: Iterable[str]) -> int:
     return sum(len(line.encode()) + 1 for line in lines)

@@ -1,124 +1,42 @@
-"""From IAM's answers to the report: judge a page of users, join the pages, say it in words.
+"""From IAM's answers to the report: judge a page of users, join the pages.
 
-Pure: plain data in, plain data out. The shapes are those of the files under `scans/<scan_id>/`.
+Pure: plain data in, plain data out, in the shapes of `chalicelib.shapes`.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal, NotRequired, TypedDict
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Literal
 
 from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
 from chalicelib.policy import ScanPolicy
+from chalicelib.shapes import (
+    AgeBin,
+    ChangeCounts,
+    Changes,
+    Coverage,
+    Finding,
+    JudgedKey,
+    Page,
+    Report,
+    Summary,
+    Totals,
+    UserEvidence,
+)
 
 SCHEMA_VERSION = 1
 _ROOT_USER = "the root user: IAM does not list it among an account's users"
-_ACTIVE = "Active"
+ACTIVE = "Active"
 _FINDINGS = (Verdict.EXPIRED, Verdict.DUE_SOON)
 _NO_OUTCOME = "the scan got no outcome for this user"
+_BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 
 
 class InvalidEvidenceError(Exception):
     """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
-
-
-class Finding(TypedDict):
-    """An expired or due-soon key."""
-
-    user_name: str
-    access_key_id: str
-    status: str
-    created_at: str
-    age_days: int
-    overdue_at: str
-    verdict: str
-
-
-class Unchecked(TypedDict):
-    """A user of whom IAM would not say."""
-
-    user_name: str
-    cause: str
-
-
-class Coverage(TypedDict):
-    """How many users and keys the scan saw, and what became of them."""
-
-    users_listed: int
-    users_checked: int
-    users_not_found: int
-    users_unchecked: int
-    keys_judged: int
-    keys_inactive_skipped: int
-
-
-class Totals(TypedDict):
-    """Judged keys by verdict."""
-
-    expired: int
-    due_soon: int
-    ok: int
-
-
-class JudgedKey(TypedDict):
-    """A key as IAM described it, with its verdict: null for an inactive one passed over."""
-
-    access_key_id: str
-    status: str
-    created_at: str
-    verdict: str | None
-
-
-class UserEvidence(TypedDict):
-    """One user's outcome."""
-
-    user_name: str
-    outcome: Literal["checked", "not_found", "unchecked"]
-    keys: NotRequired[list[JudgedKey]]
-    cause: NotRequired[str]
-
-
-class Page(TypedDict):
-    """`pages/<number>.json`: a page of users, judged; the evidence that a report is joined from."""
-
-    schema_version: int
-    scan_id: str
-    account_id: str
-    as_of: str
-    policy: dict[str, Any]
-    page: int
-    coverage: Coverage
-    totals: Totals
-    findings: list[Finding]
-    users: list[UserEvidence]
-
-
-class Report(TypedDict):
-    """`report.json`."""
-
-    schema_version: int
-    scan_id: str
-    account_id: str
-    as_of: str
-    policy: dict[str, Any]
-    coverage: Coverage
-    totals: Totals
-    findings: list[Finding]
-    unchecked: list[Unchecked]
-    not_found: list[str]
-    not_covered: list[str]  # in words
-
-
-class Summary(TypedDict):
-    """The part of a report that fits everywhere, whatever the account's size."""
-
-    scan_id: str
-    account_id: str
-    as_of: str
-    complete: bool
-    coverage: Coverage
-    totals: Totals
 
 
 @dataclass(frozen=True)
@@ -174,15 +92,25 @@ def join_pages(pages: Iterable[Page]) -> Report:
     """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together."""
     report: Report | None = None
     seen: set[str] = set()
+    ages: Counter[int] = Counter()
     for number, page in enumerate(pages, start=1):
         if report is None:
             report = _empty_report(page)
         _check_page(report, page, number)
         _add_page(report, page, seen)
+        _count_ages(ages, page)
     if report is None:
         raise InvalidEvidenceError("the scan has no page")
     report["findings"].sort(key=_oldest_first)
+    report["age_histogram"] = _histogram(ages, report["policy"]["max_age_days"])
     return report
+
+
+def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
+    """Say what a scan speaks for: everybody now, the users that its policy names, or another instant."""
+    if "as_of" in policy:
+        return "as_of"
+    return "users" if "users" in policy else "full"
 
 
 def summarize(report: Report) -> Summary:
@@ -194,6 +122,24 @@ def summarize(report: Report) -> Summary:
         "complete": report["coverage"]["users_unchecked"] == 0,
         "coverage": report["coverage"],
         "totals": report["totals"],
+        "changes": _count_changes(report.get("changes")),
+    }
+
+
+def report_locations(folder: str) -> dict[str, str]:
+    """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
+    return {kind: f"{folder}report.{kind}" for kind in ("json", "csv", "html")}
+
+
+def _count_changes(changes: Changes | None) -> ChangeCounts | None:
+    if changes is None:
+        return None
+    return {
+        "since": changes["since"],
+        "new": len(changes["new"]),
+        "still_expired": len(changes["still_expired"]),
+        "resolved": len(changes["resolved"]),
+        "unknown": len(changes["unknown"]),
     }
 
 
@@ -229,7 +175,7 @@ def _judge_user(
 
 def _judge_key(key: Mapping[str, Any], rule: AgeRule, include_inactive: bool) -> JudgedKey:
     created_at = parse_instant(key["created_at"])
-    judged = include_inactive or key["status"] == _ACTIVE
+    judged = include_inactive or key["status"] == ACTIVE
     return {
         "access_key_id": key["access_key_id"],
         "status": key["status"],
@@ -271,6 +217,9 @@ def _empty_report(page: Page) -> Report:
         "unchecked": [],
         "not_found": [],
         "not_covered": [_ROOT_USER, *_users_left_out(page["policy"])],
+        "scan_kind": scan_kind(page["policy"]),
+        "age_histogram": [],
+        "changes": None,
     }
 
 
@@ -298,6 +247,27 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
     _add_counts(report["coverage"], page["coverage"])
     _add_counts(report["totals"], page["totals"])
     report["findings"].extend(page["findings"])
+
+
+def _count_ages(ages: Counter[int], page: Page) -> None:
+    """Count judged keys by age in days, rounded up: a key of exactly 90 days is not older than 90."""
+    as_of = parse_instant(page["as_of"])
+    for user in page["users"]:
+        for key in user.get("keys", ()):
+            if key["verdict"] is not None:
+                ages[-((parse_instant(key["created_at"]) - as_of) // timedelta(days=1))] += 1
+
+
+def _histogram(ages: Counter[int], max_age_days: int) -> list[AgeBin]:
+    """Sort ages into bins of equal width, but for the first and the endless last; the limit is between two."""
+    width = -(-max_age_days // _BINS_TO_THE_LIMIT)
+    limits = [max_age_days + step * width for step in range(-_BINS_TO_THE_LIMIT, _BINS_TO_THE_LIMIT + 1)]
+    limits = [0, *(limit for limit in limits if limit > 0)]
+    bins: list[AgeBin] = [{"from_days": low, "to_days": high, "keys": 0} for low, high in pairwise(limits)]
+    bins.append({"from_days": limits[-1], "to_days": None, "keys": 0})
+    for age, keys in ages.items():
+        bins[max(0, bisect_left(limits, age) - 1)]["keys"] += keys
+    return bins
 
 
 def _add_counts(counts: Coverage | Totals, more: Coverage | Totals) -> None:

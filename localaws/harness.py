@@ -24,7 +24,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from chalicelib.scans import failure_in_words
-from localaws import mends
+from localaws import mail, mends
 from localaws.account import Account, User
 from localaws.callers import HARNESS, make_client
 from localaws.gate import Gate
@@ -39,6 +39,7 @@ MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
 MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
 _SHIPPED = ("app.py", "chalicelib", "requirements.txt", ".chalice", "statemachine")
 _START_SECONDS = 60
+_PACKAGES = PROJECT / "build" / "packages"
 # Chalice's command line, which ends with its standard input, so that it never outlives this process.
 _CHALICE = """
 import os, sys, threading
@@ -58,13 +59,14 @@ class PolicyRefusedError(Exception):
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What came of a scan: its execution, the files it kept, the messages that reached a subscriber."""
+    """What came of a scan: its execution, the files it kept, what reached the topic's subscribers by SQS and e-mail."""
 
     scan_id: str
     status: str
     error: str | None
     files: dict[str, bytes]
     messages: list[dict[str, str]]
+    mail: list[dict[str, str]]
     stats: dict[str, Any]
 
     @property
@@ -163,6 +165,7 @@ class LocalAws:
             error=_why(execution) or _over_quota(stats),
             files=self.files(execution["name"]),
             messages=self.messages(),
+            mail=self.mail(),
             stats=stats,
         )
 
@@ -180,6 +183,12 @@ class LocalAws:
             for message in batch:
                 received.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return received
+
+    def mail(self) -> list[dict[str, str]]:
+        """Return, once, the e-mails that reached the topic's subscriber, as `{"Subject", "Message"}`."""
+        received = mail.mailbox.copy()
+        mail.mailbox.clear()
         return received
 
     def log_tail(self, lines: int = 15) -> str:
@@ -204,6 +213,7 @@ class LocalAws:
         started.callback(self._workers.stop)
         self._payloads = mends.LargestPayload()
         mends.apply(self.endpoint_url, REGION, self._workers.invoke, self._payloads)
+        mail.apply()
 
     def _deploy(self, template: Path) -> None:
         """Deploy the packaged template, with what `aws cloudformation package` does before."""
@@ -223,6 +233,7 @@ class LocalAws:
         arn = f"arn:aws:sqs:{REGION}:{self.account.account_id}:messages"
         topic = self.outputs()["NotificationsTopicArn"]
         self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="you@example.com")
 
     def _serve_api(self, started: contextlib.ExitStack) -> None:
         """Serve the REST API with `chalice local`, from the unpacked zip with the function's environment."""
@@ -282,6 +293,7 @@ def package(folder: Path) -> Path:
         source = PROJECT / name
         ignored = shutil.ignore_patterns("__pycache__", "deploy*")
         shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
+    _share_packages(_PACKAGES, folder / ".chalice" / "deployments")
     command = [
         sys.executable,
         "-c",
@@ -295,7 +307,18 @@ def package(folder: Path) -> Path:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
         raise LocalAwsError(f"`chalice package` failed:\n{done.stderr or done.stdout}")
+    _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
     return folder / "build" / "sam.json"
+
+
+def _share_packages(source: Path, target: Path) -> None:
+    """Copy Chalice's deployment packages, named by a hash of what is in them: unchanged, none is downloaded twice."""
+    target.mkdir(parents=True, exist_ok=True)
+    for package_file in source.glob("*.zip"):
+        if not (target / package_file.name).exists():
+            coming = target / f"{package_file.name}.{os.getpid()}"
+            shutil.copy(package_file, coming)
+            coming.replace(target / package_file.name)  # whole at once: another process may look
 
 
 def _why(execution: dict[str, Any]) -> str | None:

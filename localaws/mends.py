@@ -166,8 +166,8 @@ def accept_express_children() -> None:
 
 
 def name_service_errors_as_aws_does() -> None:
-    """Name errors Iam.… and Sns.…, as AWS does: moto keeps a service's lower-case name unless it knows better."""
-    state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "sns": "Sns"}
+    """Name errors Iam.…, S3.… and Sns.…, as AWS does: moto keeps a service's lower-case name unless it knows better."""
+    state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "s3": "S3", "sns": "Sns"}
 
 
 def reuse_the_interpreters_clients() -> None:

@@ -8,7 +8,8 @@ import pytest
 from chalicelib.age import format_instant
 from chalicelib.message import MAX_MESSAGE_BYTES, compose_message
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import Report, ScanTerms, join_pages, judge_page
+from chalicelib.report import ScanTerms, join_pages, judge_page
+from chalicelib.shapes import Report
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 LOCATION = "s3://reports/scans/scan-1/report.json"

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import InvalidEvidenceError, Page, Report, ScanTerms, join_pages, judge_page, summarize
+from chalicelib.report import InvalidEvidenceError, ScanTerms, join_pages, judge_page, summarize
+from chalicelib.shapes import Page, Report
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"

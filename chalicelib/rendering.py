@@ -1,0 +1,144 @@
+"""The renderings of a report: JSON, CSV and one self-contained HTML page. Pure, but for the page's own parts."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypedDict
+
+from chalicelib import message
+from chalicelib.shapes import AgeBin, Report
+
+_PARTS = Path(__file__).with_name("page")
+_PLOT_WIDTH, _PLOT_HEIGHT = 700, 140  # as report.html.jinja draws it
+_COLUMNS = (
+    "verdict",
+    "user_name",
+    "access_key_id",
+    "status",
+    "created_at",
+    "age_days",
+    "overdue_at",
+    "change",
+    "reported_since",
+    "cause",
+    "account_id",
+    "scan_id",
+    "as_of",
+)
+# A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  # spreadsheets take the wide ones, too
+
+
+class Bar(TypedDict):
+    """A bar of the histogram, in the units of its drawing."""
+
+    x: float
+    width: float
+    y: float
+    height: float
+    keys: int
+    from_days: int
+    over: bool  # the limit
+
+
+def render_json(report: Report) -> Iterator[str]:
+    """Render report.json."""
+    return json.JSONEncoder(indent=1).iterencode(report)
+
+
+def render_csv(report: Report) -> Iterator[str]:
+    """Render report.csv as RFC 4180 has it: a row for each finding, then one for each unchecked user."""
+    of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
+    changes = _changes_by_key(report)
+    yield _row(_COLUMNS)
+    for finding in report["findings"]:
+        cells: dict[str, Any] = {**finding, **changes.get(finding["access_key_id"], {}), **of_all}
+        yield _row(_harmless(str(cells.get(column, ""))) for column in _COLUMNS)
+    for user in report["unchecked"]:
+        cells = {"verdict": "unchecked", **user, **of_all}
+        yield _row(_harmless(str(cells.get(column, ""))) for column in _COLUMNS)
+
+
+def render_html(report: Report) -> Iterator[str]:
+    """Render report.html, which needs nothing from elsewhere."""
+    import jinja2  # only here: it takes longer to load than the other functions take to run
+    from markupsafe import Markup
+
+    style, script = ((_PARTS / name).read_text() for name in ("report.css", "report.js"))
+    page = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PARTS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.jinja")
+    bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
+    stream = page.stream(
+        report=report,
+        message=message,
+        changes_by_key=_changes_by_key(report),
+        bars=bars,
+        limit_x=limit_x,
+        style=Markup(style),  # noqa: S704  # the project's own file
+        script=Markup(script),  # noqa: S704  # the project's own file
+        style_hash=_csp_hash(style),
+        script_hash=_csp_hash(script),
+    )
+    stream.enable_buffering(500)
+    return iter(stream)
+
+
+# In the order of keeping them: report.json is there when all are.
+RENDERINGS = {"csv": render_csv, "html": render_html, "json": render_json}
+
+
+def _changes_by_key(report: Report) -> dict[str, dict[str, str]]:
+    """Tell of each expired key whether it is new; of none where there is no earlier scan to compare with."""
+    changes = report["changes"]
+    if not changes or not changes["since"]:
+        return {}
+    return {
+        key["access_key_id"]: {"change": change, "reported_since": key["reported_since"]}
+        for change, keys in (("new", changes["new"]), ("still_expired", changes["still_expired"]))
+        for key in keys
+    }
+
+
+def _row(cells: Iterable[str]) -> str:
+    line = io.StringIO(newline="")
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _bars(histogram: list[AgeBin], max_age_days: int) -> tuple[list[Bar], float]:
+    """Lay out the histogram's bars, and where between them the limit is."""
+    slot = _PLOT_WIDTH / len(histogram)
+    most = max(1, *(bin_["keys"] for bin_ in histogram))
+    bars: list[Bar] = []
+    for index, bin_ in enumerate(histogram):
+        height = max(_PLOT_HEIGHT * bin_["keys"] / most, 2 if bin_["keys"] else 0)
+        bars.append(
+            {
+                "x": round(index * slot, 1),
+                "width": round(slot, 1),
+                "y": round(_PLOT_HEIGHT - height, 1),
+                "height": round(height, 1),
+                "keys": bin_["keys"],
+                "from_days": bin_["from_days"],
+                "over": bin_["from_days"] >= max_age_days,
+            }
+        )
+    return bars, next(bar["x"] for bar in bars if bar["over"])
+
+
+def _csp_hash(text: str) -> str:
+    """Name an inline part to the page's Content-Security-Policy, which lets nothing else in."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
