@@ -21,7 +21,7 @@ $(VENV)/ready: requirements-dev.txt
 	@touch $@
 
 demo: setup ## scan a made-up account of 250 users on this machine
-	@$(BIN)/python -m localaws scan --out out/demo
+	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
 
 serve: setup ## keep the local AWS running, for curl and the AWS CLI
 	@$(BIN)/python -m localaws serve
@@ -56,10 +56,11 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
 
-# Only an EMAIL of make's own command line: other tools have a variable of this name, too.
-SUBSCRIBE := $(if $(filter command,$(firstword $(origin EMAIL))),--parameter-overrides "NotificationEmail=$$EMAIL")
+# Only those of make's own command line: other tools have variables of these names, too.
+of_command = $(filter command,$(firstword $(origin $(1))))
+OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
 
-deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address
+deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
 	@set -euo pipefail; $(REGION); \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
@@ -67,8 +68,8 @@ deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an a
 	$(AWS) cloudformation package --template-file build/sam.json --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
-	  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $(SUBSCRIBE); \
+	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
+	  $(if $(strip $(OVERRIDES)),--parameter-overrides $(OVERRIDES)); \
 	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
 

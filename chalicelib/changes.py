@@ -9,7 +9,7 @@ from chalicelib.age import parse_instant
 from chalicelib.report import ACTIVE, InvalidEvidenceError, join_pages, scan_kind
 from chalicelib.shapes import Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
 
-_NO_LAST_SCAN = "No earlier full scan is on record: this is the first one, or latest.json was lost."
+_NO_LAST_SCAN = "No earlier full scan is on record: the first one, or latest.json was lost."
 
 
 def join_and_compare(pages: Iterable[Page], load_last_report: Callable[[], Mapping[str, Any] | None]) -> Report:

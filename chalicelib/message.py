@@ -15,7 +15,7 @@ _HOW_RESOLVED = {
     "rotated": "rotated",
     "deactivated": "deactivated",
     "deleted": "deleted",
-    "no_longer_matching": "by the policy no longer too old",
+    "no_longer_matching": "in time by the policy of this scan",
 }
 _Item = TypeVar("_Item")
 
@@ -101,8 +101,8 @@ def changes_lines(report: Report) -> Iterator[str]:
         if changes["since"]:
             unknown = f", {len(changes['unknown'])} unknown (unchecked)" if changes["unknown"] else ""
             yield (
-                f"Since {changes['since']['as_of']}: {len(changes['new'])} new, {len(changes['still_expired'])} still"
-                f" expired, {len(changes['resolved'])} resolved{unknown}."
+                f"Since {changes['since']['as_of'][:19]}Z: {len(changes['new'])} new, {len(changes['still_expired'])}"
+                f" still expired, {len(changes['resolved'])} resolved{unknown}."
             )
         yield from changes["notes"]
 
@@ -199,12 +199,12 @@ def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
     for key in keys:
-        yield _with_user(f"{_INDENT}{key['access_key_id']:<20}  {how_resolved(key)}", key["user_name"])
+        yield _with_user(f"{_INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
 
 
 def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:
     for user in users:
-        cause = textwrap.wrap(user["cause"], _MAX_WIDTH, initial_indent=_INDENT * 3, subsequent_indent=_INDENT * 3)
+        cause = _wrapped([" ".join(user["cause"].split())], indent=_INDENT * 3)
         yield "\n".join([f"{_INDENT}{user['user_name']}", *cause])
 
 
@@ -213,9 +213,12 @@ def _with_user(line: str, user_name: str) -> str:
     return one if len(one) <= _MAX_WIDTH else f"{line}\n{_INDENT * 3}{user_name}"
 
 
-def _wrapped(sentences: Iterable[str]) -> Iterator[str]:
+def _wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
+    hanging = indent or _INDENT
     for sentence in sentences:
-        yield from textwrap.wrap(sentence, _MAX_WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False)
+        yield from textwrap.wrap(
+            sentence, _MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
+        )
 
 
 def _size(lines: Iterable[str]) -> int:

@@ -7,13 +7,13 @@ import io
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple
 
 from chalicelib import message
 from chalicelib.shapes import AgeBin, Report
 
 _PARTS = Path(__file__).with_name("page")
-_PLOT_WIDTH, _PLOT_HEIGHT = 700, 140  # as report.html.jinja draws it
+_PLOT_WIDTH, _PLOT_HEIGHT, _GAP = 700, 140, 6  # as report.html.jinja draws it
 _COLUMNS = (
     "verdict",
     "user_name",
@@ -33,14 +33,15 @@ _COLUMNS = (
 _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  # spreadsheets take the wide ones, too
 
 
-class Bar(TypedDict):
+class Bar(NamedTuple):
     """A bar of the histogram, in the units of its drawing."""
 
-    x: float
+    left: float
+    middle: float
     width: float
-    y: float
+    top: float
     height: float
-    keys: int
+    number: int
     from_days: int
     over: bool  # the limit
 
@@ -122,21 +123,16 @@ def _bars(histogram: list[AgeBin], max_age_days: int) -> tuple[list[Bar], float]
     """Lay out the histogram's bars, and where between them the limit is."""
     slot = _PLOT_WIDTH / len(histogram)
     most = max(1, *(bin_["keys"] for bin_ in histogram))
-    bars: list[Bar] = []
+    bars = []
     for index, bin_ in enumerate(histogram):
         height = max(_PLOT_HEIGHT * bin_["keys"] / most, 2 if bin_["keys"] else 0)
-        bars.append(
-            {
-                "x": round(index * slot, 1),
-                "width": round(slot, 1),
-                "y": round(_PLOT_HEIGHT - height, 1),
-                "height": round(height, 1),
-                "keys": bin_["keys"],
-                "from_days": bin_["from_days"],
-                "over": bin_["from_days"] >= max_age_days,
-            }
+        left, middle, width, top, height = (
+            round(length, 1)
+            for length in (index * slot, (index + 0.5) * slot, slot - _GAP, _PLOT_HEIGHT - height, height)
         )
-    return bars, next(bar["x"] for bar in bars if bar["over"])
+        over = bin_["from_days"] >= max_age_days
+        bars.append(Bar(left, middle, width, top, height, bin_["keys"], bin_["from_days"], over))
+    return bars, next(bar.left for bar in bars if bar.over)
 
 
 def _csp_hash(text: str) -> str:

@@ -45,7 +45,8 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.command == "serve":
             return commands.serve(arguments.account, arguments.port, arguments.api_port)
         output = commands.ScanOutput(arguments.out, arguments.stats, arguments.json)
-        return commands.scan(arguments.account, arguments.policy, output)
+        accounts = commands.ScanAccounts(arguments.account, arguments.previous)
+        return commands.scan(accounts, arguments.policy, output)
     except commands.BadInputError as error:
         return _refused(str(error))
 
@@ -58,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     scan = commands.add_parser("scan", help="run one whole scan through POST /scan", allow_abbrev=False)
     scan.add_argument("--policy", default="", metavar="JSON", help="the scan policy, such as '{\"max_age_days\": 60}'")
     scan.add_argument("--out", type=_path, metavar="DIR", help="keep every file of the scan there")
+    scan.add_argument(
+        "--previous",
+        type=_path,
+        metavar="FILE",
+        help="an account file to scan before, so that the report tells changes",
+    )
     scan.add_argument("--json", action="store_true", help="print report.json alone; all else on standard error")
     scan.add_argument("--stats", type=_path, metavar="FILE", help="write there what the scan did, as JSON")
     serve = commands.add_parser("serve", help="stay up until Ctrl-C", allow_abbrev=False)

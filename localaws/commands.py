@@ -3,28 +3,52 @@
 import json
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.message import counted, coverage_line
+from chalicelib.message import changes_lines, counted, coverage_line
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
+from chalicelib.report import scan_kind
+from chalicelib.shapes import Report
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.harness import REGION, LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
 _TABLE_ROWS = 25
+# What a scan keeps, and by which words within its first 1,000 characters it is known to be a scan's.
+_KEPT = {
+    "report.json": '"scan_id"',
+    "report.csv": "scan_id",
+    "report.html": "<title>IAM access keys",
+    "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
+}
 _STYLES = {"expired": "bold red", "due_soon": "yellow"}
 
 
 class BadInputError(Exception):
     """An argument or a file that is refused; the message is one clear line."""
+
+
+@dataclass(frozen=True)
+class ScanAccounts:
+    """Account files: of the account to scan, None for the demo account, and of what it was before, None for nothing."""
+
+    now: Path | None
+    before: Path | None
+
+    def load(self) -> tuple[Account, Account | None]:
+        """Read both; BadInputError for a file that is refused, or two that are not of one account."""
+        now, before = _load(self.now), _load(self.before) if self.before else None
+        if before and before.account_id != now.account_id:
+            raise BadInputError(f"--previous: is of account {before.account_id}; it takes one of {now.account_id}")
+        return now, before
 
 
 @dataclass(frozen=True)
@@ -40,10 +64,12 @@ class ScanOutput:
         try:
             if self.folder:
                 (self.folder / "pages").mkdir(parents=True, exist_ok=True)
-                for old in (self.folder / "report.json", *self.folder.glob("pages/[0-9][0-9][0-9][0-9].json")):
-                    if old.exists() and '"scan_id"' not in old.read_text(errors="replace")[:1000]:
-                        raise BadInputError(f"--out: {old} is not of a scan; choose another folder")
-                    old.unlink(missing_ok=True)
+                for pattern, mark in _KEPT.items():
+                    for old in self.folder.glob(pattern):
+                        with old.open(errors="replace") as file:
+                            if mark not in file.read(1000):
+                                raise BadInputError(f"--out: {old} is not of a scan; choose another folder")
+                        old.unlink()
             if self.stats:
                 self.stats.write_text("")
         except OSError as error:
@@ -68,18 +94,23 @@ class ScanOutput:
             ) from error
 
 
-def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
-    """Run one whole scan and show it; return the exit status."""
+def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
+    """Run one whole scan, and one of the account as it was before, and show it; return the exit status."""
     console = Console(stderr=output.report_alone, highlight=False)
-    account = _load(account_file)
-    users = _users_to_check(policy, account)
+    account, before = accounts.load()
+    parsed = _parse(policy)
+    if before and scan_kind(parsed.to_json()) != "full":
+        raise BadInputError("--previous: full scans alone are compared; it takes a --policy without users and as_of")
     output.prepare()
     try:
         with _progress(console) as progress:
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
-            with LocalAws(account) as aws:
-                progress.update(task, description="Asking IAM for each user's keys", total=users, completed=0)
-                result = aws.scan(policy, lambda asked: progress.update(task, completed=min(asked, users)))
+            with LocalAws(before or account) as aws:
+                if before:
+                    aws.scan(policy, _bar(progress, task, len(before.users)))
+                    aws.seed(account.users)
+                users = len(account.users if parsed.users is None else parsed.users)
+                result = aws.scan(policy, _bar(progress, task, users))
                 progress.update(task, completed=users)
         output.write(result)
     except PolicyRefusedError as error:
@@ -88,6 +119,12 @@ def scan(account_file: Path | None, policy: str, output: ScanOutput) -> int:
         return _failed(error)
     _show(console, result, output.folder)
     return 1 if result.error else 0
+
+
+def _bar(progress: Progress, task: TaskID, users: int) -> Callable[[int], None]:
+    """Begin a scan's progress; return what to tell how many users were asked for."""
+    progress.reset(task, description="Asking IAM for each user's keys", total=users)
+    return lambda asked: progress.update(task, completed=min(asked, users))
 
 
 def serve(account_file: Path | None, port: int, api_port: int) -> int:
@@ -118,12 +155,11 @@ def _load(account_file: Path | None) -> Account:
         raise BadInputError(str(error)) from error
 
 
-def _users_to_check(policy: str, account: Account) -> int:
+def _parse(policy: str) -> ScanPolicy:
     try:
-        users = parse_policy_text(policy, ScanPolicy()).users
+        return parse_policy_text(policy, ScanPolicy())
     except InvalidPolicyError as error:
         raise BadInputError(f"--policy: {error}") from error
-    return len(users if users is not None else account.users)
 
 
 def _progress(console: Console) -> Progress:
@@ -133,21 +169,25 @@ def _progress(console: Console) -> Progress:
 
 def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
     console.print()
-    for message in result.messages:
-        console.print(Rule("The message, as a subscriber received it", align="left", style="dim"))
+    for message in result.mail:
+        console.print(Rule("The message, as a subscriber received it by e-mail", align="left", style="dim"))
         console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
-        if not result.messages and not result.error:
+        if not result.mail and not result.error:
             console.print("No message was sent: no key is expired and no user is unchecked.\n")
         _show_findings(console, report)
         if "users" in report["policy"] and report["not_found"]:
             console.print(f"IAM knows no user named {', '.join(report['not_found'])}.", markup=False, style="yellow")
         console.print(f"{coverage_line(report['coverage'])}\n{_verdict(report)}")
+        for line in changes_lines(report):
+            console.print(line)
     if result.error:
         console.print(f"The scan {result.status}: {result.error}", markup=False, style="bold red")
     if folder and result.files:
         console.print(f"Kept in {folder}/: {', '.join(_top_level(result.files))}", markup=False)
+        if "report.html" in result.files:
+            console.print(f"Open {folder / 'report.html'} in a browser: the report for people.", markup=False)
     if not result.error:
         console.print(
             "\nWhat next:\n"
@@ -157,7 +197,7 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
         )
 
 
-def _show_findings(console: Console, report: dict[str, Any]) -> None:
+def _show_findings(console: Console, report: Report) -> None:
     findings = report["findings"]
     if not findings:
         console.print("No key is expired or due soon.")
@@ -182,7 +222,7 @@ def _show_findings(console: Console, report: dict[str, Any]) -> None:
         console.print(f"and {len(findings) - _TABLE_ROWS} more in the report.\n")
 
 
-def _verdict(report: dict[str, Any]) -> str:
+def _verdict(report: Report) -> str:
     totals = report["totals"]
     return f"Keys:  {totals['expired']} expired, {totals['due_soon']} due soon, {totals['ok']} ok."
 

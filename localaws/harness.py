@@ -70,7 +70,7 @@ class ScanResult:
     stats: dict[str, Any]
 
     @property
-    def report(self) -> dict[str, Any] | None:
+    def report(self) -> Any | None:
         """The scan's report, where there is one."""
         report = self.files.get("report.json")
         return json.loads(report) if report else None

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlparse
 
 import boto3
 import jsonata.utils
@@ -102,6 +103,7 @@ def _mend_once() -> None:
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
+    find_templates_by_path()
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
     name_executions()
@@ -279,6 +281,17 @@ def make_change_sets_that_the_cli_can_use() -> None:
 
     _mend(ChangeSet, "apply", apply_and_output)
     _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
+
+
+def find_templates_by_path() -> None:
+    """Take a template from S3 by the path of its URL, as the AWS CLI writes it: moto takes the host for a bucket."""
+
+    def get_stack(self: CloudFormationResponse, template_url: str) -> str:
+        bucket, _, key = urlparse(template_url).path.lstrip("/").partition("/")
+        value: bytes = s3_backends[self.current_account]["aws"].get_object(bucket, key).value  # type: ignore[union-attr]  # it is there
+        return value.decode()
+
+    _mend(CloudFormationResponse, "_get_stack_from_s3_url", get_stack)
 
 
 def create_rest_apis_with_a_body() -> None:

@@ -1,99 +1,108 @@
-"""The message: what a person is told, in every size."""
+"""The message: what a person is told, in every size. The whole texts are in tests/golden."""
 
-from datetime import UTC, datetime, timedelta
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chalicelib.age import format_instant
 from chalicelib.message import MAX_MESSAGE_BYTES, compose_message
-from chalicelib.policy import ScanPolicy
-from chalicelib.report import ScanTerms, join_pages, judge_page
 from chalicelib.shapes import Report
+from tests.reports import AS_OF, FOLDER, crowd, key, report_of, unchecked, user
 
-AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
-LOCATION = "s3://reports/scans/scan-1/report.json"
-
-
-def report_of(expired: int = 0, unchecked: int = 0, fresh: int = 1, name: str = "user", **policy: Any) -> Report:
-    outcomes: list[dict[str, Any]] = []
-    for index in range(expired):
-        created_at = format_instant(AS_OF - timedelta(days=91 + index))
-        keys = [{"access_key_id": f"AKIA{index:016}", "status": "Active", "created_at": created_at}]
-        outcomes.append({"user_name": f"{name}{index}", "outcome": "checked", "keys": keys})
-    denied = {"outcome": "unchecked", "cause": "Iam.IamException: denied\nby SCP"}
-    outcomes += [{"user_name": f"denied{index}", **denied} for index in range(unchecked)]
-    outcomes += [{"user_name": f"fresh{index}", "outcome": "checked", "keys": []} for index in range(fresh)]
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(**policy))
-    return join_pages([judge_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)])
+GOLDEN = Path(__file__).with_name("golden")
+LONG = "n" * 60
 
 
-def test_the_message_of_one_expired_key() -> None:
-    message = compose_message(report_of(expired=1), LOCATION)
+def compared() -> Report:
+    """New, still expired, resolved and unknown keys, and one due soon."""
+    then = [
+        user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820)),
+        user("gone", key("AKIAGONEAAAAAAAAAAAA", 400)),
+        user("careful", key("AKIACAREFULAAAAAAAAA", 300)),
+        user("hidden", key("AKIAHIDDENAAAAAAAAAA", 200)),
+    ]
+    now = [
+        user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820)),
+        user("careful", key("AKIACAREFULNEWAAAAAA", 1)),
+        user("late", key("AKIALATEAAAAAAAAAAAA", 90.5)),
+        user("soon", key("AKIASOONAAAAAAAAAAAA", 80)),
+        unchecked("hidden"),
+    ]
+    last = report_of(*then, scan_id="scheduled-2026-11-21T080000Z")
+    last["as_of"] = "2026-11-21T08:00:00.123Z"
+    return report_of(*now, last=last)
 
-    assert message.subject == "1 expired access key in AWS account 123456789012 (complete: 2 users)"
-    assert message.text == (
-        "1 access key in AWS account 123456789012 is older than 90 days.\n"
-        "\n"
-        "Users: 2 listed = 2 checked + 0 not found + 0 unchecked.\n"
-        "Keys: 1 judged = 1 expired + 0 due soon + 0 ok; 0 inactive passed over.\n"
-        "Not covered: the root user: IAM does not list it among an account's users.\n"
-        "\n"
-        "EXPIRED, oldest first:\n"
-        "  AKIA0000000000000000    91 days old, overdue since 2026-11-21  user0\n"
-        "\n"
-        "What to do with an expired key: create its successor, move what uses it to the\n"
-        "successor, then deactivate it, and delete it when nothing has missed it:\n"
-        "  aws iam update-access-key --status Inactive \\\n"
-        "      --user-name USER --access-key-id KEY\n"
-        "\n"
-        "Report: s3://reports/scans/scan-1/report.json\n"
-        "Scan:   scan-1\n"
-        "As of:  2026-11-22T08:00:00Z\n"
+
+CASES: dict[str, Report] = {
+    "nothing-expired-two-unchecked": report_of(*crowd(denied=2)),
+    "one-expired": report_of(*crowd(expired=1)),
+    "thirty-expired": report_of(*crowd(expired=30)),
+    "ten-thousand-expired": report_of(*crowd(expired=10_000)),
+    "names-of-64": report_of(*crowd(expired=2, denied=1, prefix="n" * 63), unchecked("u" * 64, "x" * 300)),
+    "named-users": report_of(
+        user("alice", key("AKIAALICEAAAAAAAAAAA", 91)),
+        {"user_name": "p" * 64, "outcome": "not_found"},
+        users=("alice", "p" * 64),
+        as_of=AS_OF,
+    ),
+    "changes": compared(),
+}
+
+
+def abridged(text: str) -> str:
+    """A text of thousands of lines, its middle cut out and counted."""
+    lines = text.splitlines(keepends=True)
+    return text if len(lines) < 100 else "".join([*lines[:30], f"[… {len(lines) - 60} lines …]\n", *lines[-30:]])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_message_is_the_golden_one(name: str) -> None:
+    message = compose_message(CASES[name], FOLDER)
+
+    golden = (GOLDEN / f"message-{name}.txt").read_text()
+
+    assert abridged(f"Subject: {message.subject}\n\n{message.text}") == golden
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_line_is_under_80_columns_and_the_subject_short_ascii_on_one_line(name: str) -> None:
+    message = compose_message(CASES[name], FOLDER, list_due_soon=True)
+
+    assert max(len(line) for line in message.text.splitlines()) < 80
+    assert len(message.subject) < 100
+    assert message.subject.isascii()
+    assert message.subject.isprintable()
+    assert len(message.text.encode()) <= MAX_MESSAGE_BYTES
+
+
+def test_the_message_leads_with_what_is_new() -> None:
+    text = compose_message(CASES["changes"], FOLDER).text
+
+    assert text.startswith("1 expired access key is new since the last full scan.\n")
+    sections = re.findall(r"^([A-Z][A-Z ]+)(?:, oldest first)?:$", text, re.MULTILINE)
+    assert sections == ["NEW", "UNCHECKED", "STILL EXPIRED", "RESOLVED"]
+
+
+def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
+    assert "DUE SOON" not in compose_message(CASES["changes"], FOLDER).text
+    assert (
+        "DUE SOON:\n  AKIASOONAAAAAAAAAAAA    80 days old, in time until 2026-12-02  soon\n"
+        in compose_message(CASES["changes"], FOLDER, list_due_soon=True).text
     )
 
 
-def test_the_message_of_unchecked_users_alone_does_not_look_clean() -> None:
-    message = compose_message(report_of(unchecked=2), LOCATION)
+def test_unchecked_users_alone_do_not_look_clean() -> None:
+    message = compose_message(CASES["nothing-expired-two-unchecked"], FOLDER)
 
-    assert message.subject == ("0 expired access keys in AWS account 123456789012 - INCOMPLETE: 2 of 3 users unchecked")
-    assert message.text.startswith(
-        "No access key in AWS account 123456789012 is older than 90 days.\n"
-        "INCOMPLETE: 2 users could not be checked and may have more.\n"
-    )
-    assert "  denied0\n      Iam.IamException: denied by SCP\n" in message.text
+    assert "INCOMPLETE: 2 of 3 users unchecked" in message.subject
+    assert "INCOMPLETE: 2 users could not be checked and may have more.\n" in message.text
     assert "update-access-key" not in message.text
-
-
-def test_a_scan_of_named_users_does_not_speak_for_the_account() -> None:
-    message = compose_message(report_of(fresh=1, users=("fresh0",)), LOCATION)
-
-    assert message.subject.endswith("(complete: 1 named user)")
-    assert "No access key of the users named in the scan policy, AWS account 123456789012 is" in message.text
-    assert "Not covered: all users but those that the scan policy names." in message.text
-
-
-def test_a_named_user_who_was_not_found_is_named() -> None:
-    pubdu = {"user_name": "pubdu", "outcome": "not_found"}
-    alice: dict[str, Any] = {"user_name": "alice", "outcome": "checked", "keys": []}
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(users=("pubdu", "alice")))
-    report = join_pages([judge_page(terms, 1, ["pubdu", "alice"], [pubdu, alice])])
-
-    message = compose_message(report, LOCATION)
-
-    assert message.subject.endswith("(complete: 2 named users, 1 not found)")
-    assert "Not found: pubdu, whom the scan policy names.\n" in message.text
-
-
-def test_the_message_says_for_which_other_instant_it_speaks() -> None:
-    message = compose_message(report_of(expired=1, as_of=AS_OF), LOCATION)
-
-    assert "is older than 90 days as of 2026-11-22T08:00:00Z." in message.text
 
 
 @pytest.mark.parametrize("expired", [1, 30, 10_000])
 def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> None:
-    text = compose_message(report_of(expired=expired, name="n" * 59), LOCATION).text
+    text = compose_message(report_of(*crowd(expired=expired, prefix="n" * 59)), FOLDER).text
 
     shown = text.count("days old, overdue since")
     assert shown >= min(expired, 400)
@@ -102,25 +111,37 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
 
+def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
+    last = report_of(*crowd(expired=5_000, prefix=LONG, first_age=5_000))
+    now = [*crowd(expired=5_000, prefix=LONG, first_age=5_000), *more_users(5_000)]
+
+    text = compose_message(report_of(*now, last=last), FOLDER).text
+
+    new, _, still = text.partition("STILL EXPIRED, oldest first:\n")
+    assert new.count("days old, overdue since") > 100
+    assert still.count("days old, overdue since") > 100
+    assert still.startswith("  AKIA0000000000004999")
+    assert text.count("more in the report.") == 2
+    assert len(text.encode()) <= MAX_MESSAGE_BYTES
+
+
+def more_users(count: int) -> list[dict[str, Any]]:
+    return [user(f"m{LONG}{number}", key(f"AKIAM{number:015}", 91)) for number in range(count)]
+
+
 def test_many_unchecked_users_leave_room_for_the_expired_keys() -> None:
-    text = compose_message(report_of(expired=2_000, unchecked=3_000), LOCATION).text
+    text = compose_message(report_of(*crowd(expired=2_000, denied=3_000)), FOLDER).text
 
     assert text.count("days old, overdue since") > 100
     assert text.count("more in the report.") == 2
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
 
-@pytest.mark.parametrize("name_length", [1, 15, 30, 64])
-def test_no_line_of_the_keys_is_wider_than_a_mail(name_length: int) -> None:
-    text = compose_message(report_of(expired=3, name="n" * (name_length - 1)), LOCATION).text
+@pytest.mark.parametrize(("expired", "denied"), [(0, 5_000), (10_000, 5_000), (10_000, 0)])
+@pytest.mark.parametrize("first", [True, False])
+def test_the_subject_is_short_in_the_largest_account(expired: int, denied: int, first: bool) -> None:
+    last = None if first else report_of(user("nobody"))
 
-    assert max(len(line) for line in text.splitlines()) < 80
-
-
-@pytest.mark.parametrize(("expired", "unchecked"), [(0, 5_000), (10_000, 5_000), (10_000, 0)])
-def test_the_subject_is_short_ascii_on_one_line(expired: int, unchecked: int) -> None:
-    subject = compose_message(report_of(expired=expired, unchecked=unchecked), LOCATION).subject
+    subject = compose_message(report_of(*crowd(expired=expired, denied=denied), last=last), FOLDER).subject
 
     assert len(subject) < 100
-    assert subject.isascii()
-    assert subject.isprintable()
