@@ -1,6 +1,7 @@
 """What is published to the topic: for whom, when, and in which format each protocol gets it. Pure."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypedDict
 
@@ -9,9 +10,9 @@ from chalicelib.report import SCHEMA_VERSION, report_locations, summarize
 from chalicelib.shapes import Finding, Report
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
-_FIRST_FINDINGS = 20
-_FIRST_UNCHECKED = 5
-_MAX_CAUSE = 200
+_FIRST_FINDINGS = 10
+_FIRST_UNCHECKED = 3
+_MAX_CAUSE = 150
 _FOR_PROGRAMS = ("http", "https", "sqs", "lambda", "firehose")
 _IN_CHAT = 10
 
@@ -32,12 +33,26 @@ class HttpsFormat(StrEnum):
     CHAT = "chat"
 
 
+class InvalidSettingError(Exception):
+    """A setting of the stage that is refused; the message names it and what it takes."""
+
+
 class Notification(TypedDict):
     """An SNS message: `message` for `MessageStructure: json`, `attributes` as sns:Publish takes them."""
 
     subject: str
     message: str
     attributes: dict[str, dict[str, str]]
+
+
+def parse_notify_on(text: str) -> NotifyOn:
+    """Read the setting NOTIFY_ON; InvalidSettingError for what is none."""
+    return NotifyOn(_choice("NOTIFY_ON", text, list(NotifyOn)))
+
+
+def parse_https_format(text: str) -> HttpsFormat:
+    """Read the setting HTTPS_FORMAT; InvalidSettingError for what is none."""
+    return HttpsFormat(_choice("HTTPS_FORMAT", text, list(HttpsFormat)))
 
 
 def should_notify(report: Report, notify_on: NotifyOn) -> bool:
@@ -69,6 +84,12 @@ def verdict(report: Report) -> str:
     if report["coverage"]["users_unchecked"]:
         return "unchecked"
     return "due_soon" if report["totals"]["due_soon"] else "ok"
+
+
+def _choice(name: str, text: str, choices: Sequence[str]) -> str:
+    if text not in choices:
+        raise InvalidSettingError(f"{name}: {json.dumps(text)} is not accepted; it takes one of {', '.join(choices)}")
+    return text
 
 
 def _for_programs(report: Report, folder: str) -> dict[str, Any]:

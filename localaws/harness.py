@@ -70,8 +70,8 @@ class ScanResult:
     stats: dict[str, Any]
 
     @property
-    def report(self) -> Any | None:
-        """The scan's report, where there is one."""
+    def report(self) -> Any:
+        """The report as JSON has it, None where there is none."""
         report = self.files.get("report.json")
         return json.loads(report) if report else None
 

@@ -35,6 +35,7 @@ def main(code: str, libraries: str, handler: str) -> None:
     """Load the handler and serve invocations until standard input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a handler prints is log, not answer
+    sys.stdout = os.fdopen(sys.stdout.fileno(), "w", buffering=1)  # each line at once, as on Lambda
     sys.path[:0] = [code]
     sys.path.append(libraries)
     module, _, name = handler.rpartition(".")

@@ -10,6 +10,7 @@ from typing import Any
 from moto.events.models import events_backends
 from moto.events.utils import EventTemplateParser
 from moto.sns.models import Subscription, sns_backends
+from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 
 # What e-mail subscribers got, as {"Subject", "Message"}; the process's, as moto's own state is.
@@ -71,7 +72,7 @@ def status_change(execution: Execution) -> dict[str, Any]:
             "executionArn": execution.exec_arn,
             "stateMachineArn": execution.state_machine.arn,
             "name": execution.name,
-            "status": str(execution.exec_status),
+            "status": ExecutionStatus(execution.exec_status).value,
             "startDate": int(execution.start_date.timestamp() * 1000),
             "stopDate": int(time.timestamp() * 1000),
             "input": json.dumps(execution.input_data),

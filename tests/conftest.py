@@ -25,9 +25,15 @@ class Scanner:
         self.aws = aws
 
     def scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
+        """Scan as of an instant that the tests' dates are made for."""
+        return self.full_scan(account_users, **{"as_of": "2026-11-22T08:00:00Z", **policy})
+
+    def full_scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
+        """Scan as of now."""
         self.aws.seed([User.model_validate_json(json.dumps(user)) for user in account_users])
         self.aws.messages()  # those of an earlier test
-        return self.aws.scan(json.dumps({"as_of": "2026-11-22T08:00:00Z", **policy}))
+        self.aws.mail()
+        return self.aws.scan(json.dumps(policy))
 
     def report(self, account_users: list[dict[str, Any]], /, **policy: Any) -> dict[str, Any]:
         result = self.scan(account_users, **policy)

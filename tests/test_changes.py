@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.changes import join_and_compare
-from chalicelib.report import InvalidEvidenceError
+from chalicelib.policy import ScanPolicy
+from chalicelib.report import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.shapes import Report
 from tests.reports import AS_OF, key, report_of, unchecked, user
 
@@ -105,10 +106,8 @@ def test_a_changed_policy_is_said_and_its_keys_no_longer_match() -> None:
     changes = changes_of([user("alice", OLD)], [user("alice", OLD)], max_age_days=365)
 
     assert [key["how"] for key in changes["resolved"]] == ["no_longer_matching"]
-    assert changes["notes"] == [
-        "The scan policy changed since the last full scan (max_age_days was 90 and is 365): keys may be new or resolved"
-        " for that."
-    ]
+    [note] = changes["notes"]
+    assert note.startswith("The scan policy changed since the last full scan (max_age_days was 90 and is 365): ")
 
 
 def test_an_inactive_key_that_the_policy_passes_over_now_is_not_called_deactivated() -> None:
@@ -165,7 +164,7 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
     def lost() -> None:
         raise InvalidEvidenceError("the report that latest.json points to is not there")
 
-    page = json.loads(json.dumps(_page()))
+    page = judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
 
     report = join_and_compare([page], lost)
 
@@ -178,13 +177,6 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
 @pytest.mark.parametrize("policy", [{"users": ("alice",)}, {"as_of": AS_OF}])
 def test_a_scan_that_is_not_full_is_compared_with_nothing(policy: dict[str, Any]) -> None:
     assert report_of(user("alice", OLD), last=report_of(user("alice", OLD)), **policy)["changes"] is None
-
-
-def _page() -> Any:
-    from chalicelib.policy import ScanPolicy
-    from chalicelib.report import ScanTerms, judge_page
-
-    return judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
 
 
 OUTCOMES = st.dictionaries(
@@ -223,6 +215,6 @@ def test_every_key_that_is_or_was_expired_is_told_of_exactly_once(before: dict[s
 
     changes = report["changes"]
     told = [ids(changes[kind]) for kind in ("new", "still_expired", "resolved", "unknown")]
-    assert sorted(sum(told, [])) == sorted(expired_in(report) | expired_in(last))
+    assert sorted(key_id for kind in told for key_id in kind) == sorted(expired_in(report) | expired_in(last))
     assert set(told[0]) | set(told[1]) == expired_in(report)
     assert set(told[1]) | set(told[2]) | set(told[3]) == expired_in(last)

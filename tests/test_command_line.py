@@ -31,13 +31,15 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "250/250" in done.stdout
-    assert "Subject: 21 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
+    assert "Subject: 2 new of 21 expired keys in account 123456789012 (complete: 250 users)" in done.stdout
     assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
     assert "overdue since 2022-02-25  pubudu" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
-    assert "Kept in out/demo/: pages/, report.json" in done.stdout
+    assert "2 new, 19 still expired, 4 resolved." in done.stdout.rpartition("The findings")[2]
+    assert "Kept in out/demo/: pages/, report.csv, report.html, report.json" in done.stdout
+    assert "Open out/demo/report.html in a browser" in done.stdout
     assert "make deploy" in done.stdout
-    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith(("Report:", "Subject:"))) <= 80
+    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
     report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
     assert report["totals"]["expired"] == 21
 
@@ -62,6 +64,8 @@ def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path
     assert "Subject: 1 expired access key in AWS account 210987654321" in done.stderr
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "pages" / "0001.json").exists()
+    assert "user-1" in (out / "report.csv").read_text()
+    assert "user-1" in (out / "report.html").read_text()
     written = json.loads(stats.read_text())
     assert written["calls"]["iam:ListAccessKeys"] == 3
     assert written["calls"]["sns:Publish"] == 1
@@ -261,3 +265,41 @@ def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, 
     assert not (tmp_path / "out" / "report.json").exists()
     if options:
         assert done.stdout == ""
+
+
+def test_previous_scans_another_account_file_before_and_tells_what_changed(tmp_path: Path) -> None:
+    before, now = tmp_path / "before.json", tmp_path / "now.json"
+    old = {"access_key_id": "AKIAOLD0000000000000", "age_days": 200}
+    before.write_text(json.dumps({"users": [{"user_name": "alice", "access_keys": [old]}]}))
+    now.write_text(json.dumps({"users": [{"user_name": "bob", "access_keys": [{"age_days": 91}]}]}))
+
+    done = localaws("scan", "--account", str(now), "--previous", str(before), "--out", str(tmp_path / "out"))
+
+    assert done.returncode == 0, done.stderr
+    assert "Subject: 1 new of 1 expired key in account 123456789012" in done.stdout
+    changes = json.loads((tmp_path / "out" / "report.json").read_text())["changes"]
+    assert [key["user_name"] for key in changes["new"]] == ["bob"]
+    assert changes["resolved"] == [{"user_name": "alice", "access_key_id": old["access_key_id"], "how": "deleted"}]
+
+
+@pytest.mark.parametrize(
+    ("document", "policy", "says"),
+    [
+        (
+            {"account_id": "210987654321", "users": []},
+            "",
+            "--previous: is of account 210987654321; it takes one of 1234",
+        ),
+        ({"users": []}, '{"users": ["pubudu"]}', "--previous: full scans alone are compared"),
+        ({"users": []}, '{"as_of": "2026-11-22T08:00:00Z"}', "--previous: full scans alone are compared"),
+        ({"users": 7}, "", "account.json: users"),
+    ],
+)
+def test_a_previous_account_that_cannot_be_compared_with_is_refused(
+    tmp_path: Path, document: object, policy: str, says: str
+) -> None:
+    done = localaws("scan", "--previous", account_file(tmp_path, document), "--policy", policy)
+
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert done.stdout == ""

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
+from moto.events.models import EventPattern
 
 from chalicelib import evidence
+from chalicelib.metrics import metrics_line
+from chalicelib.notification import HttpsFormat, NotifyOn
 from localaws.harness import PROJECT
+from localaws.mail import transformed
+from tests.cloudformation import resolve
 from tests.lint_definition import problems
+from tests.reports import AS_OF, report_of, user
 
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "scan.asl.json").read_text())
 PERMANENT_ERRORS = {"Iam.NoSuchEntityException"}
@@ -132,12 +138,12 @@ def test_every_task_has_a_time_out_and_retries(name: str) -> None:
 
 def known_errors() -> set[str]:
     known = ENGINE_ERRORS | LAMBDA_ERRORS | {evidence.EvidenceUnavailableError.__name__}
-    clients = {"Iam": boto3.client("iam", "us-east-1"), "Sns": boto3.client("sns", "us-east-1")}
-    for name, client in clients.items():
+    session = botocore.session.get_session()
+    for name in ("Iam", "S3", "Sns"):
         known |= {f"{name}.{name}Exception", f"{name}.SdkClientException"}
-        for shape in (
-            client.meta.service_model.error_shapes
-        ):  # as the AWS SDK for Java names them: KMSThrottling… is KmsThrottling…
+        for shape in session.get_service_model(
+            name.lower()
+        ).error_shapes:  # as the AWS SDK for Java names them: KMSThrottling… is KmsThrottling…
             error = re.sub(r"^KMS", "Kms", shape.name)
             known.add(f"{name}.{error}" if error.endswith("Exception") else f"{name}.{error}Exception")
     return known
@@ -207,16 +213,163 @@ def test_the_zip_holds_the_app_and_chalices_runtime_only(packaged: Path) -> None
     with zipfile.ZipFile(archive) as zipped:
         folders = {name.partition("/")[0] for name in zipped.namelist()}
 
-    assert folders == {"app.py", "chalicelib", "chalice"}
-    assert archive.stat().st_size < 60_000
+    packages = {folder for folder in folders if not folder.endswith(".dist-info")}
+    assert packages == {"app.py", "chalicelib", "chalice", "jinja2", "markupsafe"}
+    assert archive.stat().st_size < 1_000_000
 
 
-def test_importing_the_app_imports_no_boto3() -> None:
-    program = "import sys, app; print([name for name in sys.modules if name.startswith('boto')])"
+def test_importing_the_app_imports_neither_boto3_nor_jinja2() -> None:
+    program = (
+        "import sys, app; print([name for name in sys.modules if name.startswith(('boto', 'jinja2', 'markupsafe'))])"
+    )
 
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+STACK = {
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-central-1",
+    "AWS::AccountId": "123456789012",
+    "AWS::StackName": "iam-key-age-prod",
+    "ScanStateMachine": "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod",
+    "NotificationsTopic": "arn:aws:sns:eu-central-1:123456789012:topic",
+    "AlarmAfterHours": "26",
+}
+
+
+EVENTS: list[dict[str, Any]] = json.loads((PROJECT / "tests" / "golden" / "status-changes.json").read_text())
+
+
+def told(template: dict[str, Any], event: Any, **stack: str) -> Any:
+    """What the rule makes of a Step Functions event: None where it does not match."""
+    properties = template["Resources"]["FailedScanRule"]["Properties"]
+    rule = resolve(template, properties, {**STACK, "HttpsFormat": "json", **stack})
+    [target] = rule["Targets"]
+    assert target["Arn"] == STACK["NotificationsTopic"]
+    pattern = EventPattern(None, rule["EventPattern"])
+    return json.loads(transformed(target, event)) if pattern.matches_event(event) else None
+
+
+@pytest.mark.parametrize(
+    ("event", "tells"),
+    [(event, event["detail"]["status"] in {"FAILED", "TIMED_OUT", "ABORTED"}) for event in EVENTS],
+    ids=[event["detail"]["status"] for event in EVENTS],
+)
+def test_executions_that_fail_time_out_or_are_stopped_are_told_and_no_others(
+    template: dict[str, Any], event: dict[str, Any], tells: bool
+) -> None:
+    text = told(template, event)
+
+    assert text == (
+        "iam-key-age: scan scheduled-2026-11-22T080000Z of AWS account 123456789012 ended"
+        f" {event['detail']['status']}: take nothing for clean. What to do: see why at"
+        " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
+        "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:scheduled-2026-11-22T080000Z"
+        " - mend it, then redrive the execution there or start another scan."
+        if tells
+        else None
+    )
+
+
+def test_another_state_machines_failure_is_not_told(template: dict[str, Any]) -> None:
+    event = json.loads(json.dumps(EVENTS[2]).replace("stateMachine:iam-key-age-prod", "stateMachine:other"))
+
+    assert told(template, event) is None
+
+
+def test_chat_is_told_of_a_failure_in_its_own_form(template: dict[str, Any]) -> None:
+    chat = told(template, EVENTS[2], HttpsFormat="chat")
+
+    assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
+    assert chat["content"]["title"] == "IAM key scan FAILED in AWS account 123456789012"
+    assert "https://eu-central-1.console.aws.amazon.com/states/" in chat["content"]["nextSteps"][0]
+
+
+@pytest.mark.parametrize(
+    ("partition", "domain"), [("aws-cn", "console.amazonaws.cn"), ("aws-us-gov", "console.amazonaws-us-gov.com")]
+)
+def test_the_link_is_the_partitions_own(template: dict[str, Any], partition: str, domain: str) -> None:
+    assert f"https://eu-central-1.{domain}/states/" in told(template, EVENTS[2], **{"AWS::Partition": partition})
+
+
+def test_an_alarm_fires_when_no_full_scan_came_to_a_report_for_longer_than_the_schedule_allows(
+    template: dict[str, Any],
+) -> None:
+    alarm = resolve(template, template["Resources"]["NoScanAlarm"]["Properties"], STACK)
+    report = report_of(user("alice"))
+    metrics = json.loads(metrics_line(report, "prod", AS_OF))
+
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
+        "SampleCount",
+        "LessThanThreshold",
+        1,
+    )
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["Period"] * int(alarm["EvaluationPeriods"]) == 26 * 3600
+    assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [STACK["NotificationsTopic"]]
+    [directive] = metrics["_aws"]["CloudWatchMetrics"]
+    assert alarm["Namespace"] == directive["Namespace"]
+    assert alarm["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
+    [names] = directive["Dimensions"]
+    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
+        name: metrics[name] for name in names
+    }
+    longest = template["Parameters"]["AlarmAfterHours"]
+    assert longest["MaxValue"] * alarm["Period"] <= 604_800  # what CloudWatch takes
+    assert 24 < longest["Default"] <= 24 + 2  # the schedule's day and a scan's longest time
+
+
+def test_the_topic_takes_messages_from_the_rule_and_the_alarm_and_from_nobody_elses(template: dict[str, Any]) -> None:
+    policy = template["Resources"]["NotificationsTopicPolicy"]["Properties"]
+
+    allowed = {
+        statement["Principal"]["Service"]: statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    }
+
+    assert policy["Topics"] == [{"Ref": "NotificationsTopic"}]
+    assert allowed == {
+        "events.amazonaws.com": {"Fn::GetAtt": ["FailedScanRule", "Arn"]},
+        "cloudwatch.amazonaws.com": {"Fn::GetAtt": ["NoScanAlarm", "Arn"]},
+    }
+    for statement in policy["PolicyDocument"]["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert statement["Action"] == "sns:Publish"
+        assert statement["Resource"] == {"Ref": "NotificationsTopic"}
+
+
+def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, Any]) -> None:
+    properties = resolve(template, template["Resources"]["Dashboard"]["Properties"], STACK)
+    written = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF))
+
+    widgets = json.loads(properties["DashboardBody"])["widgets"]
+
+    drawn = [metric for widget in widgets for metric in widget["properties"].get("metrics", [])]
+    ours = {metric[1] for metric in drawn if metric[0] == "iam-key-age"}
+    assert ours == {metric["Name"] for metric in written["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert all(metric[2:6] == ["Stage", "prod", "ScanKind", "full"] for metric in drawn if metric[0] == "iam-key-age")
+    [alarm] = [name for widget in widgets for name in widget["properties"].get("alarms", [])]
+    name = resolve(template, template["Resources"]["NoScanAlarm"]["Properties"]["AlarmName"], STACK)
+    assert alarm == f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{name}"
+
+
+@pytest.mark.parametrize(("stack", "stage"), [("iam-key-age-prod", "prod"), ("another-name", "another-name")])
+def test_the_stage_is_the_end_of_the_stacks_name(template: dict[str, Any], stack: str, stage: str) -> None:
+    variables = template["Resources"]["BuildReport"]["Properties"]["Environment"]["Variables"]
+
+    assert resolve(template, variables["STAGE"], {**STACK, "AWS::StackName": stack}) == stage
+
+
+def test_the_choices_of_the_parameters_are_those_that_the_code_knows(template: dict[str, Any]) -> None:
+    parameters = template["Parameters"]
+
+    assert parameters["NotifyOn"]["AllowedValues"] == list(NotifyOn)
+    assert parameters["NotifyOn"]["Default"] == "findings"
+    assert parameters["HttpsFormat"]["AllowedValues"] == list(HttpsFormat)
+    assert parameters["HttpsFormat"]["Default"] == "json"
 
 
 def test_statelint_finds_nothing_but_the_listed_extensions() -> None:

@@ -1,9 +1,11 @@
 """The real definition, executed: packaged, deployed and run as it ships, on accounts of every shape."""
 
+import contextlib
 import json
+import re
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -70,7 +72,7 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
         "iam:ListUsers": 1,
         "lambda:InvokeFunction": 2,
         "s3:GetObject": 1,
-        "s3:PutObject": 2,
+        "s3:PutObject": 4,
         "states:StartExecution": 1,
     }
 
@@ -335,6 +337,7 @@ def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
     ]
     built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1}) for _ in range(2)]
 
+    assert set(result.files) == {"pages/0001.json", "report.json", "report.csv", "report.html"}
     assert scanner.aws.files(result.scan_id) == result.files
     assert counts[0] == counts[1]
     assert counts[0]["expired"] == 1
@@ -350,3 +353,228 @@ def test_a_report_of_a_scan_with_a_page_missing_is_not_built(scanner: Scanner) -
 
     assert "FunctionError" in answer
     assert json.loads(answer["Payload"].read())["errorType"] == "InvalidEvidenceError"
+
+
+def aged(name: str, *ages: float, **more: Any) -> dict[str, Any]:
+    """A user of an account file with keys of these ages in days, named after both."""
+    keys = [{"access_key_id": f"AKIA{name.upper():X<12}{int(age):04}", "age_days": age, **more} for age in ages]
+    return {"user_name": name, "access_keys": keys}
+
+
+def latest(scanner: Scanner) -> dict[str, Any]:
+    bucket = scanner.aws.outputs()["ReportsBucket"]
+    body = scanner.aws.client("s3").get_object(Bucket=bucket, Key="latest.json")["Body"].read()
+    return dict(json.loads(body))
+
+
+def keep_as_latest(scanner: Scanner, body: str | None) -> None:
+    place = {"Bucket": scanner.aws.outputs()["ReportsBucket"], "Key": "latest.json"}
+    s3 = scanner.aws.client("s3")
+    s3.delete_object(**place) if body is None else s3.put_object(**place, Body=body.encode())
+
+
+@contextlib.contextmanager
+def settings(scanner: Scanner, **changed: str) -> Iterator[None]:
+    """Let BuildReport have other settings, as another parameter of the stack would."""
+    function = scanner.aws.function("BuildReport")
+    before = dict(function.environment_vars)
+    function.environment_vars.update(changed)
+    try:
+        yield
+    finally:
+        function.environment_vars.clear()
+        function.environment_vars.update(before)
+
+
+def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_one(scanner: Scanner) -> None:
+    keep_as_latest(scanner, None)
+    first = scanner.full_scan([aged("old", 200), aged("gone", 300), aged("late", 89)])
+
+    second = scanner.full_scan([aged("old", 200), aged("late", 89, 91)])
+
+    assert first.report["changes"]["since"] is None
+    assert "No earlier full scan is on record" in first.mail[0]["Message"]
+    changes = second.report["changes"]
+    assert changes["since"] == {"scan_id": first.scan_id, "as_of": first.report["as_of"]}
+    assert [key["user_name"] for key in changes["new"]] == ["late"]
+    assert [(key["user_name"], key["reported_since"]) for key in changes["still_expired"]] == [
+        ("old", first.report["as_of"])
+    ]
+    assert [(key["user_name"], key["how"]) for key in changes["resolved"]] == [("gone", "deleted")]
+    assert second.mail[0]["Subject"] == "1 new of 2 expired keys in account 123456789012 (complete: 2 users)"
+    assert second.mail[0]["Message"].startswith("1 expired access key is new since the last full scan.\n")
+    assert latest(scanner)["scan_id"] == second.scan_id
+    assert latest(scanner)["reports"]["html"].endswith(f"/scans/{second.scan_id}/report.html")
+
+
+@pytest.mark.parametrize("policy", [{"users": ["old"]}, {"as_of": "2026-11-22T08:00:00Z"}])
+def test_a_scan_of_named_users_or_another_instant_does_not_become_the_last_one(
+    scanner: Scanner, policy: dict[str, Any]
+) -> None:
+    full = scanner.full_scan([aged("old", 200)])
+
+    other = scanner.full_scan([aged("old", 2_000)], **policy)
+
+    assert other.report["changes"] is None
+    assert latest(scanner)["scan_id"] == full.scan_id
+
+
+@pytest.mark.parametrize(
+    ("body", "note"),
+    [
+        (None, "No earlier full scan is on record: the first one, or latest.json was lost."),
+        ("{", "latest.json or the report it points to is damaged"),
+        ("[1]", "latest.json or the report it points to is damaged"),
+        ('{"scan_id": "../x"}', "latest.json or the report it points to is damaged"),
+        ('{"scan_id": 7}', "latest.json or the report it points to is damaged"),
+        ('{"scan_id": "scheduled-2020-01-01T080000Z"}', "the report that latest.json points to is not there"),
+    ],
+)
+def test_a_lost_or_damaged_latest_json_is_said_and_mended(scanner: Scanner, body: str | None, note: str) -> None:
+    keep_as_latest(scanner, body)
+
+    result = scanner.full_scan([aged("old", 200)])
+
+    assert result.error is None
+    assert note in result.report["changes"]["notes"][0]
+    assert note.partition(" ")[0] in result.mail[0]["Message"]
+    assert latest(scanner)["scan_id"] == result.scan_id
+
+
+def test_a_changed_policy_is_said(scanner: Scanner) -> None:
+    scanner.full_scan([aged("old", 200)])
+
+    result = scanner.full_scan([aged("old", 200)], max_age_days=365)
+
+    assert result.report["changes"]["resolved"][0]["how"] == "no_longer_matching"
+    assert "max_age_days was 90 and is 365" in result.report["changes"]["notes"][0]
+
+
+def test_who_subscribes_by_sqs_gets_json_with_attributes_and_who_by_mail_gets_text(scanner: Scanner) -> None:
+    result = scanner.full_scan([aged("old", 200)])
+
+    [message], [mail] = result.messages, result.mail
+    document = json.loads(message["Message"])
+    attributes: Any = message["MessageAttributes"]
+    assert document["findings"][0]["user_name"] == "old"
+    assert document["reports"]["csv"].endswith(f"/scans/{result.scan_id}/report.csv")
+    assert attributes["verdict"] == {"Type": "String", "Value": "expired"}
+    assert attributes["expired"] == {"Type": "Number", "Value": "1"}
+    assert attributes["account_id"]["Value"] == "123456789012"
+    assert attributes["scan_kind"]["Value"] == "full"
+    assert mail["Subject"] == message["Subject"]
+    assert "overdue since" in mail["Message"]
+
+
+def test_paths_of_512_characters_change_nothing_in_the_message(scanner: Scanner) -> None:
+    path = f"/{'p' * 510}/"
+
+    texts = [
+        scanner.scan([{**user("alice", OLD), "path": where}]).mail[0]["Message"].partition("\nReport:")[0]
+        for where in ("/", path)
+    ]
+
+    without_id = [re.sub(r"AKIA\w+", "AKIA", text) for text in texts]
+    assert without_id[0] == without_id[1]
+
+
+@pytest.mark.parametrize(
+    ("notify_on", "ages", "sent"),
+    [
+        ("findings", [200], 1),
+        ("findings", [80], 0),
+        ("changes", [200], 0),
+        ("changes", [200, 91], 1),
+        ("changes", [], 1),
+        ("due_soon", [80], 1),
+        ("due_soon", [10], 0),
+        ("always", [10], 1),
+    ],
+)
+def test_the_parameter_notify_on_chooses_what_a_message_is_sent_for(
+    scanner: Scanner, notify_on: str, ages: list[float], sent: int
+) -> None:
+    scanner.full_scan([aged("alice", 200)])
+
+    with settings(scanner, NOTIFY_ON=notify_on):
+        result = scanner.full_scan([aged("alice", *ages)])
+
+    assert result.error is None
+    assert len(result.mail) == len(result.messages) == sent
+    assert latest(scanner)["scan_id"] == result.scan_id
+
+
+def test_a_setting_that_is_none_fails_the_scan(scanner: Scanner) -> None:
+    with settings(scanner, NOTIFY_ON="sometimes"):
+        result = scanner.full_scan([aged("alice", 200)])
+
+    assert result.status == "FAILED"
+    takes = "it takes one of findings, changes, due_soon, always"
+    assert result.error == f'InvalidSettingError: NOTIFY_ON: "sometimes" is not accepted; {takes}'
+
+
+def test_a_failed_scan_is_told_with_its_id_status_account_and_a_link(scanner: Scanner) -> None:
+    with settings(scanner, NOTIFY_ON="sometimes"):
+        result = scanner.full_scan([aged("alice", 200)])
+
+    [mail] = result.mail
+    assert mail["Subject"] == "AWS Notification Message"
+    assert f"scan {result.scan_id} of AWS account 123456789012 ended FAILED" in mail["Message"]
+    arn = f"arn:aws:states:us-east-1:123456789012:execution:iam-key-age-local:{result.scan_id}"
+    console = "https://us-east-1.console.aws.amazon.com/states/home?region=us-east-1#/v2/executions/details/"
+    assert f"{console}{arn} " in mail["Message"]
+    assert result.messages[0]["Message"] == mail["Message"]
+
+
+def test_a_scan_that_somebody_stops_is_told(scanner: Scanner, interference: Interference) -> None:
+    states = scanner.aws.client("stepfunctions")
+    arn = scanner.aws.outputs()["StateMachineArn"].replace(":stateMachine:", ":execution:")
+    scan_ids: list[str] = []
+
+    def stop_it(_response: IamResponse, _name: str, _time: int) -> None:
+        running = states.list_executions(stateMachineArn=scanner.aws.outputs()["StateMachineArn"])["executions"]
+        scan_ids.extend(execution["name"] for execution in running if execution["status"] == "RUNNING")
+        states.stop_execution(executionArn=f"{arn}:{scan_ids[-1]}")
+
+    interference.before(stop_it)
+
+    result = scanner.full_scan([aged("alice", 200)])
+
+    assert result.status == "ABORTED"
+    assert f"scan {scan_ids[-1]} of AWS account 123456789012 ended ABORTED" in result.mail[0]["Message"]
+
+
+def test_what_nobody_could_be_told_of_is_still_new_at_the_next_scan(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scanner.full_scan([aged("alice", 10)])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ServiceException("InvalidParameter", "no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("moto.sns.responses.SNSResponse.publish", refuse)
+        failed = scanner.full_scan([aged("alice", 200)])
+    result = scanner.full_scan([aged("alice", 200)])
+
+    assert failed.status == "FAILED"
+    assert failed.report["changes"]["since"]["scan_id"] == before.scan_id
+    assert result.report["changes"]["since"]["scan_id"] == before.scan_id
+    assert [key["user_name"] for key in result.report["changes"]["new"]] == ["alice"]
+
+
+def test_each_scan_logs_its_counts_as_metrics_and_no_names(scanner: Scanner) -> None:
+    result = scanner.full_scan([aged("alice", 200), aged("bob", 80)])
+
+    log = scanner.aws.log_tail(5)
+    [line] = [line for line in log.splitlines() if result.scan_id in line]
+    metrics = json.loads(line)
+    assert {name: metrics[name] for name in ("KeysExpired", "KeysDueSoon", "UsersUnchecked", "UsersListed")} == {
+        "KeysExpired": 1,
+        "KeysDueSoon": 1,
+        "UsersUnchecked": 0,
+        "UsersListed": 2,
+    }
+    assert (metrics["Stage"], metrics["ScanKind"]) == ("local", "full")
+    assert "alice" not in log
+    assert "AKIA" not in log

@@ -1,0 +1,54 @@
+"""What CloudFormation makes of a part of a template, for the functions that this project's template uses."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+
+def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
+    """Resolve a part of a template; `known` are the values of parameters and what resources are referred to by."""
+    if isinstance(part, list):
+        return [resolve(template, item, known) for item in part]
+    if not isinstance(part, dict):
+        return part
+    function = next(iter(part), "")
+    if len(part) == 1 and function in _FUNCTIONS:
+        return _FUNCTIONS[function](template, part[function], known)
+    return {name: resolve(template, item, known) for name, item in part.items()}
+
+
+def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
+    condition, if_so, if_not = argument
+    one, other = resolve(template, template["Conditions"][condition]["Fn::Equals"], known)
+    return resolve(template, if_so if one == other else if_not, known)
+
+
+def _sub(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str:
+    text, more = (argument, {}) if isinstance(argument, str) else argument
+    names = {**known, **resolve(template, more, known)}
+    return re.sub(r"\$\{([^}]+)\}", lambda match: names[match[1]], text)
+
+
+def _find_in_map(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
+    mapping, first, second = resolve(template, argument, known)
+    return template["Mappings"][mapping][first][second]
+
+
+def _split(template: dict[str, Any], argument: Any, known: dict[str, str]) -> list[str]:
+    separator, text = resolve(template, argument, known)
+    return list(text.split(separator))
+
+
+def _join(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str:
+    separator, texts = resolve(template, argument, known)
+    return str(separator.join(texts))
+
+
+_FUNCTIONS: dict[str, Callable[[dict[str, Any], Any, dict[str, str]], Any]] = {
+    "Ref": lambda _, name, known: known[name],
+    "Fn::FindInMap": _find_in_map,
+    "Fn::If": _if,
+    "Fn::Join": _join,
+    "Fn::Split": _split,
+    "Fn::Sub": _sub,
+}

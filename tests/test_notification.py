@@ -1,0 +1,159 @@
+"""What is published: when, to whom in which format, and never more than SNS takes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.notification import HttpsFormat, NotifyOn, compose_notification, should_notify
+from chalicelib.shapes import Report
+from tests.reports import AS_OF, FOLDER, crowd, key, report_of, unchecked, user
+
+MAX_SNS_BYTES = 256 * 1024
+MAX_STATE_BYTES = 128 * 1024  # half of what AWS takes
+OLD, DUE, FRESH = key("AKIAOLD", 200), key("AKIADUE", 80), key("AKIAFRESH", 1)
+CLEAN = report_of(user("alice", FRESH), last=report_of(user("alice", FRESH)))
+STILL = report_of(user("alice", OLD), last=report_of(user("alice", OLD)))
+NEW = report_of(user("alice", OLD), last=report_of(user("alice")))
+RESOLVED = report_of(user("alice"), last=report_of(user("alice", OLD)))
+DUE_SOON = report_of(user("alice", DUE), last=report_of(user("alice", DUE)))
+UNCHECKED = report_of(unchecked("alice"), last=report_of(user("alice")))
+FIRST_CLEAN, FIRST_EXPIRED = report_of(user("alice")), report_of(user("alice", OLD))
+NAMED = report_of(user("alice", OLD), users=("alice",))
+
+
+@pytest.mark.parametrize(
+    ("report", "findings", "changes", "due_soon", "always"),
+    [
+        pytest.param(CLEAN, False, False, False, True, id="clean"),
+        pytest.param(STILL, True, False, True, True, id="still expired"),
+        pytest.param(NEW, True, True, True, True, id="new"),
+        pytest.param(RESOLVED, False, True, False, True, id="resolved"),
+        pytest.param(DUE_SOON, False, False, True, True, id="due soon"),
+        pytest.param(UNCHECKED, True, True, True, True, id="unchecked"),
+        pytest.param(FIRST_CLEAN, False, False, False, True, id="first, clean"),
+        pytest.param(FIRST_EXPIRED, True, True, True, True, id="first, expired"),
+        pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),
+    ],
+)
+def test_what_a_message_is_sent_for(
+    report: Report, findings: bool, changes: bool, due_soon: bool, always: bool
+) -> None:
+    sent = {choice.value: should_notify(report, choice) for choice in NotifyOn}
+
+    assert sent == {"findings": findings, "changes": changes, "due_soon": due_soon, "always": always}
+
+
+def by_protocol(report: Report, https_format: HttpsFormat = HttpsFormat.JSON) -> dict[str, str]:
+    message: dict[str, str] = json.loads(compose_notification(report, FOLDER, https_format=https_format)["message"])
+    return message
+
+
+def test_people_get_text_and_programs_get_json() -> None:
+    message = by_protocol(NEW)
+
+    assert message["default"].startswith("1 expired access key is new since the last full scan.\n")
+    assert message["sms"] == "1 new of 1 expired key in account 123456789012 (complete: 1 user)"
+    assert message["https"] == message["http"] == message["sqs"] == message["lambda"] == message["firehose"]
+    assert json.loads(message["sqs"]) == {
+        "schema_version": 1,
+        "verdict": "expired",
+        "scan_kind": "full",
+        "scan_id": "scan-1",
+        "account_id": "123456789012",
+        "as_of": "2026-11-22T08:00:00Z",
+        "complete": True,
+        "coverage": NEW["coverage"],
+        "totals": {"expired": 1, "due_soon": 0, "ok": 0},
+        "changes": {
+            "since": {"scan_id": "scan-1", "as_of": "2026-11-22T08:00:00Z"},
+            "new": 1,
+            "still_expired": 0,
+            "resolved": 0,
+            "unknown": 0,
+        },
+        "findings": [{**NEW["findings"][0], "change": "new"}],
+        "findings_left_out": 0,
+        "unchecked": [],
+        "unchecked_left_out": 0,
+        "reports": {kind: f"{FOLDER}report.{kind}" for kind in ("json", "csv", "html")},
+    }
+
+
+def test_programs_get_the_new_keys_first_then_the_oldest_then_those_due_soon() -> None:
+    last = report_of(user("alice", key("AKIA200", 200), key("AKIA300", 300)))
+    now = user("alice", key("AKIA200", 200), key("AKIA300", 300), key("AKIA100", 100), key("AKIA80", 80))
+
+    document = json.loads(by_protocol(report_of(now, last=last))["lambda"])
+
+    assert [(finding["access_key_id"], finding["change"]) for finding in document["findings"]] == [
+        ("AKIA100", "new"),
+        ("AKIA300", "still_expired"),
+        ("AKIA200", "still_expired"),
+        ("AKIA80", None),
+    ]
+
+
+def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
+    message = by_protocol(NEW, HttpsFormat.CHAT)
+
+    chat: Any = json.loads(message["https"])
+    assert json.loads(message["sqs"])["schema_version"] == 1
+    assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
+    assert chat["content"]["title"] == "1 new of 1 expired key in account 123456789012 (complete: 1 user)"
+    assert "`AKIAOLD` `alice` 200 days old, new" in chat["content"]["description"]
+    assert "1 listed = 1 checked + 0 not found + 0 unchecked" in chat["content"]["description"]
+    assert any("report.html" in step for step in chat["content"]["nextSteps"])
+    assert all(isinstance(step, str) for step in chat["content"]["nextSteps"])
+
+
+def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:
+    report = report_of(*crowd(expired=10_000), unchecked("bob", "<!channel> <https://example.com|click>"))
+
+    content = json.loads(by_protocol(report, HttpsFormat.CHAT)["https"])["content"]
+
+    assert "<" not in json.dumps(content)
+    assert "and 9990 more in the report." in content["description"]
+    assert len(content["description"]) < 3_000
+
+
+@pytest.mark.parametrize(
+    ("report", "verdict", "expired", "unchecked_users", "kind"),
+    [
+        (NEW, "expired", "1", "0", "full"),
+        (UNCHECKED, "unchecked", "0", "1", "full"),
+        (DUE_SOON, "due_soon", "0", "0", "full"),
+        (CLEAN, "ok", "0", "0", "full"),
+        (NAMED, "expired", "1", "0", "users"),
+        (report_of(unchecked("alice"), user("bob", OLD), as_of=AS_OF), "expired", "1", "1", "as_of"),
+    ],
+)
+def test_attributes_let_subscribers_filter(
+    report: Report, verdict: str, expired: str, unchecked_users: str, kind: str
+) -> None:
+    assert compose_notification(report, FOLDER)["attributes"] == {
+        "verdict": {"DataType": "String", "StringValue": verdict},
+        "expired": {"DataType": "Number", "StringValue": expired},
+        "unchecked": {"DataType": "Number", "StringValue": unchecked_users},
+        "account_id": {"DataType": "String", "StringValue": "123456789012"},
+        "scan_kind": {"DataType": "String", "StringValue": kind},
+    }
+
+
+@pytest.mark.parametrize("https_format", HttpsFormat)
+@pytest.mark.parametrize("first", [True, False])
+def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, first: bool) -> None:
+    denied = [unchecked(f"u{'x' * 59}{number:04}", '"\\\n' * 100) for number in range(2_500)]
+    last = None if first else report_of(*crowd(expired=5_000, prefix="g" * 60))
+    report = report_of(*crowd(expired=10_000, prefix="n" * 59), *denied, last=last)
+
+    notification = compose_notification(report, FOLDER, NotifyOn.DUE_SOON, https_format)
+
+    assert len(notification["message"].encode()) < MAX_SNS_BYTES
+    assert len(json.dumps(notification).encode()) < MAX_STATE_BYTES
+    for protocol, text in json.loads(notification["message"]).items():
+        assert "10000" in text, protocol
+    document = json.loads(json.loads(notification["message"])["sqs"])
+    assert document["findings_left_out"] + len(document["findings"]) == 10_000
+    assert document["unchecked_left_out"] + len(document["unchecked"]) == 2_500
+    assert document["findings"][0]["age_days"] == 10_090

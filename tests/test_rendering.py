@@ -1,0 +1,156 @@
+"""The renderings, read back as people's tools read them; the page is looked at in tests/test_page.py."""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pandas
+import pytest
+
+from chalicelib.rendering import render_csv, render_html, render_json
+from tests.reports import AS_OF, key, report_of, unchecked, user
+
+NASTY = "=cmd|x@y.z"
+CAUSE = '@SUM(1)\n"quoted", <script>alert(1)</script>, ünïcode'
+REPORT = report_of(
+    user(NASTY, key("AKIAOLD", 200), key("AKIADUE", 80)),
+    user("+plus", key("AKIAPLUS", 150)),
+    user("-minus", key("AKIAMINUS", 140)),
+    user("@at", key("AKIAAT", 130)),
+    unchecked("=hidden", CAUSE),
+    last=report_of(user(NASTY, key("AKIAOLD", 200))),
+)
+TEXT = "".join(render_csv(REPORT))
+
+
+def rows() -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(TEXT, newline="")))
+
+
+def test_the_json_is_the_report() -> None:
+    assert json.loads("".join(render_json(REPORT))) == REPORT
+
+
+def test_the_csv_has_a_row_for_each_finding_and_for_each_unchecked_user() -> None:
+    assert [(row["verdict"], row["user_name"], row["access_key_id"], row["change"]) for row in rows()] == [
+        ("expired", "'=cmd|x@y.z", "AKIAOLD", "still_expired"),
+        ("expired", "'+plus", "AKIAPLUS", "new"),
+        ("expired", "'-minus", "AKIAMINUS", "new"),
+        ("expired", "'@at", "AKIAAT", "new"),
+        ("due_soon", "'=cmd|x@y.z", "AKIADUE", ""),
+        ("unchecked", "'=hidden", "", ""),
+    ]
+    assert rows()[0] == {
+        "verdict": "expired",
+        "user_name": "'=cmd|x@y.z",
+        "access_key_id": "AKIAOLD",
+        "status": "Active",
+        "created_at": "2026-05-06T08:00:00Z",
+        "age_days": "200",
+        "overdue_at": "2026-08-04T08:00:00Z",
+        "change": "still_expired",
+        "reported_since": "2026-11-22T08:00:00Z",
+        "cause": "",
+        "account_id": "123456789012",
+        "scan_id": "scan-1",
+        "as_of": "2026-11-22T08:00:00Z",
+    }
+
+
+def test_a_cause_of_several_lines_with_quotes_and_commas_comes_back_whole() -> None:
+    assert rows()[-1]["cause"] == f"'{CAUSE}"
+
+
+def test_no_cell_begins_a_formula() -> None:
+    cells = [cell for row in csv.reader(io.StringIO(TEXT, newline="")) for cell in row]
+
+    assert [cell for cell in cells if re.match(r"\s*[=+@＝＋－＠-]", cell)] == []
+    assert sum(cell.startswith("'") for cell in cells) == 7
+
+
+@pytest.mark.parametrize("start", ["\t=1", "\r=1", "\n=1", "＝1"])
+def test_neither_blanks_nor_wide_characters_lead_to_a_formula(start: str) -> None:
+    text = "".join(render_csv(report_of(unchecked("alice", start))))
+
+    [row] = csv.DictReader(io.StringIO(text, newline=""))
+
+    assert row["cause"] == f"'{start}"
+
+
+def test_the_csv_is_as_rfc_4180_has_it() -> None:
+    outside_of_quotes = re.sub(r'"(?:[^"]|"")*"', "", TEXT)
+
+    assert '"' not in outside_of_quotes
+    assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 7
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {13}
+
+
+def test_the_csv_is_read_by_pandas() -> None:
+    frame: Any = pandas.read_csv(io.BytesIO(TEXT.encode()), dtype={"account_id": str})
+
+    assert frame["verdict"].tolist() == ["expired"] * 4 + ["due_soon", "unchecked"]
+    assert frame["age_days"].sum() == 200 + 150 + 140 + 130 + 80
+    assert frame["account_id"].unique().tolist() == ["123456789012"]
+    assert pandas.to_datetime(frame["overdue_at"], utc=True).min() == pandas.Timestamp("2026-08-04T08:00:00Z")
+
+
+def test_a_scan_compared_with_nothing_has_no_changes_in_its_csv() -> None:
+    text = "".join(render_csv(report_of(user("alice", key("AKIAOLD", 200)))))
+
+    [row] = csv.DictReader(io.StringIO(text))
+
+    assert (row["change"], row["reported_since"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("max_age_days", "limits"),
+    [
+        (90, [0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150, 165, 180]),
+        (100, [0, 15, 32, 49, 66, 83, 100, 117, 134, 151, 168, 185, 202]),
+        (1, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (3650, [0, 605, 1214, 1823, 2432, 3041, 3650, 4259, 4868, 5477, 6086, 6695, 7304]),
+    ],
+)
+def test_the_limit_is_always_between_two_bins(max_age_days: int, limits: list[int]) -> None:
+    histogram = report_of(user("alice"), max_age_days=max_age_days, warn_days=0)["age_histogram"]
+
+    assert [bin_["from_days"] for bin_ in histogram] == limits
+    assert [bin_["to_days"] for bin_ in histogram] == [*limits[1:], None]
+
+
+@pytest.mark.parametrize(
+    ("age", "from_days"),
+    [(-5, 0), (0, 0), (15, 0), (15 + 1e-4, 15), (90 - 1e-4, 75), (90, 75), (90 + 1e-4, 90), (180, 165), (5_000, 180)],
+)
+def test_a_key_is_in_the_bin_of_its_exact_age(age: float, from_days: int) -> None:
+    histogram = report_of(user("alice", key("AKIA", age)))["age_histogram"]
+
+    assert [bin_["from_days"] for bin_ in histogram if bin_["keys"]] == [from_days]
+
+
+def test_keys_passed_over_are_not_in_the_histogram() -> None:
+    histogram = report_of(user("alice", key("AKIA", 10, "Inactive"), key("AKIB", 10)))["age_histogram"]
+
+    assert sum(bin_["keys"] for bin_ in histogram) == 1
+
+
+def test_the_page_escapes_what_it_is_given() -> None:
+    page = "".join(render_html(REPORT))
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert page.count("<script>") == 1
+    assert not re.search(r"(src|href)=(?!\"data:)", page)
+
+
+def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> None:
+    ghost = {"user_name": "ghost", "outcome": "not_found"}
+
+    page = "".join(render_html(report_of(user("alice"), ghost, users=("alice", "ghost"), as_of=AS_OF)))
+
+    assert "Not covered: all users but those that the scan policy names." in page
+    assert "Named by the scan policy, not in IAM" in page
+    assert "an instant that the scan policy sets" in page
+    assert "No key is expired or due soon." in page
