@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format lock package deploy destroy clean
+.PHONY: help setup demo serve test check bench picture format lock package deploy destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -36,6 +36,12 @@ check: setup ## lint, types, template and state machine
 	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/cfn-lint build/sam.json
+
+bench: setup ## measure; what it printed is in docs/performance.md
+	@$(BIN)/python -m bench.build_report
+
+picture: demo ## take the picture of the README anew, of the demo's report
+	@$(BIN)/python -m tests.browser out/demo/report.html docs/report.png
 
 format: setup ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

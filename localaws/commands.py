@@ -107,7 +107,9 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
             with LocalAws(before or account) as aws:
                 if before:
-                    aws.scan(policy, _bar(progress, task, len(before.users)))
+                    earlier = aws.scan(policy, _bar(progress, task, len(before.users)))
+                    if earlier.error:
+                        raise LocalAwsError(f"The scan of --previous {earlier.status}: {earlier.error}")
                     aws.seed(account.users)
                 users = len(account.users if parsed.users is None else parsed.users)
                 result = aws.scan(policy, _bar(progress, task, users))

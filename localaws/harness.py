@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.core.model_instances import reset_model_data
 from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
@@ -225,7 +226,10 @@ class LocalAws:
                 if isinstance(path := resource["Properties"].get(field), str):
                     s3.upload_file(str(template.parent / path), "localaws-artifacts", f"{name}/{field}")
                     resource["Properties"][field] = f"s3://localaws-artifacts/{name}/{field}"
-        cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
+        try:
+            cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
+        except ClientError as error:
+            raise LocalAwsError(f"the stack could not be created: {error}") from error
 
     def _subscribe(self) -> None:
         sqs = self.client("sqs")

@@ -1,0 +1,1 @@
+"""Benchmarks: `make bench`; what they printed is in docs/performance.md."""

@@ -1,0 +1,140 @@
+"""What BuildReport takes for an account of any size: memory, seconds, and the sizes of what it makes.
+
+`python -m bench.build_report` prints a table; `python -m bench.build_report KEYS` one size's numbers as JSON.
+The worst names are used: 64 characters; half of the keys are new since the last full scan.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from chalicelib.age import format_instant
+from chalicelib.policy import ScanPolicy
+from chalicelib.report import ScanTerms, join_pages, judge_page
+
+SIZES = (100, 1_000, 10_000)
+_AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+_USERS_A_PAGE = 100
+_FOLDER = "s3://reports/scans/scan-1/"
+
+
+def write_evidence(folder: Path, keys: int) -> None:
+    """Write the pages of a scan in which every user has two expired keys, and the report of the scan before."""
+    users = [f"{'n' * 59}{number:05}" for number in range(keys // 2)]
+    pages = []
+    for number, start in enumerate(range(0, len(users), _USERS_A_PAGE), start=1):
+        names = users[start : start + _USERS_A_PAGE]
+        pages.append(judge_page(_terms("scan-1"), number, names, [_outcome(name, (91, 200)) for name in names]))
+        (folder / f"{number:04}.json").write_text(json.dumps(pages[-1], indent=1))
+    before = [
+        judge_page(_terms("scan-0"), page["page"], names, [_outcome(name, (200, 300)) for name in names])
+        for page in pages
+        for names in [[user["user_name"] for user in page["users"]]]
+    ]
+    (folder / "last.json").write_text(json.dumps({**join_pages(before), "changes": None}, indent=1))
+
+
+def measure(folder: Path) -> dict[str, float]:
+    """Do in this process what BuildReport does, with files in the place of S3; return what it took."""
+    import boto3
+
+    from chalicelib.changes import join_and_compare
+    from chalicelib.notification import compose_notification
+    from chalicelib.rendering import RENDERINGS
+
+    boto3.client("s3", region_name="us-east-1")  # takes its memory as in the function
+    began = time.perf_counter()
+    report = join_and_compare(_pages(folder), lambda: json.loads((folder / "last.json").read_text()))
+    taken: dict[str, float] = {"findings": len(report["findings"]), "join_seconds": time.perf_counter() - began}
+    for kind, render in RENDERINGS.items():
+        began = time.perf_counter()
+        taken[f"{kind}_bytes"] = _keep(render(report))
+        taken[f"{kind}_seconds"] = time.perf_counter() - began
+    notification = compose_notification(report, _FOLDER)
+    taken["message_bytes"] = len(notification["message"].encode())
+    taken["answer_bytes"] = len(json.dumps(notification).encode())
+    taken["peak_mb"] = _peak_mb()
+    return taken
+
+
+def run(keys: int) -> dict[str, float]:
+    """Measure in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_evidence(Path(folder), keys)
+        command = [sys.executable, "-m", "bench.build_report", "in", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # this file
+    taken: dict[str, float] = json.loads(done.stdout)
+    return taken
+
+
+def _terms(scan_id: str) -> ScanTerms:
+    return ScanTerms(scan_id, "123456789012", _AS_OF, ScanPolicy())
+
+
+def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
+    keys = [
+        {
+            "access_key_id": f"AKIA{name[-5:]}{age:011}",
+            "status": "Active",
+            "created_at": format_instant(_AS_OF - timedelta(days=age)),
+        }
+        for age in ages
+    ]
+    return {"user_name": name, "outcome": "checked", "keys": keys}
+
+
+def _pages(folder: Path) -> Iterator[Any]:
+    for path in sorted(folder.glob("[0-9]*.json")):
+        yield json.loads(path.read_text())
+
+
+def _keep(content: Iterator[str]) -> int:
+    with tempfile.TemporaryFile() as file:
+        for text in content:
+            file.write(text.encode())
+        return file.tell()
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss counts what a parent had, before exec
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 / 1024
+
+
+def _print_table() -> None:
+    table = Table("findings", "peak memory", "join", "csv", "html", "json", "message", "of 256 KiB")
+    for keys in SIZES:
+        taken = run(keys)
+        rendered = (f"{taken[f'{kind}_seconds']:.2f} s {taken[f'{kind}_bytes'] / 1e6:.2f} MB" for kind in _KINDS)
+        table.add_row(
+            f"{taken['findings']:,}",
+            f"{taken['peak_mb']:.0f} MB",
+            f"{taken['join_seconds']:.2f} s",
+            *rendered,
+            f"{taken['message_bytes']:,} B",
+            f"{taken['message_bytes'] / (256 * 1024):.0%}",
+        )
+    Console(width=120).print(table)
+
+
+_KINDS = ("csv", "html", "json")
+_ACTIONS: dict[int, Callable[[], None]] = {
+    1: _print_table,
+    2: lambda: print(json.dumps(run(int(sys.argv[1])))),  # noqa: T201
+    3: lambda: print(json.dumps(measure(Path(sys.argv[2])))),  # noqa: T201
+}
+
+if __name__ == "__main__":
+    _ACTIONS[len(sys.argv)]()
