@@ -107,9 +107,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
             with LocalAws(before or account) as aws:
                 if before:
-                    earlier = aws.scan(policy, _bar(progress, task, len(before.users)))
-                    if earlier.error:
-                        raise LocalAwsError(f"The scan of --previous {earlier.status}: {earlier.error}")
+                    _require_success(aws.scan(policy, _bar(progress, task, len(before.users))))
                     aws.seed(account.users)
                 users = len(account.users if parsed.users is None else parsed.users)
                 result = aws.scan(policy, _bar(progress, task, users))
@@ -121,6 +119,11 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
         return _failed(error)
     _show(console, result, output.folder)
     return 1 if result.error else 0
+
+
+def _require_success(result: ScanResult) -> None:
+    if result.error:
+        raise LocalAwsError(f"The scan of --previous {result.status}: {result.error}")
 
 
 def _bar(progress: Progress, task: TaskID, users: int) -> Callable[[int], None]:
