@@ -100,7 +100,7 @@ def test_the_histogram_marks_the_limit(opened: Opened) -> None:
     assert over is not None
     assert under is not None
     assert under["x"] + under["width"] <= limit["x"] + 1 <= over["x"] + 1
-    assert picture.locator("text.count").all_text_contents() == ["1", "2", "1", "1"]
+    assert picture.locator("text.count").all_text_contents() == ["1", "1", "2", "1"]
     assert "1 key older than 75 days and not older than 90" in str(picture.locator("desc").text_content())
 
 

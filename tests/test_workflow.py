@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import requests
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
@@ -578,3 +579,18 @@ def test_each_scan_logs_its_counts_as_metrics_and_no_names(scanner: Scanner) -> 
     assert (metrics["Stage"], metrics["ScanKind"]) == ("local", "full")
     assert "alice" not in log
     assert "AKIA" not in log
+
+
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("html", "text/html; charset=utf-8"), ("csv", "text/csv; charset=utf-8"), ("json", "application/json")],
+)
+def test_a_presigned_link_shows_a_rendering_as_what_it_is(scanner: Scanner, kind: str, media_type: str) -> None:
+    result = scanner.full_scan([aged("alice", 200)])
+    place = {"Bucket": scanner.aws.outputs()["ReportsBucket"], "Key": f"scans/{result.scan_id}/report.{kind}"}
+    link = scanner.aws.client("s3").generate_presigned_url("get_object", Params=place)
+
+    response = requests.get(link, timeout=10)
+
+    assert response.headers["Content-Type"] == media_type
+    assert response.content == result.files[f"report.{kind}"]
