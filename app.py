@@ -15,7 +15,7 @@ from chalice.app import (
 
 from chalicelib import evidence, scans
 from chalicelib.age import parse_instant
-from chalicelib.changes import join_and_compare
+from chalicelib.changes import becomes_latest, join_and_compare
 from chalicelib.metrics import metrics_line
 from chalicelib.notification import compose_notification, parse_https_format, parse_notify_on, should_notify
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy, parse_policy_text, parse_stage_defaults
@@ -93,18 +93,19 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
-    scan_id, notify_on = event["scan"]["scan_id"], parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
+    scan_id = event["scan"]["scan_id"]
+    notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
+    https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
     report = join_and_compare(evidence.load_pages(scan_id, event["pages"]), evidence.load_last_report)
     for kind, render in RENDERINGS.items():
         evidence.save_report(scan_id, kind, render(report))
     folder = evidence.scan_folder(scan_id)
-    https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
     print(metrics_line(report, os.environ["STAGE"], datetime.now(UTC)))  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
-        "latest": evidence.latest_pointer(report) if report["scan_kind"] == "full" else {},
+        "latest": evidence.latest_pointer(report) if becomes_latest(report) else {},
     }
 
 

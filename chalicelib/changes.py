@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
 
-from chalicelib.age import parse_instant
+from chalicelib.age import AgeRule, Verdict, parse_instant
+from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report import ACTIVE, InvalidEvidenceError, join_pages, scan_kind
 from chalicelib.shapes import Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
 
-_NO_LAST_SCAN = "No earlier full scan is on record: the first one, or latest.json was lost."
+_NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
+_SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
+_LONGEST_TEXT = 200  # of an id or a name
+_COMPARED = ("max_age_days", "include_inactive")  # fields of a policy that make a key expired or not
 
 
 def join_and_compare(pages: Iterable[Page], load_last_report: Callable[[], Mapping[str, Any] | None]) -> Report:
@@ -19,10 +23,15 @@ def join_and_compare(pages: Iterable[Page], load_last_report: Callable[[], Mappi
     pages = chain(first, coming)
     if not first or scan_kind(first[0]["policy"]) != "full":
         return join_pages(pages)
-    comparison = _compare_with(load_last_report, first[0]["account_id"])
+    comparison = _compare_with(load_last_report, first[0])
     report = join_pages(comparison.watch(pages))
     report["changes"] = comparison.changes(report)
     return report
+
+
+def becomes_latest(report: Report) -> bool:
+    """Say whether the next full scan is to be compared with this one."""
+    return report["changes"] is not None and not report["changes"]["superseded"]
 
 
 @dataclass
@@ -30,9 +39,10 @@ class _Comparison:
     """A full scan being compared with the last one: it watches the pages pass by, then tells the changes."""
 
     since: LastScan | None = None
-    last_policy: dict[str, Any] | None = None
+    last_policy: dict[str, Any] = field(default_factory=dict)
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
     notes: list[str] = field(default_factory=list)
+    superseded: bool = False
     _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
     _owners: dict[str, UserEvidence] = field(default_factory=dict)  # by access key id: a user may be renamed
 
@@ -57,30 +67,43 @@ class _Comparison:
             "still_expired": [],
             "resolved": [],
             "unknown": [],
+            "superseded": self.superseded,
         }
         expired_now = set()
         for finding in report["findings"]:
             if finding["verdict"] == "expired":
                 expired_now.add(finding["access_key_id"])
                 before = self.was_expired.get(finding["access_key_id"])
-                reported_since = before["reported_since"] if before else report["as_of"]
-                changes["still_expired" if before else "new"].append(_expired_key(finding, reported_since))
+                if before and self._was_expired_by(report["policy"], before):
+                    changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
+                else:
+                    changes["new"].append(_expired_key(finding, report["as_of"]))
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
-                how = self._resolution(key)
+                how = self._resolution(key, anybody_unchecked=bool(report["unchecked"]))
                 if how == "unknown":
                     changes["unknown"].append(key)
                 else:
                     changes["resolved"].append({"user_name": key["user_name"], "access_key_id": key_id, "how": how})
         return changes
 
+    def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
+        """Say whether this scan's policy, too, would have called a key expired then: else it is news."""
+        if not self.since:
+            return False
+        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
+        return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
+
     def _resolution(
-        self, was: ExpiredKey
+        self, was: ExpiredKey, anybody_unchecked: bool
     ) -> Literal["rotated", "deactivated", "deleted", "no_longer_matching", "unknown"]:
-        user = self._owners.get(was["access_key_id"]) or self._users.get(was["user_name"])
-        if user and user["outcome"] == "unchecked":
+        owner = self._owners.get(was["access_key_id"])
+        user = owner or self._users.get(was["user_name"])
+        if user is None:  # deleted, or renamed to one of those who are unchecked
+            return "unknown" if anybody_unchecked else "deleted"
+        if user["outcome"] != "checked":  # not found: deleted or renamed while the scan ran
             return "unknown"
-        keys = user.get("keys", []) if user else []
+        keys = user.get("keys", [])
         key = next((key for key in keys if key["access_key_id"] == was["access_key_id"]), None)
         if key and key["status"] in (was["status"], ACTIVE):
             return "no_longer_matching"
@@ -89,51 +112,71 @@ class _Comparison:
         return "deactivated" if key else "deleted"
 
     def _policy_note(self, report: Report) -> Iterator[str]:
-        before, now = self.last_policy or report["policy"], report["policy"]
-        differing = [name for name in now if before.get(name) != now[name]]
+        before, now = self.last_policy, report["policy"]
+        differing = [name for name in _COMPARED if name in before and before[name] != now[name]]
         if differing:
-            what = ", ".join(f"{name} was {before.get(name)} and is {now[name]}" for name in differing)
+            what = ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in differing)
             yield f"The scan policy changed since the last full scan ({what}): keys may be new or resolved for that."
 
 
-def _compare_with(load_last_report: Callable[[], Mapping[str, Any] | None], account_id: str) -> "_Comparison":
+def _compare_with(load_last_report: Callable[[], Mapping[str, Any] | None], page: Page) -> "_Comparison":
     """Begin to compare with the last full scan's report; one that is missing or damaged is noted, never an error."""
     try:
         report = load_last_report()
-        return _read(report, account_id) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
+        return _read(report, page) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
     except InvalidEvidenceError as error:
         return _Comparison(notes=[f"The last full scan cannot be compared with: {error}."])
 
 
-def _read(report: Mapping[str, Any], account_id: str) -> _Comparison:
+def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
     try:
-        if report["account_id"] != account_id or scan_kind(report["policy"]) != "full":
+        if report["account_id"] != page["account_id"] or scan_kind(report["policy"]) != "full":
             raise InvalidEvidenceError("its report is not a full scan's of this account")
-        changes = report.get("changes") or {}
-        unknown = [_expired_key(key, key["reported_since"]) for key in changes.get("unknown", [])]
-        since = {key["access_key_id"]: key["reported_since"] for key in changes.get("still_expired", [])}
-        findings = [finding for finding in report["findings"] if finding["verdict"] == "expired"]
-        keys = [_expired_key(finding, since.get(finding["access_key_id"], report["as_of"])) for finding in findings]
-        for key in (*keys, *unknown):
-            parse_instant(key["created_at"])
+        if parse_instant(report["as_of"]) >= parse_instant(page["as_of"]):
+            return _Comparison(notes=[_SUPERSEDED], superseded=True)
         return _Comparison(
-            since={"scan_id": report["scan_id"], "as_of": report["as_of"]},
-            last_policy=dict(report["policy"]),
-            was_expired={key["access_key_id"]: key for key in (*keys, *unknown)},
+            since={"scan_id": _text(report["scan_id"]), "as_of": report["as_of"]},
+            last_policy={name: _number(report["policy"][name]) for name in _COMPARED},
+            was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidEvidenceError(f"its report cannot be read ({error!r})") from error
+        raise InvalidEvidenceError("its report is damaged") from error
+
+
+def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
+    """Give the keys that a report calls expired, and those that it could not know of any more."""
+    changes = report.get("changes") or {"still_expired": [], "unknown": []}
+    since = {_text(key["access_key_id"]): key["reported_since"] for key in changes["still_expired"]}
+    for finding in report["findings"]:
+        if finding["verdict"] == "expired":
+            yield _expired_key(finding, since.get(finding["access_key_id"], report["as_of"]))
+    for key in changes["unknown"]:
+        yield _expired_key(key, key["reported_since"])
 
 
 def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
+    for instant in (finding["created_at"], finding["overdue_at"], reported_since):
+        parse_instant(instant)
     return {
-        "user_name": finding["user_name"],
-        "access_key_id": finding["access_key_id"],
+        "user_name": _text(finding["user_name"]),
+        "access_key_id": _text(finding["access_key_id"]),
         "created_at": finding["created_at"],
-        "status": finding["status"],
+        "status": _text(finding["status"]),
         "overdue_at": finding["overdue_at"],
         "reported_since": reported_since,
     }
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError("not a text that a report has")
+    return value
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= MAX_AGE_DAYS_LIMIT:
+        raise ValueError("not a number, true or false that a policy has")
+    return value
 
 
 def _is_successor(key: JudgedKey, of: ExpiredKey) -> bool:

@@ -82,8 +82,11 @@ def load_last_report() -> Report | None:
     return report
 
 
-def latest_pointer(report: Report) -> dict[str, str]:
-    """Make the s3:PutObject request by which the state machine, at a full scan's end, makes it the last one."""
+def latest_pointer(report: Report) -> dict[str, Any]:
+    """Make the s3:PutObject request by which the state machine, at a full scan's end, makes it the last one.
+
+    The body is an object: Step Functions writes it as JSON, and a text in quotes.
+    """
     latest = {
         "schema_version": report["schema_version"],
         "scan_id": report["scan_id"],
@@ -94,7 +97,7 @@ def latest_pointer(report: Report) -> dict[str, str]:
     return {
         "Bucket": _bucket(),
         "Key": _LATEST_KEY,
-        "Body": json.dumps(latest, indent=1),
+        "Body": latest,
         "ContentType": _MEDIA_TYPES["json"],
     }
 

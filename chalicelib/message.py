@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey, Unchecked
 
-# SNS takes 256 KiB and bills each 64 KB as a message of its own; nobody reads more than this by mail.
+# Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 60_000
 _MAX_WIDTH = 79
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
@@ -15,7 +15,7 @@ _HOW_RESOLVED = {
     "rotated": "rotated",
     "deactivated": "deactivated",
     "deleted": "deleted",
-    "no_longer_matching": "in time by the policy of this scan",
+    "no_longer_matching": "not too old, or passed over, by this scan's policy",
 }
 _Item = TypeVar("_Item")
 
@@ -39,7 +39,7 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
         *_wrapped(f"Not covered: {what}." for what in report["not_covered"]),
         *(f"Not found:   {name}" for name in report["not_found"] if _names_users(report)),
     ]
-    foot = ["", *_what_to_do(report), *_where(folder), f"As of:   {report['as_of']}"]
+    foot = ["", *_what_to_do(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
     rest = [*_rest_of_changes(report), *(_due_soon(report) if list_due_soon else ())]
     room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
@@ -49,13 +49,20 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
 
 def subject(report: Report) -> str:
     """Say a report in under 100 ASCII characters."""
-    coverage, expired, changes = report["coverage"], report["totals"]["expired"], report["changes"]
+    coverage, totals, changes = report["coverage"], report["totals"], report["changes"]
+    account = f"in AWS account {report['account_id']}"
     if changes and changes["since"]:
-        found = f"{len(changes['new'])} new of {counted(expired, 'expired key')} in account {report['account_id']}"
+        found = (
+            f"{len(changes['new'])} new of {counted(totals['expired'], 'expired key')} {account.replace('AWS ', '')}"
+        )
+    elif "as_of" in report["policy"]:
+        found = f"{counted(totals['expired'], 'expired key')} {account.replace('AWS ', '')} at {report['as_of'][:10]}"
     else:
-        found = f"{counted(expired, 'expired access key')} in AWS account {report['account_id']}"
+        found = f"{counted(totals['expired'], 'expired access key')} {account}"
     if coverage["users_unchecked"]:
         return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
+    if totals["due_soon"] and not totals["expired"]:
+        return f"{found}, {totals['due_soon']} due soon"
     if not _names_users(report):
         return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
     missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
@@ -74,6 +81,8 @@ def headline(report: Report) -> Iterator[str]:
     where = where if _names_users(report) else f"in AWS account {report['account_id']}"
     when = f" as of {report['as_of']}" if "as_of" in report["policy"] else ""
     yield f"{keys} {where} {_is(expired)} older than {limit}{when}."
+    if (due_soon := report["totals"]["due_soon"]) and not expired:
+        yield f"{counted(due_soon, 'access key')} will be within {counted(report['policy']['warn_days'], 'day')}."
     if unchecked := report["coverage"]["users_unchecked"]:
         yield f"INCOMPLETE: {counted(unchecked, 'user')} could not be checked and may have more."
 
@@ -99,17 +108,21 @@ def changes_lines(report: Report) -> Iterator[str]:
     """Count what changed since the last full scan, or say why that cannot be told; nothing unless a full scan."""
     if changes := report["changes"]:
         if changes["since"]:
-            unknown = f", {len(changes['unknown'])} unknown (unchecked)" if changes["unknown"] else ""
-            yield (
-                f"Since {changes['since']['as_of'][:19]}Z: {len(changes['new'])} new, {len(changes['still_expired'])}"
-                f" still expired, {len(changes['resolved'])} resolved{unknown}."
-            )
+            counts = {"new": "new", "still_expired": "still expired", "resolved": "resolved"}
+            counts |= {"unknown": "unknown"} if changes["unknown"] else {}
+            told = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
+            yield f"Since {to_the_second(changes['since']['as_of'])}: {told}."
         yield from changes["notes"]
 
 
 def how_resolved(key: ResolvedKey) -> str:
     """Say in words why a key is not expired any more."""
     return _HOW_RESOLVED[key["how"]]
+
+
+def to_the_second(instant: str) -> str:
+    """Write an instant as people read it, without fractions of a second."""
+    return f"{instant[:19]}Z"
 
 
 def counted(number: int, noun: str) -> str:
@@ -153,8 +166,10 @@ def _due_soon(report: Report) -> list[str]:
 
 
 def _what_to_do(report: Report) -> Iterator[str]:
-    if report["totals"]["expired"]:
-        yield "What to do with an expired key: create its successor, move what uses it to the"
+    totals = report["totals"]
+    if totals["expired"] or totals["due_soon"]:
+        which = "an expired key" if totals["expired"] else "a key due soon"
+        yield f"What to do with {which}: create its successor, move what uses it to the"
         yield "successor, then deactivate it, and delete it when nothing has missed it:"
         yield f"{_INDENT}aws iam update-access-key --status Inactive \\"
         yield f"{_INDENT}    --user-name USER --access-key-id KEY"

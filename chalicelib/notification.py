@@ -15,6 +15,7 @@ _FIRST_UNCHECKED = 3
 _MAX_CAUSE = 150
 _FOR_PROGRAMS = ("http", "https", "sqs", "lambda", "firehose")
 _IN_CHAT = 10
+_MARKS = {"new": ", new", "due_soon": ", due soon"}
 
 
 class NotifyOn(StrEnum):
@@ -113,8 +114,8 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
 
     Names stand in backticks, where neither Slack nor Teams takes a character for markup; causes stay out.
     """
-    first = [finding for finding in _most_urgent(report, _IN_CHAT) if finding["verdict"] == "expired"]
-    more = report["totals"]["expired"] - len(first)
+    first = _most_urgent(report, _IN_CHAT)
+    more = len(report["findings"]) - len(first)
     lines = [
         *headline(report),
         "",
@@ -124,12 +125,12 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
         "",
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
-            + (", new" if finding["change"] == "new" else "")
+            + _MARKS.get(finding["change"] or finding["verdict"], "")
             for finding in first
         ),
         *([f"and {more} more in the report."] if more else []),
     ]
-    steps = ["Rotate an expired key: create its successor, move what uses it, deactivate it, then delete it."]
+    steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
     return {
         "version": "1.0",
         "source": "custom",
@@ -139,7 +140,7 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
             "title": subject,
             "description": "\n".join(lines),
             "nextSteps": [
-                *(steps if report["totals"]["expired"] else []),
+                *(steps if report["findings"] else []),
                 *(["Mend why users are unchecked, then scan again."] if report["unchecked"] else []),
                 f"Read the report: `{report_locations(folder)['html']}`",
             ],
@@ -152,10 +153,10 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
 def _most_urgent(report: Report, number: int) -> list[dict[str, Any]]:
     """Return the first findings: the new expired ones, then the oldest, then those due soon; each with its change."""
     changes = report["changes"]
-    new = {key["access_key_id"] for key in changes["new"]} if changes and changes["since"] else set()
+    new = {key["access_key_id"] for key in changes["new"]} if changes else set()
 
     def change(finding: Finding) -> str | None:
-        if finding["verdict"] != "expired" or not (changes and changes["since"]):
+        if finding["verdict"] != "expired" or changes is None:
             return None
         return "new" if finding["access_key_id"] in new else "still_expired"
 

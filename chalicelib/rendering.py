@@ -69,7 +69,7 @@ def render_html(report: Report) -> Iterator[str]:
     import jinja2  # only here: it takes longer to load than the other functions take to run
     from markupsafe import Markup
 
-    style, script = ((_PARTS / name).read_text() for name in ("report.css", "report.js"))
+    style, script = ((_PARTS / name).read_text("utf-8") for name in ("report.css", "report.js"))
     page = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PARTS),
         autoescape=True,
@@ -81,7 +81,7 @@ def render_html(report: Report) -> Iterator[str]:
     stream = page.stream(
         report=report,
         message=message,
-        changes_by_key=_changes_by_key(report),
+        changes_by_key=_changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,
         limit_x=limit_x,
         style=Markup(style),  # noqa: S704  # the project's own file
@@ -98,9 +98,9 @@ RENDERINGS = {"csv": render_csv, "html": render_html, "json": render_json}
 
 
 def _changes_by_key(report: Report) -> dict[str, dict[str, str]]:
-    """Tell of each expired key whether it is new; of none where there is no earlier scan to compare with."""
+    """Tell of each expired key of a full scan whether it is new."""
     changes = report["changes"]
-    if not changes or not changes["since"]:
+    if not changes:
         return {}
     return {
         key["access_key_id"]: {"change": change, "reported_since": key["reported_since"]}

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
 
+_ENDED_EARLY = {"ABORTED": "stopped before its end", "TIMED_OUT": "ran into its time-out"}
+
+
 class ScanNotFoundError(Exception):
     """No scan has this id."""
 
@@ -80,7 +83,7 @@ def describe_scan(scan_id: str) -> Scan:
         status=execution["status"],
         started_at=format_instant(execution["startDate"]),
         stopped_at=format_instant(stopped) if stopped else None,
-        error=failure_in_words(execution.get("error"), execution.get("cause")),
+        error=failure_in_words(execution.get("error"), execution.get("cause")) or _ENDED_EARLY.get(execution["status"]),
     )
 
 

@@ -119,7 +119,8 @@ class Changes(TypedDict):
     new: list[ExpiredKey]
     still_expired: list[ExpiredKey]
     resolved: list[ResolvedKey]
-    unknown: list[ExpiredKey]  # expired then; their users could not be checked now
+    unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
+    superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
 
 
 class Report(TypedDict):

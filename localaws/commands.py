@@ -14,7 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.message import changes_lines, counted, coverage_line
+from chalicelib.message import changes_lines, counted, coverage_line, to_the_second
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
 from chalicelib.report import scan_kind
 from chalicelib.shapes import Report
@@ -186,7 +186,7 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
             console.print(f"IAM knows no user named {', '.join(report['not_found'])}.", markup=False, style="yellow")
         console.print(f"{coverage_line(report['coverage'])}\n{_verdict(report)}")
         for line in changes_lines(report):
-            console.print(line)
+            console.print(line, markup=False)
     if result.error:
         console.print(f"The scan {result.status}: {result.error}", markup=False, style="bold red")
     if folder and result.files:
@@ -207,7 +207,7 @@ def _show_findings(console: Console, report: Report) -> None:
     if not findings:
         console.print("No key is expired or due soon.")
         return
-    console.print(Rule(f"The findings, as of {report['as_of']}", align="left", style="dim"))
+    console.print(Rule(f"The findings, as of {to_the_second(report['as_of'])}", align="left", style="dim"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Days", justify="right", no_wrap=True)

@@ -37,6 +37,9 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
@@ -97,6 +100,7 @@ def _mend_once() -> None:
     evaluate_jsonata()
     accept_express_children()
     name_service_errors_as_aws_does()
+    write_bodies_as_json()
     reuse_the_interpreters_clients()
     measure_payloads()
     paginate_iam_lists()
@@ -170,6 +174,16 @@ def accept_express_children() -> None:
 def name_service_errors_as_aws_does() -> None:
     """Name errors Iam.…, S3.… and Sns.…, as AWS does: moto keeps a service's lower-case name unless it knows better."""
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "s3": "S3", "sns": "Sns"}
+
+
+def write_bodies_as_json() -> None:
+    """Write a Body that an SDK integration is given as JSON, a text with its quotes, as AWS does and moto does not."""
+
+    def normalise(self: StateTaskServiceAwsSdk, parameters: dict[str, Any], *_: Any) -> None:
+        if "Body" in parameters:
+            parameters["Body"] = json.dumps(parameters["Body"]).encode()
+
+    _mend(StateTaskServiceAwsSdk, "_normalise_parameters", normalise)
 
 
 def reuse_the_interpreters_clients() -> None:

@@ -31,9 +31,16 @@ def unchecked(name: str, cause: str = DENIED) -> dict[str, Any]:
     return {"user_name": name, "outcome": "unchecked", "cause": cause}
 
 
-def report_of(*outcomes: dict[str, Any], last: object = None, scan_id: str = "scan-1", **policy: Any) -> Report:
+def before(*outcomes: dict[str, Any], scan_id: str = "scan-0", **policy: Any) -> Report:
+    """The report of a scan that found these outcomes a day before."""
+    return report_of(*outcomes, scan_id=scan_id, as_of_scan=AS_OF - timedelta(days=1), **policy)
+
+
+def report_of(
+    *outcomes: dict[str, Any], last: object = None, scan_id: str = "scan-1", as_of_scan: datetime = AS_OF, **policy: Any
+) -> Report:
     """The report of a scan that found these outcomes; `last` is the report of the full scan before."""
-    terms = ScanTerms(scan_id, "123456789012", AS_OF, ScanPolicy(**policy))
+    terms = ScanTerms(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy))
     page = judge_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)
     return join_and_compare([page], lambda: last)  # type: ignore[arg-type,return-value]  # damaged ones, too
 

@@ -1,23 +1,27 @@
 """What changed since the last full scan: nothing new told twice, nothing resolved that is only unknown."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
-from chalicelib.changes import join_and_compare
+from chalicelib.changes import becomes_latest, join_and_compare
+from chalicelib.notification import compose_notification
 from chalicelib.policy import ScanPolicy
+from chalicelib.rendering import render_html
 from chalicelib.report import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.shapes import Report
-from tests.reports import AS_OF, key, report_of, unchecked, user
+from tests.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
 OLD = key("AKIAOLD", 200)
 
 
-def changes_of(before: list[dict[str, Any]], now: list[dict[str, Any]], **policy: Any) -> Any:
-    last = json.loads(json.dumps(report_of(*before, scan_id="scan-0")))
+def changes_of(then: list[dict[str, Any]], now: list[dict[str, Any]], **policy: Any) -> Any:
+    last = json.loads(json.dumps(before(*then)))
     return report_of(*now, last=last, **policy)["changes"]
 
 
@@ -28,17 +32,16 @@ def ids(keys: list[dict[str, str]]) -> list[str]:
 def test_a_key_that_was_not_expired_at_the_last_full_scan_is_new() -> None:
     changes = changes_of([user("alice", key("AKIAOLD", 90))], [user("alice", OLD)])
 
-    assert changes["since"] == {"scan_id": "scan-0", "as_of": "2026-11-22T08:00:00Z"}
+    assert changes["since"] == {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}
     assert ids(changes["new"]) == ["AKIAOLD"]
     assert changes["new"][0]["reported_since"] == "2026-11-22T08:00:00Z"
     assert changes["still_expired"] == changes["resolved"] == changes["unknown"] == changes["notes"] == []
 
 
 def test_a_key_that_stays_expired_keeps_the_instant_at_which_it_was_first_reported() -> None:
-    first = report_of(user("alice", OLD), scan_id="scan-0")
+    first = before(user("alice", OLD))
     first["as_of"] = "2026-11-01T08:00:00Z"
-    second = report_of(user("alice", OLD), last=first)
-    second["as_of"] = "2026-11-21T08:00:00Z"
+    second = before(user("alice", OLD), last=first)
 
     third: Any = report_of(user("alice", OLD), last=second)["changes"]
 
@@ -64,7 +67,6 @@ def test_a_key_that_stays_expired_keeps_the_instant_at_which_it_was_first_report
         ([user("alice", key("AKIAOLD", 200, "Inactive"), key("AKIANEW", 1, "Inactive"))], "deactivated"),
         ([user("alice")], "deleted"),
         ([user("alice", key("AKIAOLDER", 300, "Inactive"))], "deleted"),
-        ([{"user_name": "alice", "outcome": "not_found"}], "deleted"),
         ([], "deleted"),
     ],
 )
@@ -83,9 +85,9 @@ def test_a_key_whose_user_is_unchecked_is_unknown_and_never_resolved() -> None:
 
 
 def test_an_unknown_key_that_is_seen_again_is_still_expired_and_not_new() -> None:
-    first = report_of(user("alice", OLD), scan_id="scan-0")
+    first = before(user("alice", OLD))
     first["as_of"] = "2026-11-01T08:00:00Z"
-    second = report_of(unchecked("alice"), last=first)
+    second = before(unchecked("alice"), last=first)
 
     seen: Any = report_of(user("alice", OLD), last=second)["changes"]
     gone: Any = report_of(user("alice"), last=second)["changes"]
@@ -112,7 +114,7 @@ def test_a_changed_policy_is_said_and_its_keys_no_longer_match() -> None:
 
 def test_an_inactive_key_that_the_policy_passes_over_now_is_not_called_deactivated() -> None:
     inactive = user("alice", key("AKIAOLD", 200, "Inactive"))
-    last = report_of(inactive, include_inactive=True)
+    last = before(inactive, include_inactive=True)
 
     changes: Any = report_of(inactive, last=last)["changes"]
 
@@ -124,11 +126,11 @@ def test_a_first_scan_says_that_there_is_none_to_compare_with() -> None:
 
     assert changes["since"] is None
     assert ids(changes["new"]) == ["AKIAOLD"]
-    assert changes["notes"] == ["No earlier full scan is on record: the first one, or latest.json was lost."]
+    assert changes["notes"] == ["No earlier full scan is on record, so every expired key counts as new."]
 
 
 def damaged(**fields: Any) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(json.dumps(report_of(user("alice", OLD))))
+    report: dict[str, Any] = json.loads(json.dumps(before(user("alice", OLD))))
     return {name: value for name, value in {**report, **fields}.items() if value is not ...}
 
 
@@ -141,9 +143,18 @@ def damaged(**fields: Any) -> dict[str, Any]:
         damaged(findings=[{"verdict": "expired"}]),
         damaged(findings=[{**damaged()["findings"][0], "created_at": "long ago"}]),
         damaged(findings=[{**damaged()["findings"][0], "access_key_id": []}]),
+        damaged(findings=[{**damaged()["findings"][0], "user_name": []}]),
+        damaged(findings=[{**damaged()["findings"][0], "user_name": "n" * 1_000}]),
+        damaged(findings=[{**damaged()["findings"][0], "overdue_at": 7}]),
+        damaged(scan_id=["scan"]),
+        damaged(as_of=7),
+        damaged(as_of="yesterday"),
         damaged(changes=7),
+        damaged(changes={"still_expired": [{"access_key_id": "AKIAOLD", "reported_since": 7}], "unknown": []}),
         damaged(changes={"still_expired": [{}], "unknown": []}),
         damaged(policy=None),
+        damaged(policy={"max_age_days": "9" * 300_000, "include_inactive": False}),
+        damaged(policy={"max_age_days": 10**400, "include_inactive": False}),
         damaged(policy={"max_age_days": 90, "users": ["alice"]}),
         damaged(account_id="210987654321"),
         damaged(as_of=...),
@@ -151,13 +162,17 @@ def damaged(**fields: Any) -> dict[str, Any]:
     ids=lambda last: json.dumps(last)[:60],
 )
 def test_a_damaged_last_report_is_said_and_never_an_error(last: object) -> None:
-    changes: Any = report_of(user("alice", OLD), last=last)["changes"]
+    report: Any = report_of(user("alice", OLD), last=last)
 
+    changes = report["changes"]
     assert changes["since"] is None
     assert ids(changes["new"]) == ["AKIAOLD"]
     assert changes["resolved"] == []
     [note] = changes["notes"]
     assert note.startswith("The last full scan cannot be compared with: its report ")
+    assert str(escape(note)) in "".join(render_html(report))
+    assert len(compose_notification(report, FOLDER)["message"]) < 10_000
+    assert becomes_latest(report)
 
 
 def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
@@ -174,9 +189,50 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
     ]
 
 
+def test_a_scan_that_ends_after_a_later_one_is_compared_with_none_and_does_not_take_its_place() -> None:
+    for earlier in (timedelta(), timedelta(minutes=10)):
+        report: Any = report_of(
+            user("alice", OLD), last=report_of(user("alice"), scan_id="scan-2"), as_of_scan=AS_OF - earlier
+        )
+
+        assert report["changes"]["since"] is None
+        assert report["changes"]["notes"] == [
+            "A later full scan is on record already, so this one is compared with none."
+        ]
+        assert report["changes"]["resolved"] == []
+        assert not becomes_latest(report)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param([unchecked("alicia")], id="renamed to a user who is unchecked"),
+        pytest.param([{"user_name": "alice", "outcome": "not_found"}], id="deleted or renamed while the scan ran"),
+    ],
+)
+def test_a_key_that_may_only_be_out_of_sight_is_unknown(now: list[dict[str, Any]]) -> None:
+    changes = changes_of([user("alice", OLD)], now)
+
+    assert ids(changes["unknown"]) == ["AKIAOLD"]
+    assert changes["resolved"] == []
+
+
+def test_a_key_that_expires_is_new_though_a_stricter_scan_came_between() -> None:
+    strict = before(user("alice", key("AKIA", 90.5), key("AKIAOLD", 200)), max_age_days=1, warn_days=0)
+
+    changes: Any = report_of(user("alice", key("AKIA", 90.5), key("AKIAOLD", 200)), last=strict)["changes"]
+
+    assert ids(changes["new"]) == ["AKIA"]
+    assert ids(changes["still_expired"]) == ["AKIAOLD"]
+
+
+def test_a_changed_warning_is_no_changed_policy() -> None:
+    assert changes_of([user("alice", OLD)], [user("alice", OLD)], warn_days=3)["notes"] == []
+
+
 @pytest.mark.parametrize("policy", [{"users": ("alice",)}, {"as_of": AS_OF}])
 def test_a_scan_that_is_not_full_is_compared_with_nothing(policy: dict[str, Any]) -> None:
-    assert report_of(user("alice", OLD), last=report_of(user("alice", OLD)), **policy)["changes"] is None
+    assert report_of(user("alice", OLD), last=before(user("alice", OLD)), **policy)["changes"] is None
 
 
 OUTCOMES = st.dictionaries(
@@ -208,8 +264,8 @@ def expired_in(report: Report) -> set[str]:
 
 
 @given(OUTCOMES, OUTCOMES)
-def test_every_key_that_is_or_was_expired_is_told_of_exactly_once(before: dict[str, Any], now: dict[str, Any]) -> None:
-    last = report_of(*outcomes_of(before))
+def test_every_key_that_is_or_was_expired_is_told_of_exactly_once(then: dict[str, Any], now: dict[str, Any]) -> None:
+    last = before(*outcomes_of(then))
 
     report: Any = report_of(*outcomes_of(now), last=last)
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.message import MAX_MESSAGE_BYTES, compose_message
 from chalicelib.shapes import Report
-from tests.reports import AS_OF, FOLDER, crowd, key, report_of, unchecked, user
+from tests.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
 
 GOLDEN = Path(__file__).with_name("golden")
 LONG = "n" * 60
@@ -29,7 +29,7 @@ def compared() -> Report:
         user("soon", key("AKIASOONAAAAAAAAAAAA", 80)),
         unchecked("hidden"),
     ]
-    last = report_of(*then, scan_id="scheduled-2026-11-21T080000Z")
+    last = before(*then)
     last["as_of"] = "2026-11-21T08:00:00.123Z"
     return report_of(*now, last=last)
 
@@ -112,7 +112,7 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
 
 
 def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
-    last = report_of(*crowd(expired=5_000, prefix=LONG, first_age=5_000))
+    last = before(*crowd(expired=5_000, prefix=LONG, first_age=5_000))
     now = [*crowd(expired=5_000, prefix=LONG, first_age=5_000), *more_users(5_000)]
 
     text = compose_message(report_of(*now, last=last), FOLDER).text
@@ -140,7 +140,7 @@ def test_many_unchecked_users_leave_room_for_the_expired_keys() -> None:
 @pytest.mark.parametrize(("expired", "denied"), [(0, 5_000), (10_000, 5_000), (10_000, 0)])
 @pytest.mark.parametrize("first", [True, False])
 def test_the_subject_is_short_in_the_largest_account(expired: int, denied: int, first: bool) -> None:
-    last = None if first else report_of(user("nobody"))
+    last = None if first else before(user("nobody"))
 
     subject = compose_message(report_of(*crowd(expired=expired, denied=denied), last=last), FOLDER).subject
 

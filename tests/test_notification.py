@@ -7,17 +7,17 @@ import pytest
 
 from chalicelib.notification import HttpsFormat, NotifyOn, compose_notification, should_notify
 from chalicelib.shapes import Report
-from tests.reports import AS_OF, FOLDER, crowd, key, report_of, unchecked, user
+from tests.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
 
 MAX_SNS_BYTES = 256 * 1024
 MAX_STATE_BYTES = 128 * 1024  # half of what AWS takes
 OLD, DUE, FRESH = key("AKIAOLD", 200), key("AKIADUE", 80), key("AKIAFRESH", 1)
-CLEAN = report_of(user("alice", FRESH), last=report_of(user("alice", FRESH)))
-STILL = report_of(user("alice", OLD), last=report_of(user("alice", OLD)))
-NEW = report_of(user("alice", OLD), last=report_of(user("alice")))
-RESOLVED = report_of(user("alice"), last=report_of(user("alice", OLD)))
-DUE_SOON = report_of(user("alice", DUE), last=report_of(user("alice", DUE)))
-UNCHECKED = report_of(unchecked("alice"), last=report_of(user("alice")))
+CLEAN = report_of(user("alice", FRESH), last=before(user("alice", FRESH)))
+STILL = report_of(user("alice", OLD), last=before(user("alice", OLD)))
+NEW = report_of(user("alice", OLD), last=before(user("alice")))
+RESOLVED = report_of(user("alice"), last=before(user("alice", OLD)))
+DUE_SOON = report_of(user("alice", DUE), last=before(user("alice", DUE)))
+UNCHECKED = report_of(unchecked("alice"), last=before(user("alice")))
 FIRST_CLEAN, FIRST_EXPIRED = report_of(user("alice")), report_of(user("alice", OLD))
 NAMED = report_of(user("alice", OLD), users=("alice",))
 
@@ -66,7 +66,7 @@ def test_people_get_text_and_programs_get_json() -> None:
         "coverage": NEW["coverage"],
         "totals": {"expired": 1, "due_soon": 0, "ok": 0},
         "changes": {
-            "since": {"scan_id": "scan-1", "as_of": "2026-11-22T08:00:00Z"},
+            "since": {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"},
             "new": 1,
             "still_expired": 0,
             "resolved": 0,
@@ -81,7 +81,7 @@ def test_people_get_text_and_programs_get_json() -> None:
 
 
 def test_programs_get_the_new_keys_first_then_the_oldest_then_those_due_soon() -> None:
-    last = report_of(user("alice", key("AKIA200", 200), key("AKIA300", 300)))
+    last = before(user("alice", key("AKIA200", 200), key("AKIA300", 300)))
     now = user("alice", key("AKIA200", 200), key("AKIA300", 300), key("AKIA100", 100), key("AKIA80", 80))
 
     document = json.loads(by_protocol(report_of(now, last=last))["lambda"])
@@ -144,7 +144,7 @@ def test_attributes_let_subscribers_filter(
 @pytest.mark.parametrize("first", [True, False])
 def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, first: bool) -> None:
     denied = [unchecked(f"u{'x' * 59}{number:04}", '"\\\n' * 100) for number in range(2_500)]
-    last = None if first else report_of(*crowd(expired=5_000, prefix="g" * 60))
+    last = None if first else before(*crowd(expired=5_000, prefix="g" * 60))
     report = report_of(*crowd(expired=10_000, prefix="n" * 59), *denied, last=last)
 
     notification = compose_notification(report, FOLDER, NotifyOn.DUE_SOON, https_format)
