@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from chalicelib.age import format_instant
+from chalicelib.changes import join_and_compare
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import ScanTerms, join_pages, judge_page
+from chalicelib.report import ScanTerms, judge_page
 
 SIZES = (100, 1_000, 10_000)
 _AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -36,19 +37,21 @@ def write_evidence(folder: Path, keys: int) -> None:
         names = users[start : start + _USERS_A_PAGE]
         pages.append(judge_page(_terms("scan-1"), number, names, [_outcome(name, (91, 200)) for name in names]))
         (folder / f"{number:04}.json").write_text(json.dumps(pages[-1], indent=1))
-    before = [
-        judge_page(_terms("scan-0"), page["page"], names, [_outcome(name, (200, 300)) for name in names])
-        for page in pages
-        for names in [[user["user_name"] for user in page["users"]]]
-    ]
-    (folder / "last.json").write_text(json.dumps({**join_pages(before), "changes": None}, indent=1))
+    day_before = _terms("scan-0", _AS_OF - timedelta(days=1))
+    before = []
+    for page in pages:
+        names = [user["user_name"] for user in page["users"]]
+        before.append(judge_page(day_before, page["page"], names, [_outcome(name, (200, 300)) for name in names]))
+    last: Any = join_and_compare(before, lambda: None)
+    still = [{**key, "reported_since": format_instant(_AS_OF - timedelta(days=30))} for key in last["changes"]["new"]]
+    last["changes"] |= {"new": [], "still_expired": still}
+    (folder / "last.json").write_text(json.dumps(last, indent=1))
 
 
 def measure(folder: Path) -> dict[str, float]:
     """Do in this process what BuildReport does, with files in the place of S3; return what it took."""
     import boto3
 
-    from chalicelib.changes import join_and_compare
     from chalicelib.notification import compose_notification
     from chalicelib.rendering import RENDERINGS
 
@@ -77,8 +80,8 @@ def run(keys: int) -> dict[str, float]:
     return taken
 
 
-def _terms(scan_id: str) -> ScanTerms:
-    return ScanTerms(scan_id, "123456789012", _AS_OF, ScanPolicy())
+def _terms(scan_id: str, as_of: datetime = _AS_OF) -> ScanTerms:
+    return ScanTerms(scan_id, "123456789012", as_of, ScanPolicy())
 
 
 def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:

@@ -29,11 +29,6 @@ def _sub(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str:
     return re.sub(r"\$\{([^}]+)\}", lambda match: names[match[1]], text)
 
 
-def _find_in_map(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
-    mapping, first, second = resolve(template, argument, known)
-    return template["Mappings"][mapping][first][second]
-
-
 def _split(template: dict[str, Any], argument: Any, known: dict[str, str]) -> list[str]:
     separator, text = resolve(template, argument, known)
     return list(text.split(separator))
@@ -46,7 +41,6 @@ def _join(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str
 
 _FUNCTIONS: dict[str, Callable[[dict[str, Any], Any, dict[str, str]], Any]] = {
     "Ref": lambda _, name, known: known[name],
-    "Fn::FindInMap": _find_in_map,
     "Fn::If": _if,
     "Fn::Join": _join,
     "Fn::Split": _split,

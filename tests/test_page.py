@@ -13,7 +13,7 @@ from chalicelib.rendering import render_html
 from chalicelib.shapes import Report
 from localaws.harness import PROJECT
 from tests.browser import NoBrowserError, open_browser
-from tests.reports import crowd, key, report_of, unchecked, user
+from tests.reports import before, crowd, key, report_of, unchecked, user
 from tests.test_rendering import CAUSE, NASTY, REPORT
 
 
@@ -83,7 +83,7 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
 def test_names_and_causes_show_as_text(opened: Opened) -> None:
     page = opened.open(REPORT)
 
-    assert shown(page, 5)[0] == NASTY
+    assert shown(page, 3)[0] == NASTY
     assert page.locator("td.cause").text_content() == CAUSE
     assert page.locator("script").count() == 1
 
@@ -95,7 +95,7 @@ def test_the_histogram_marks_the_limit(opened: Opened) -> None:
     expect(picture.locator("text.limit")).to_have_text("limit: 90 days")
     limit = picture.locator("line.limit").bounding_box()
     over = picture.locator("rect.bad").first.bounding_box()
-    under = picture.locator("rect.good").last.bounding_box()
+    under = picture.locator("rect.time").last.bounding_box()
     assert limit is not None
     assert over is not None
     assert under is not None
@@ -106,7 +106,7 @@ def test_the_histogram_marks_the_limit(opened: Opened) -> None:
 
 @pytest.mark.parametrize(
     ("header", "column", "first", "last"),
-    [("Age in days", 2, "80", "200"), ("User", 5, "+plus", "@at"), ("In time until", 3, "2026-08-04", "2026-12-02")],
+    [("Age in days", 2, "80", "200"), ("User", 3, "+plus", "@at"), ("Overdue at", 5, "2026-08-04", "2026-12-02")],
 )
 def test_a_click_on_a_header_sorts_and_another_sorts_the_other_way(
     opened: Opened, header: str, column: int, first: str, last: str
@@ -179,6 +179,16 @@ def test_on_paper_the_controls_are_gone_and_the_colours_are_for_paper(opened: Op
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+def test_on_paper_every_finding_is_there_whatever_the_filter(opened: Opened) -> None:
+    page = opened.open(REPORT)
+    page.get_by_role("combobox", name="Verdict").select_option("due soon")
+    assert len(shown(page, 4)) == 1
+
+    page.emulate_media(media="print")
+
+    assert len(shown(page, 4)) == 5
+
+
 def test_every_control_has_a_label_and_every_table_has_headers(opened: Opened) -> None:
     page = opened.open(REPORT)
 
@@ -201,11 +211,41 @@ def test_the_policy_of_the_page_lets_nothing_else_run_or_load(opened: Opened) ->
     assert opened.complaints.pop().startswith("Executing inline script violates")
 
 
-def test_a_long_name_does_not_push_the_page_sideways(opened: Opened) -> None:
-    page = opened.open(report_of(*crowd(expired=1, prefix="n" * 63), unchecked("u" * 64, "x" * 300)))
-    page.set_viewport_size({"width": 375, "height": 700})
+LONG_NAMES = report_of(
+    *crowd(expired=1, prefix="n" * 63),
+    unchecked("u" * 64, "x" * 300),
+    user("careful"),
+    last=before(user("careful", key("AKIACAREFULAAAAAAAAA", 300))),
+)
 
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+@pytest.mark.parametrize("report", [REPORT, LONG_NAMES], ids=["names", "long names"])
+def test_a_phone_shows_whose_key_and_which_without_the_page_being_pushed_sideways(
+    opened: Opened, report: Report
+) -> None:
+    page = opened.open(report)
+    page.set_viewport_size({"width": 390, "height": 800})
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for column in (1, 2, 3, 4):
+        box = page.locator(f"#keys tbody tr:first-child td:nth-child({column})").bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 390
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_access_key_ids_stay_on_one_line(opened: Opened, width: int) -> None:
+    page = opened.open(LONG_NAMES)
+    page.set_viewport_size({"width": width, "height": 800})
+
+    assert page.evaluate("[...document.querySelectorAll('td code')].every((one) => one.getClientRects().length === 1)")
+
+
+def test_an_account_without_users_is_not_drawn(opened: Opened) -> None:
+    page = opened.open(report_of())
+
+    assert page.locator("svg").count() == 0
+    assert "IAM lists no users." in page.locator("main").inner_text()
 
 
 def test_the_picture_for_the_readme_is_made_by_a_command(browser: Browser, tmp_path: Path) -> None:

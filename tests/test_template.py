@@ -239,6 +239,8 @@ STACK = {
 }
 
 
+# In the form of the events that Step Functions' guide shows, with a scan's own names:
+# https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 EVENTS: list[dict[str, Any]] = json.loads((PROJECT / "tests" / "golden" / "status-changes.json").read_text())
 
 
@@ -267,7 +269,7 @@ def test_executions_that_fail_time_out_or_are_stopped_are_told_and_no_others(
         f" {event['detail']['status']}: take nothing for clean. What to do: see why at"
         " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
         "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:scheduled-2026-11-22T080000Z"
-        " - mend it, then redrive the execution there or start another scan."
+        " - mend it, then start another scan, or redrive the execution there."
         if tells
         else None
     )
@@ -288,52 +290,72 @@ def test_chat_is_told_of_a_failure_in_its_own_form(template: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("partition", "domain"), [("aws-cn", "console.amazonaws.cn"), ("aws-us-gov", "console.amazonaws-us-gov.com")]
+    ("partition", "domain"),
+    [
+        ("aws-iso", "console.aws.amazon.com"),
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+    ],
 )
 def test_the_link_is_the_partitions_own(template: dict[str, Any], partition: str, domain: str) -> None:
     assert f"https://eu-central-1.{domain}/states/" in told(template, EVENTS[2], **{"AWS::Partition": partition})
 
 
-def test_an_alarm_fires_when_no_full_scan_came_to_a_report_for_longer_than_the_schedule_allows(
-    template: dict[str, Any],
+@pytest.mark.parametrize("name", ["NoScanAlarm", "NoFullScanAlarm"])
+def test_an_alarm_fires_when_no_scan_has_succeeded_for_longer_than_the_schedule_allows(
+    template: dict[str, Any], name: str
 ) -> None:
-    alarm = resolve(template, template["Resources"]["NoScanAlarm"]["Properties"], STACK)
-    report = report_of(user("alice"))
-    metrics = json.loads(metrics_line(report, "prod", AS_OF))
+    alarm = resolve(template, template["Resources"][name]["Properties"], STACK)
+    [scans, filled] = alarm["Metrics"]
+    longest = template["Parameters"]["AlarmAfterHours"]
 
-    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == (
-        "SampleCount",
-        "LessThanThreshold",
-        1,
-    )
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
     assert alarm["TreatMissingData"] == "breaching"
-    assert alarm["Period"] * int(alarm["EvaluationPeriods"]) == 26 * 3600
+    assert (filled["Expression"], filled["ReturnData"], scans["ReturnData"]) == ("FILL(scans, 0)", True, False)
+    assert scans["MetricStat"]["Period"] * int(alarm["EvaluationPeriods"]) == 26 * 3600
     assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [STACK["NotificationsTopic"]]
-    [directive] = metrics["_aws"]["CloudWatchMetrics"]
-    assert alarm["Namespace"] == directive["Namespace"]
-    assert alarm["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
-    [names] = directive["Dimensions"]
-    assert {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]} == {
-        name: metrics[name] for name in names
-    }
-    longest = template["Parameters"]["AlarmAfterHours"]
-    assert longest["MaxValue"] * alarm["Period"] <= 604_800  # what CloudWatch takes
+    assert longest["MaxValue"] * scans["MetricStat"]["Period"] <= 604_800  # what CloudWatch takes
     assert 24 < longest["Default"] <= 24 + 2  # the schedule's day and a scan's longest time
 
 
-def test_the_topic_takes_messages_from_the_rule_and_the_alarm_and_from_nobody_elses(template: dict[str, Any]) -> None:
+def test_the_alarms_count_scans_that_succeeded_and_full_scans_by_what_they_write(template: dict[str, Any]) -> None:
+    counted = {}
+    for name in ("NoScanAlarm", "NoFullScanAlarm"):
+        alarm = resolve(template, template["Resources"][name]["Properties"], STACK)
+        counted[name] = alarm["Metrics"][0]["MetricStat"]
+    metrics = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF))
+    [directive] = metrics["_aws"]["CloudWatchMetrics"]
+    [names] = directive["Dimensions"]
+
+    assert counted["NoScanAlarm"]["Stat"] == "Sum"
+    assert counted["NoScanAlarm"]["Metric"] == {
+        "Namespace": "AWS/States",
+        "MetricName": "ExecutionsSucceeded",
+        "Dimensions": [{"Name": "StateMachineArn", "Value": STACK["ScanStateMachine"]}],
+    }
+    written = counted["NoFullScanAlarm"]
+    assert written["Stat"] == "SampleCount"
+    assert written["Metric"]["Namespace"] == directive["Namespace"]
+    assert written["Metric"]["MetricName"] in [metric["Name"] for metric in directive["Metrics"]]
+    assert {dimension["Name"]: dimension["Value"] for dimension in written["Metric"]["Dimensions"]} == {
+        name: metrics[name] for name in names
+    }
+
+
+def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template: dict[str, Any]) -> None:
     policy = template["Resources"]["NotificationsTopicPolicy"]["Properties"]
 
     allowed = {
-        statement["Principal"]["Service"]: statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+        statement["Principal"]["Service"]: statement.get("Condition")
         for statement in policy["PolicyDocument"]["Statement"]
     }
 
     assert policy["Topics"] == [{"Ref": "NotificationsTopic"}]
+    alarms = [{"Fn::GetAtt": [name, "Arn"]} for name in ("NoScanAlarm", "NoFullScanAlarm")]
     assert allowed == {
-        "events.amazonaws.com": {"Fn::GetAtt": ["FailedScanRule", "Arn"]},
-        "cloudwatch.amazonaws.com": {"Fn::GetAtt": ["NoScanAlarm", "Arn"]},
+        "events.amazonaws.com": None,  # EventBridge never fulfils one
+        "cloudwatch.amazonaws.com": {"ArnEquals": {"aws:SourceArn": alarms}},
     }
     for statement in policy["PolicyDocument"]["Statement"]:
         assert statement["Effect"] == "Allow"
@@ -351,9 +373,13 @@ def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, 
     ours = {metric[1] for metric in drawn if metric[0] == "iam-key-age"}
     assert ours == {metric["Name"] for metric in written["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert all(metric[2:6] == ["Stage", "prod", "ScanKind", "full"] for metric in drawn if metric[0] == "iam-key-age")
-    [alarm] = [name for widget in widgets for name in widget["properties"].get("alarms", [])]
-    name = resolve(template, template["Resources"]["NoScanAlarm"]["Properties"]["AlarmName"], STACK)
-    assert alarm == f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{name}"
+    names = [
+        resolve(template, template["Resources"][name]["Properties"]["AlarmName"], STACK)
+        for name in ("NoScanAlarm", "NoFullScanAlarm")
+    ]
+    assert [name for widget in widgets for name in widget["properties"].get("alarms", [])] == [
+        f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{name}" for name in names
+    ]
 
 
 @pytest.mark.parametrize(("stack", "stage"), [("iam-key-age-prod", "prod"), ("another-name", "another-name")])

@@ -13,6 +13,9 @@ import requests
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
 from moto.iam.responses import IamResponse
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
+)
 
 from localaws.account import DEMO_ACCOUNT
 from tests.conftest import Scanner, user
@@ -394,7 +397,7 @@ def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_
     second = scanner.full_scan([aged("old", 200), aged("late", 89, 91)])
 
     assert first.report["changes"]["since"] is None
-    assert "No earlier full scan is on record" in first.mail[0]["Message"]
+    assert "No earlier full scan is on record, so every expired key counts as new." in first.mail[0]["Message"]
     changes = second.report["changes"]
     assert changes["since"] == {"scan_id": first.scan_id, "as_of": first.report["as_of"]}
     assert [key["user_name"] for key in changes["new"]] == ["late"]
@@ -423,7 +426,7 @@ def test_a_scan_of_named_users_or_another_instant_does_not_become_the_last_one(
 @pytest.mark.parametrize(
     ("body", "note"),
     [
-        (None, "No earlier full scan is on record: the first one, or latest.json was lost."),
+        (None, "No earlier full scan is on record, so every expired key counts as new."),
         ("{", "latest.json or the report it points to is damaged"),
         ("[1]", "latest.json or the report it points to is damaged"),
         ('{"scan_id": "../x"}', "latest.json or the report it points to is damaged"),
@@ -505,13 +508,16 @@ def test_the_parameter_notify_on_chooses_what_a_message_is_sent_for(
     assert latest(scanner)["scan_id"] == result.scan_id
 
 
-def test_a_setting_that_is_none_fails_the_scan(scanner: Scanner) -> None:
-    with settings(scanner, NOTIFY_ON="sometimes"):
+@pytest.mark.parametrize(
+    ("name", "choices"), [("NOTIFY_ON", "findings, changes, due_soon, always"), ("HTTPS_FORMAT", "json, chat")]
+)
+def test_a_setting_that_is_none_fails_the_scan_before_any_report(scanner: Scanner, name: str, choices: str) -> None:
+    with settings(scanner, **{name: "sometimes"}):
         result = scanner.full_scan([aged("alice", 200)])
 
     assert result.status == "FAILED"
-    takes = "it takes one of findings, changes, due_soon, always"
-    assert result.error == f'InvalidSettingError: NOTIFY_ON: "sometimes" is not accepted; {takes}'
+    assert result.error == (f'InvalidSettingError: {name}: "sometimes" is not accepted; it takes one of {choices}')
+    assert list(result.files) == ["pages/0001.json"]
 
 
 def test_a_failed_scan_is_told_with_its_id_status_account_and_a_link(scanner: Scanner) -> None:
@@ -541,8 +547,25 @@ def test_a_scan_that_somebody_stops_is_told(scanner: Scanner, interference: Inte
 
     result = scanner.full_scan([aged("alice", 200)])
 
-    assert result.status == "ABORTED"
+    assert (result.status, result.error) == ("ABORTED", "ABORTED")
     assert f"scan {scan_ids[-1]} of AWS account 123456789012 ended ABORTED" in result.mail[0]["Message"]
+
+
+def test_the_pointer_is_written_as_step_functions_writes_a_body(scanner: Scanner) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        written: list[Any] = []
+        normalise = StateTaskServiceAwsSdk._normalise_parameters
+
+        def watched(self: Any, parameters: Any, *more: Any) -> None:
+            written.append(parameters.get("Body"))
+            normalise(self, parameters, *more)
+
+        patched.setattr(StateTaskServiceAwsSdk, "_normalise_parameters", watched)
+        scanner.full_scan([aged("alice", 200)])
+
+    [body] = [body for body in written if body]
+    assert isinstance(body, dict)  # a text would be written with quotes around it
+    assert latest(scanner) == body
 
 
 def test_what_nobody_could_be_told_of_is_still_new_at_the_next_scan(

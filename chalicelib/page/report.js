@@ -15,7 +15,7 @@
       const matches =
         (!verdict || row.dataset.verdict === verdict) &&
         (!change || row.dataset.change === change) &&
-        (!text || [row.cells[3], row.cells[4]].some((cell) => cell.textContent.toLowerCase().includes(text)));
+        (!text || [row.cells[2], row.cells[3]].some((cell) => cell.textContent.toLowerCase().includes(text)));
       row.hidden = !matches;
       shown += matches;
     }
