@@ -9,6 +9,7 @@ from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey, Unchecked
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 60_000
 _MAX_WIDTH = 79
+_MAX_SUBJECT = 100
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 _INDENT = "  "
 _HOW_RESOLVED = {
@@ -48,25 +49,12 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
 
 
 def subject(report: Report) -> str:
-    """Say a report in under 100 ASCII characters."""
-    coverage, totals, changes = report["coverage"], report["totals"], report["changes"]
-    account = f"in AWS account {report['account_id']}"
-    if changes and changes["since"]:
-        found = (
-            f"{len(changes['new'])} new of {counted(totals['expired'], 'expired key')} {account.replace('AWS ', '')}"
-        )
-    elif "as_of" in report["policy"]:
-        found = f"{counted(totals['expired'], 'expired key')} {account.replace('AWS ', '')} at {report['as_of'][:10]}"
-    else:
-        found = f"{counted(totals['expired'], 'expired access key')} {account}"
-    if coverage["users_unchecked"]:
-        return f"{found} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
-    if totals["due_soon"] and not totals["expired"]:
-        return f"{found}, {totals['due_soon']} due soon"
-    if not _names_users(report):
-        return f"{found} (complete: {counted(coverage['users_listed'], 'user')})"
-    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
-    return f"{found} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
+    """Say a report in under 100 ASCII characters, in the longer of two ways if that fits."""
+    complete = _how_complete(report)
+    longer = f"{_found(report, 'expired access key')} in AWS account {report['account_id']}{complete}"
+    complete = complete.replace("users unchecked", "unchecked")
+    shorter = f"{_found(report, 'expired key')} in account {report['account_id']}{complete}"
+    return longer if len(longer) < _MAX_SUBJECT else shorter
 
 
 def headline(report: Report) -> Iterator[str]:
@@ -128,6 +116,24 @@ def to_the_second(instant: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Write a number with its noun: "1 key", "2 keys"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _found(report: Report, noun: str) -> str:
+    expired, changes = counted(report["totals"]["expired"], noun), report["changes"]
+    return f"{len(changes['new'])} new of {expired}" if changes and changes["since"] else expired
+
+
+def _how_complete(report: Report) -> str:
+    coverage, totals = report["coverage"], report["totals"]
+    when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
+    if coverage["users_unchecked"]:
+        return f"{when} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
+    if totals["due_soon"] and not totals["expired"]:
+        return f"{when}, {totals['due_soon']} due soon"
+    if not _names_users(report):
+        return f"{when} (complete: {counted(coverage['users_listed'], 'user')})"
+    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
+    return f"{when} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
 
 
 def _names_users(report: Report) -> bool:

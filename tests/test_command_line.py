@@ -31,7 +31,7 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "250/250" in done.stdout
-    assert "Subject: 2 new of 21 expired keys in account 123456789012 (complete: 250 users)" in done.stdout
+    assert "Subject: 2 new of 21 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
     assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
     assert "overdue since 2022-02-25  pubudu" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
@@ -276,7 +276,7 @@ def test_previous_scans_another_account_file_before_and_tells_what_changed(tmp_p
     done = localaws("scan", "--account", str(now), "--previous", str(before), "--out", str(tmp_path / "out"))
 
     assert done.returncode == 0, done.stderr
-    assert "Subject: 1 new of 1 expired key in account 123456789012" in done.stdout
+    assert "Subject: 1 new of 1 expired access key in AWS account 123456789012" in done.stdout
     changes = json.loads((tmp_path / "out" / "report.json").read_text())["changes"]
     assert [key["user_name"] for key in changes["new"]] == ["bob"]
     assert changes["resolved"] == [{"user_name": "alice", "access_key_id": old["access_key_id"], "how": "deleted"}]

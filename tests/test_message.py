@@ -92,6 +92,14 @@ def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
     )
 
 
+def test_keys_that_are_only_due_soon_are_what_the_message_is_about() -> None:
+    message = compose_message(report_of(user("soon", key("AKIASOON", 80))), FOLDER, list_due_soon=True)
+
+    assert message.subject == "0 expired access keys in AWS account 123456789012, 1 due soon"
+    assert "\n1 access key will be within 14 days.\n" in message.text
+    assert "What to do with a key due soon: create its successor" in message.text
+
+
 def test_unchecked_users_alone_do_not_look_clean() -> None:
     message = compose_message(CASES["nothing-expired-two-unchecked"], FOLDER)
 
@@ -141,7 +149,11 @@ def test_many_unchecked_users_leave_room_for_the_expired_keys() -> None:
 @pytest.mark.parametrize("first", [True, False])
 def test_the_subject_is_short_in_the_largest_account(expired: int, denied: int, first: bool) -> None:
     last = None if first else before(user("nobody"))
+    outcomes = crowd(expired=expired, denied=denied)
 
-    subject = compose_message(report_of(*crowd(expired=expired, denied=denied), last=last), FOLDER).subject
+    subject = compose_message(report_of(*outcomes, last=last), FOLDER).subject
+    at_another_instant = compose_message(report_of(*outcomes, as_of=AS_OF), FOLDER).subject
 
     assert len(subject) < 100
+    assert len(at_another_instant) < 100
+    assert "2026-11-22" in at_another_instant

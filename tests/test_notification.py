@@ -53,7 +53,7 @@ def test_people_get_text_and_programs_get_json() -> None:
     message = by_protocol(NEW)
 
     assert message["default"].startswith("1 expired access key is new since the last full scan.\n")
-    assert message["sms"] == "1 new of 1 expired key in account 123456789012 (complete: 1 user)"
+    assert message["sms"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
     assert message["https"] == message["http"] == message["sqs"] == message["lambda"] == message["firehose"]
     assert json.loads(message["sqs"]) == {
         "schema_version": 1,
@@ -100,11 +100,18 @@ def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
     chat: Any = json.loads(message["https"])
     assert json.loads(message["sqs"])["schema_version"] == 1
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
-    assert chat["content"]["title"] == "1 new of 1 expired key in account 123456789012 (complete: 1 user)"
+    assert chat["content"]["title"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
     assert "`AKIAOLD` `alice` 200 days old, new" in chat["content"]["description"]
     assert "1 listed = 1 checked + 0 not found + 0 unchecked" in chat["content"]["description"]
     assert any("report.html" in step for step in chat["content"]["nextSteps"])
     assert all(isinstance(step, str) for step in chat["content"]["nextSteps"])
+
+
+def test_chat_lists_the_keys_that_are_due_soon() -> None:
+    content = json.loads(by_protocol(DUE_SOON, HttpsFormat.CHAT)["https"])["content"]
+
+    assert "`AKIADUE` `alice` 80 days old, due soon" in content["description"]
+    assert content["nextSteps"][0].startswith("Rotate a key")
 
 
 def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:

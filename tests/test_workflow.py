@@ -405,7 +405,7 @@ def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_
         ("old", first.report["as_of"])
     ]
     assert [(key["user_name"], key["how"]) for key in changes["resolved"]] == [("gone", "deleted")]
-    assert second.mail[0]["Subject"] == "1 new of 2 expired keys in account 123456789012 (complete: 2 users)"
+    assert second.mail[0]["Subject"] == "1 new of 2 expired access keys in AWS account 123456789012 (complete: 2 users)"
     assert second.mail[0]["Message"].startswith("1 expired access key is new since the last full scan.\n")
     assert latest(scanner)["scan_id"] == second.scan_id
     assert latest(scanner)["reports"]["html"].endswith(f"/scans/{second.scan_id}/report.html")
