@@ -49,12 +49,12 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
 
 
 def subject(report: Report) -> str:
-    """Say a report in under 100 ASCII characters, in the longer of two ways if that fits."""
-    complete = _how_complete(report)
-    longer = f"{_found(report, 'expired access key')} in AWS account {report['account_id']}{complete}"
-    complete = complete.replace("users unchecked", "unchecked")
-    shorter = f"{_found(report, 'expired key')} in account {report['account_id']}{complete}"
-    return longer if len(longer) < _MAX_SUBJECT else shorter
+    """Say a report in under 100 ASCII characters, in the longest of three ways that fits."""
+    account_id, complete = report["account_id"], _how_complete(report)
+    short = f"{_found(report, 'expired key')} in account {account_id}"
+    shortest = f"{short}{complete.replace('users unchecked', 'unchecked')}"
+    ways = (f"{_found(report, 'expired access key')} in AWS account {account_id}{complete}", f"{short}{complete}")
+    return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
 
 
 def headline(report: Report) -> Iterator[str]:
