@@ -89,7 +89,7 @@ class _Comparison:
 
     def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
         """Say whether this scan's policy, too, would have called a key expired then: else it is news."""
-        if not self.since:
+        if not self.since or (key["status"] != ACTIVE and not policy["include_inactive"]):
             return False
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
         return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED

@@ -226,6 +226,15 @@ def test_a_key_that_expires_is_new_though_a_stricter_scan_came_between() -> None
     assert ids(changes["still_expired"]) == ["AKIAOLD"]
 
 
+def test_a_key_that_was_inactive_and_is_active_again_is_new() -> None:
+    last = before(user("alice", key("AKIAOLD", 200, "Inactive")), include_inactive=True)
+
+    changes: Any = report_of(user("alice", OLD), last=last)["changes"]
+
+    assert ids(changes["new"]) == ["AKIAOLD"]
+    assert changes["still_expired"] == []
+
+
 def test_a_changed_warning_is_no_changed_policy() -> None:
     assert changes_of([user("alice", OLD)], [user("alice", OLD)], warn_days=3)["notes"] == []
 
