@@ -100,7 +100,7 @@ def _for_programs(report: Report, folder: str) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "verdict": verdict(report),
         "scan_kind": report["scan_kind"],
-        **summarize(report),
+        "summary": summarize(report),
         "findings": first,
         "findings_left_out": len(report["findings"]) - len(first),
         "unchecked": unchecked,
