@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.shapes import Coverage, ExpiredKey, Finding, Report, ResolvedKey, Unchecked
 
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 60_000
@@ -164,6 +164,7 @@ def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
 def _rest_of_changes(report: Report) -> Iterator[str]:
     if changes := report["changes"]:
         yield from _section("RESOLVED", changes["resolved"], _resolved_lines, _MAX_LIST_BYTES)
+        yield from _section("EXPIRED THEN, OUT OF SIGHT NOW", changes["unknown"], _unknown_lines, _MAX_LIST_BYTES)
 
 
 def _due_soon(report: Report) -> list[str]:
@@ -221,6 +222,12 @@ def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
     for key in keys:
         yield _with_user(f"{_INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
+
+
+def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:
+    for key in keys:
+        line = f"{_INDENT}{key['access_key_id']:<20}  overdue since {key['overdue_at'][:10]}"
+        yield _with_user(line, key["user_name"])
 
 
 def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
 
-_ENDED_EARLY = {"ABORTED": "stopped before its end", "TIMED_OUT": "ran into its time-out"}
+_ENDED_EARLY = {
+    "ABORTED": "stopped before its end",
+    "FAILED": "failed without a word why",
+    "TIMED_OUT": "ran into its time-out",
+}
 
 
 class ScanNotFoundError(Exception):
@@ -83,7 +88,7 @@ def describe_scan(scan_id: str) -> Scan:
         status=execution["status"],
         started_at=format_instant(execution["startDate"]),
         stopped_at=format_instant(stopped) if stopped else None,
-        error=failure_in_words(execution.get("error"), execution.get("cause")) or _ENDED_EARLY.get(execution["status"]),
+        error=failure_in_words(execution),
     )
 
 
@@ -92,13 +97,14 @@ def account_of(execution_arn: str) -> str:
     return execution_arn.split(":")[4]
 
 
-def failure_in_words(error: str | None, cause: str | None) -> str | None:
-    """Say why an execution failed, None if it did not.
+def failure_in_words(execution: Mapping[str, Any]) -> str | None:
+    """Say why an execution, as DescribeExecution tells of it, did not succeed; None if it did or still runs.
 
     The cause that a Lambda function gives is JSON with a stack trace, which is left out.
     """
+    error, cause = execution.get("error"), execution.get("cause")
     if not error and not cause:
-        return None
+        return _ENDED_EARLY.get(execution["status"])
     try:
         thrown: Any = json.loads(cause or "")
     except ValueError:

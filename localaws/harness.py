@@ -163,7 +163,7 @@ class LocalAws:
         return ScanResult(
             scan_id=execution["name"],
             status=execution["status"],
-            error=_why(execution) or _over_quota(stats),
+            error=failure_in_words(execution) or _over_quota(stats),
             files=self.files(execution["name"]),
             messages=self.messages(),
             mail=self.mail(),
@@ -323,12 +323,6 @@ def _share_packages(source: Path, target: Path) -> None:
             coming = target / f"{package_file.name}.{os.getpid()}"
             shutil.copy(package_file, coming)
             coming.replace(target / package_file.name)  # whole at once: another process may look
-
-
-def _why(execution: dict[str, Any]) -> str | None:
-    if execution["status"] == "SUCCEEDED":
-        return None
-    return failure_in_words(execution.get("error"), execution.get("cause")) or execution["status"]
 
 
 def _over_quota(stats: dict[str, Any]) -> str | None:

@@ -160,6 +160,16 @@ def test_a_scan_that_failed_says_why(served: Served) -> None:
     assert scan["error"] == "InvalidPolicyError: max_age_days: 0 is not accepted; it takes an integer from 1 to 3650"
 
 
+def test_a_scan_that_somebody_stopped_says_so_in_words(served: Served) -> None:
+    started = requests.post(served.api, timeout=10).json()
+    served.client("stepfunctions").stop_execution(executionArn=started["execution_arn"])
+
+    scan = served.wait_for(started["scan_id"])
+
+    assert (scan["status"], scan["error"]) == ("ABORTED", "stopped before its end")
+    assert (scan["summary"], scan["reports"]) == (None, {})
+
+
 def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_removes_it(served: Served) -> None:
     users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {**users, **served.settings, "AWS_REGION": served.settings["AWS_DEFAULT_REGION"]}

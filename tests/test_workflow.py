@@ -547,7 +547,7 @@ def test_a_scan_that_somebody_stops_is_told(scanner: Scanner, interference: Inte
 
     result = scanner.full_scan([aged("alice", 200)])
 
-    assert (result.status, result.error) == ("ABORTED", "ABORTED")
+    assert (result.status, result.error) == ("ABORTED", "stopped before its end")
     assert f"scan {scan_ids[-1]} of AWS account 123456789012 ended ABORTED" in result.mail[0]["Message"]
 
 
