@@ -16,11 +16,20 @@ from chalice.app import (
 from chalicelib import evidence, scans
 from chalicelib.age import parse_instant
 from chalicelib.changes import becomes_latest, join_and_compare
+from chalicelib.details import parse_tag_settings
+from chalicelib.judging import ScanTerms, judge_page
 from chalicelib.metrics import metrics_line
 from chalicelib.notification import compose_notification, parse_https_format, parse_notify_on, should_notify
-from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy, parse_policy_text, parse_stage_defaults
+from chalicelib.policy import (
+    InvalidPolicyError,
+    ScanPolicy,
+    parse_policy,
+    parse_policy_text,
+    parse_stage_defaults,
+    worth_asking_about,
+)
 from chalicelib.rendering import RENDERINGS
-from chalicelib.report import ScanTerms, judge_page, report_locations, summarize
+from chalicelib.report import report_locations, scan_kind, summarize
 
 app = Chalice(app_name="iam-key-age")
 sigv4 = IAMAuthorizer()
@@ -75,6 +84,19 @@ def get_scan(scan_id: str) -> dict[str, Any]:
 
 
 @app.lambda_function()
+def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
+    scan = event["scan"]
+    policy = parse_policy(scan["policy"], stage_defaults())
+    complete = policy.to_json()
+    return {
+        "policy": complete,
+        "scan_kind": scan_kind(complete),
+        "ask_about": worth_asking_about(policy, policy.as_of or parse_instant(scan["started_at"])),
+    }
+
+
+@app.lambda_function()
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
     scan = event["scan"]
@@ -84,6 +106,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         account_id=scans.account_of(scan["execution_arn"]),
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
+        tag_settings=parse_tag_settings(os.environ),
     )
     page = judge_page(terms, event["page"], event["listed"], event["outcomes"])
     evidence.save_page(page)
@@ -96,7 +119,8 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     scan_id = event["scan"]["scan_id"]
     notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
     https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
-    report = join_and_compare(evidence.load_pages(scan_id, event["pages"]), evidence.load_last_report)
+    pages = evidence.load_pages(scan_id, event["pages"])
+    report = join_and_compare(pages, evidence.load_last_report, event.get("root", {}))
     for kind, render in RENDERINGS.items():
         evidence.save_report(scan_id, kind, render(report))
     folder = evidence.scan_folder(scan_id)

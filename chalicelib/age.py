@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 _DAY = timedelta(days=1)
+_END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 # Time of day and zone of an ISO 8601 instant; `datetime.fromisoformat` alone takes any separator.
 _TIME_AND_ZONE = re.compile(r"T.*(Z|[+-]\d\d(:?\d\d)?)$", re.ASCII)
 
@@ -19,15 +20,21 @@ class Verdict(StrEnum):
     EXPIRED = "expired"
     DUE_SOON = "due_soon"
     OK = "ok"
+    UNUSED = "unused"
+    EXEMPT = "exempt"
 
 
 @dataclass(frozen=True)
 class AgeRule:
-    """The rule at one instant: a key older than `max_age_days` times 24 hours at `as_of` is expired."""
+    """The rule at one instant: a key older than `max_age_days` times 24 hours at `as_of` is expired.
+
+    Where `max_unused_days` is set, a key that was not used for longer is unused.
+    """
 
     as_of: datetime
     max_age_days: int
     warn_days: int
+    max_unused_days: int | None = None
 
     def verdict(self, created_at: datetime) -> Verdict:
         """Judge a key by its age in exact time: of exactly `max_age_days` it is not yet expired."""
@@ -37,6 +44,22 @@ class AgeRule:
         if age > (self.max_age_days - self.warn_days) * _DAY:
             return Verdict.DUE_SOON
         return Verdict.OK
+
+    def is_unused(self, created_at: datetime, last_used_at: datetime | None) -> bool:
+        """Judge a key by its last use, None for never: then by its creation."""
+        if self.max_unused_days is None:
+            return False
+        return self.as_of - (last_used_at or created_at) > self.max_unused_days * _DAY
+
+    def worth_asking_before(self) -> datetime:
+        """Return the whole second before which every key was created that may be expired or due soon.
+
+        Of a key created in it or later, nothing more needs to be known; where `max_unused_days` is set, of none.
+        """
+        if self.max_unused_days is not None:
+            return _END_OF_TIME
+        limit = self.as_of - (self.max_age_days - self.warn_days) * _DAY
+        return limit + timedelta(microseconds=-limit.microsecond % 1_000_000)
 
     def age_days(self, created_at: datetime) -> int:
         """Count whole days, rounded down; negative for a key created after `as_of`."""

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
 
+from chalicelib.advice import ACTIVE
 from chalicelib.age import AgeRule, Verdict, parse_instant
+from chalicelib.judging import InvalidEvidenceError
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
-from chalicelib.report import ACTIVE, InvalidEvidenceError, join_pages, scan_kind
+from chalicelib.report import join_pages, read_root, scan_kind
 from chalicelib.shapes import Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
@@ -16,17 +18,27 @@ _LONGEST_TEXT = 200  # of an id or a name
 _COMPARED = ("max_age_days", "include_inactive")  # fields of a policy that make a key expired or not
 
 
-def join_and_compare(pages: Iterable[Page], load_last_report: Callable[[], Mapping[str, Any] | None]) -> Report:
-    """Join pages as `join_pages` does; the report of a full scan tells what changed since the last one."""
+def join_and_compare(
+    pages: Iterable[Page], load_last_report: Callable[[], Mapping[str, Any] | None], root: Mapping[str, Any]
+) -> Report:
+    """Join pages as `join_pages` does; the report of a full scan tells what changed since the last one.
+
+    `root` is what IAM said of the root user, as `read_root` takes it.
+    """
     coming = iter(pages)
     first = list(islice(coming, 1))
     pages = chain(first, coming)
     if not first or scan_kind(first[0]["policy"]) != "full":
         return join_pages(pages)
     comparison = _compare_with(load_last_report, first[0])
-    report = join_pages(comparison.watch(pages))
+    report = join_pages(comparison.watch(pages), read_root(root or {"cause": ""}))
     report["changes"] = comparison.changes(report)
     return report
+
+
+def has_root_access_keys(report: Mapping[str, Any]) -> bool:
+    """Say whether a scan found that the root user has access keys."""
+    return (report.get("root") or {}).get("verdict") == "root_access_keys"
 
 
 def becomes_latest(report: Report) -> bool:
@@ -41,6 +53,8 @@ class _Comparison:
     since: LastScan | None = None
     last_policy: dict[str, Any] = field(default_factory=dict)
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
+    was_unused: set[str] = field(default_factory=set)
+    had_root_access_keys: bool = False
     notes: list[str] = field(default_factory=list)
     superseded: bool = False
     _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
@@ -67,6 +81,8 @@ class _Comparison:
             "still_expired": [],
             "resolved": [],
             "unknown": [],
+            "new_unused": [],
+            "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
             "superseded": self.superseded,
         }
         expired_now = set()
@@ -78,6 +94,8 @@ class _Comparison:
                     changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
                 else:
                     changes["new"].append(_expired_key(finding, report["as_of"]))
+            elif finding["verdict"] == "unused" and finding["access_key_id"] not in self.was_unused:
+                changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
                 how = self._resolution(key, anybody_unchecked=bool(report["unchecked"]))
@@ -96,7 +114,7 @@ class _Comparison:
 
     def _resolution(
         self, was: ExpiredKey, anybody_unchecked: bool
-    ) -> Literal["rotated", "deactivated", "deleted", "no_longer_matching", "unknown"]:
+    ) -> Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching", "unknown"]:
         owner = self._owners.get(was["access_key_id"])
         user = owner or self._users.get(was["user_name"])
         if user is None:  # deleted, or renamed to one of those who are unchecked
@@ -105,6 +123,8 @@ class _Comparison:
             return "unknown"
         keys = user.get("keys", [])
         key = next((key for key in keys if key["access_key_id"] == was["access_key_id"]), None)
+        if key and key["verdict"] == "exempt":
+            return "exempted"
         if key and key["status"] in (was["status"], ACTIVE):
             return "no_longer_matching"
         if any(_is_successor(other, was) for other in keys):
@@ -138,6 +158,8 @@ def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
             since={"scan_id": _text(report["scan_id"]), "as_of": report["as_of"]},
             last_policy={name: _number(report["policy"][name]) for name in _COMPARED},
             was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
+            was_unused={key["access_key_id"] for key in report["findings"] if key["verdict"] == "unused"},
+            had_root_access_keys=has_root_access_keys(report),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error

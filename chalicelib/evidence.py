@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from chalicelib.report import InvalidEvidenceError, report_locations
+from chalicelib.judging import InvalidEvidenceError
+from chalicelib.report import report_locations
 from chalicelib.shapes import Page, Report
 
 if TYPE_CHECKING:

@@ -4,20 +4,33 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chalicelib.shapes import Coverage, ExpiredKey, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.changes import has_root_access_keys
+from chalicelib.report import is_complete
+from chalicelib.shapes import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.wording import (
+    advice_label,
+    age_in_words,
+    changes_lines,
+    counted,
+    coverage_line,
+    details_lines,
+    headline,
+    how_resolved,
+    keys_line,
+    names_users,
+    root_lines,
+    to_do_line,
+    to_the_second,
+    why_advised,
+    why_not_exempt,
+)
 
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
-MAX_MESSAGE_BYTES = 60_000
+MAX_MESSAGE_BYTES = 75_000
 _MAX_WIDTH = 79
 _MAX_SUBJECT = 100
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 _INDENT = "  "
-_HOW_RESOLVED = {
-    "rotated": "rotated",
-    "deactivated": "deactivated",
-    "deleted": "deleted",
-    "no_longer_matching": "not too old, or passed over, by this scan's policy",
-}
 _Item = TypeVar("_Item")
 
 
@@ -29,93 +42,44 @@ class Message(NamedTuple):
 
 
 def compose_message(report: Report, folder: str, list_due_soon: bool = False) -> Message:
-    """Say a report in words: what is new, the verdict, how complete it is, the oldest keys, and what to do.
+    """Say a report in words: what is new, the verdict, what to do, how complete it is, and the keys, oldest first.
 
     `folder` is where the scan's files are, as an s3:// URI.
     """
     head = [
-        *_wrapped(headline(report)),
+        *_wrapped([*headline(report), *to_do_line(report)]),
         "",
-        *_wrapped([coverage_line(report["coverage"]), keys_line(report), *changes_lines(report)]),
+        *_wrapped([coverage_line(report["coverage"]), keys_line(report), *root_lines(report)]),
+        *_wrapped([*details_lines(report), *changes_lines(report)]),
         *_wrapped(f"Not covered: {what}." for what in report["not_covered"]),
-        *(f"Not found:   {name}" for name in report["not_found"] if _names_users(report)),
+        *(f"Not found:   {name}" for name in report["not_found"] if names_users(report)),
     ]
-    foot = ["", *_what_to_do(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
+    foot = ["", *_how_to(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
-    rest = [*_rest_of_changes(report), *(_due_soon(report) if list_due_soon else ())]
+    due_soon = _section("DUE SOON", _of_verdict(report, "due_soon"), _key_lines, _MAX_LIST_BYTES)
+    rest = [
+        *_section("UNUSED, oldest first", _of_verdict(report, "unused"), _key_lines, _MAX_LIST_BYTES),
+        *_rest_of_changes(report),
+        *(due_soon if list_due_soon else ()),
+        *_section("EXEMPT, not counted as expired", report["exempt"], _exempt_lines, _MAX_LIST_BYTES),
+    ]
     room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
     first, then = _expired_keys(report, room)
     return Message(subject(report), "\n".join([*head, *first, *unchecked, *then, *rest, *foot]) + "\n")
 
 
 def subject(report: Report) -> str:
-    """Say a report in under 100 ASCII characters, in the longest of three ways that fits."""
-    account_id, complete = report["account_id"], _how_complete(report)
-    short = f"{_found(report, 'expired key')} in account {account_id}"
-    shortest = f"{short}{complete.replace('users unchecked', 'unchecked')}"
-    ways = (f"{_found(report, 'expired access key')} in AWS account {account_id}{complete}", f"{short}{complete}")
+    """Say a report in under 100 ASCII characters, in the longest of four ways that fits."""
+    account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "expired key")
+    root, unused = ("Root access key, ", "Root key, ") if has_root_access_keys(report) else ("", ""), _unused(report)
+    shorter = complete.replace("users unchecked", "unchecked")
+    ways = (
+        f"{root[0]}{_found(report, 'expired access key')}{unused} in AWS account {account_id}{complete}",
+        f"{root[0]}{expired}{unused} in account {account_id}{complete}",
+        f"{root[0]}{expired} in account {account_id}{shorter}",
+    )
+    shortest = f"{root[1]}{expired} in {account_id}{shorter}"
     return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
-
-
-def headline(report: Report) -> Iterator[str]:
-    """Say the verdict in a sentence or few, what is new first."""
-    expired, limit = report["totals"]["expired"], counted(report["policy"]["max_age_days"], "day")
-    changes = report["changes"]
-    if changes and changes["since"]:
-        new = len(changes["new"])
-        yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
-    keys = _none_or(expired, "access key")
-    where = f"of the users named in the scan policy, AWS account {report['account_id']}"
-    where = where if _names_users(report) else f"in AWS account {report['account_id']}"
-    when = f" as of {report['as_of']}" if "as_of" in report["policy"] else ""
-    yield f"{keys} {where} {_is(expired)} older than {limit}{when}."
-    if (due_soon := report["totals"]["due_soon"]) and not expired:
-        yield f"{counted(due_soon, 'access key')} will be within {counted(report['policy']['warn_days'], 'day')}."
-    if unchecked := report["coverage"]["users_unchecked"]:
-        yield f"INCOMPLETE: {counted(unchecked, 'user')} could not be checked and may have more."
-
-
-def coverage_line(coverage: Coverage) -> str:
-    """Answer "did it check everybody?" in one sum."""
-    return (
-        f"Users: {coverage['users_listed']} listed = {coverage['users_checked']} checked"
-        f" + {coverage['users_not_found']} not found + {coverage['users_unchecked']} unchecked."
-    )
-
-
-def keys_line(report: Report) -> str:
-    """Say what became of the keys in one sum."""
-    coverage, totals = report["coverage"], report["totals"]
-    return (
-        f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired + {totals['due_soon']} due soon"
-        f" + {totals['ok']} ok; {coverage['keys_inactive_skipped']} inactive passed over."
-    )
-
-
-def changes_lines(report: Report) -> Iterator[str]:
-    """Count what changed since the last full scan, or say why that cannot be told; nothing unless a full scan."""
-    if changes := report["changes"]:
-        if changes["since"]:
-            counts = {"new": "new", "still_expired": "still expired", "resolved": "resolved"}
-            counts |= {"unknown": "unknown"} if changes["unknown"] else {}
-            told = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
-            yield f"Since {to_the_second(changes['since']['as_of'])}: {told}."
-        yield from changes["notes"]
-
-
-def how_resolved(key: ResolvedKey) -> str:
-    """Say in words why a key is not expired any more."""
-    return _HOW_RESOLVED[key["how"]]
-
-
-def to_the_second(instant: str) -> str:
-    """Write an instant as people read it, without fractions of a second."""
-    return f"{instant[:19]}Z"
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 key", "2 keys"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _found(report: Report, noun: str) -> str:
@@ -123,34 +87,30 @@ def _found(report: Report, noun: str) -> str:
     return f"{len(changes['new'])} new of {expired}" if changes and changes["since"] else expired
 
 
+def _unused(report: Report) -> str:
+    return f", {report['totals']['unused']} unused" if report["totals"]["unused"] else ""
+
+
 def _how_complete(report: Report) -> str:
     coverage, totals = report["coverage"], report["totals"]
     when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
     if coverage["users_unchecked"]:
         return f"{when} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
+    if not is_complete(report):
+        root_unknown = report["root"] and report["root"]["verdict"] == "unknown"
+        unknown = counted(coverage["keys_last_use_unknown"], "key")
+        return f"{when} - INCOMPLETE: {'root user unchecked' if root_unknown else f'last use of {unknown} unknown'}"
     if totals["due_soon"] and not totals["expired"]:
         return f"{when}, {totals['due_soon']} due soon"
-    if not _names_users(report):
+    if not names_users(report):
         return f"{when} (complete: {counted(coverage['users_listed'], 'user')})"
     missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
     return f"{when} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
 
 
-def _names_users(report: Report) -> bool:
-    return "users" in report["policy"]
-
-
-def _none_or(number: int, noun: str) -> str:
-    return counted(number, noun) if number else f"No {noun}"
-
-
-def _is(number: int) -> str:
-    return "is" if number <= 1 else "are"
-
-
 def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
     """List the expired keys in `room` bytes: those to lead with, and those to come later."""
-    expired = [finding for finding in report["findings"] if finding["verdict"] == "expired"]
+    expired = _of_verdict(report, "expired")
     changes = report["changes"]
     if not changes or not changes["since"]:
         return [], _section("EXPIRED, oldest first", expired, _key_lines, room)
@@ -167,19 +127,18 @@ def _rest_of_changes(report: Report) -> Iterator[str]:
         yield from _section("EXPIRED THEN, OUT OF SIGHT NOW", changes["unknown"], _unknown_lines, _MAX_LIST_BYTES)
 
 
-def _due_soon(report: Report) -> list[str]:
-    due_soon = [finding for finding in report["findings"] if finding["verdict"] == "due_soon"]
-    return _section("DUE SOON", due_soon, _key_lines, _MAX_LIST_BYTES)
+def _of_verdict(report: Report, verdict: str) -> list[Finding]:
+    return [finding for finding in report["findings"] if finding["verdict"] == verdict]
 
 
-def _what_to_do(report: Report) -> Iterator[str]:
-    totals = report["totals"]
-    if totals["expired"] or totals["due_soon"]:
-        which = "an expired key" if totals["expired"] else "a key due soon"
-        yield f"What to do with {which}: create its successor, move what uses it to the"
-        yield "successor, then deactivate it, and delete it when nothing has missed it:"
+def _how_to(report: Report) -> Iterator[str]:
+    if report["findings"]:
+        yield "How to rotate a key: create its successor, move what uses the key to it,"
+        yield "deactivate the key, and delete it when nothing has missed it:"
+        yield f"{_INDENT}aws iam create-access-key --user-name USER"
         yield f"{_INDENT}aws iam update-access-key --status Inactive \\"
         yield f"{_INDENT}    --user-name USER --access-key-id KEY"
+        yield f"{_INDENT}aws iam delete-access-key --user-name USER --access-key-id KEY"
         yield ""
     if report["unchecked"]:
         yield "What to do with unchecked users: mend the cause above, then scan again."
@@ -213,10 +172,18 @@ def _section(
 
 def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
-        age = counted(finding["age_days"], "day")
-        tense = "overdue since" if finding["verdict"] == "expired" else "in time until"
-        line = f"{_INDENT}{finding['access_key_id']:<20}  {age:>9} old, {tense} {finding['overdue_at'][:10]}"
-        yield _with_user(line, finding["user_name"])
+        key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
+        unknown = ", last use unknown" if finding["last_used"] == "unknown" else ""
+        about = [f"{age_in_words(finding)}{unknown}", *([] if unknown else [why_advised(finding)])]
+        yield "\n".join([key, *_wrapped([*about, *why_not_exempt(finding)], indent=_INDENT * 3)])
+
+
+def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    for finding in findings:
+        exemption = finding["exemption"] or {"until": None, "reason": None}
+        line = f"{_INDENT}{finding['access_key_id']:<20}  until {exemption['until']}"
+        reason = _wrapped([f"{finding['age_days']} days old. Reason: {exemption['reason']}"], indent=_INDENT * 3)
+        yield "\n".join([_with_user(line, finding["user_name"]), *reason])
 
 
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
@@ -236,8 +203,8 @@ def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:
         yield "\n".join([f"{_INDENT}{user['user_name']}", *cause])
 
 
-def _with_user(line: str, user_name: str) -> str:
-    one = f"{line}  {user_name}"
+def _with_user(line: str, user_name: str, between: str = "  ") -> str:
+    one = f"{line}{between}{user_name}"
     return one if len(one) <= _MAX_WIDTH else f"{line}\n{_INDENT * 3}{user_name}"
 
 

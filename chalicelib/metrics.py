@@ -15,6 +15,8 @@ def metrics_line(report: Report, stage: str, now: datetime) -> str:
     """
     metrics = {
         "KeysExpired": report["totals"]["expired"],
+        "KeysUnused": report["totals"]["unused"],
+        "KeysExempt": report["totals"]["exempt"],
         "KeysDueSoon": report["totals"]["due_soon"],
         "UsersUnchecked": report["coverage"]["users_unchecked"],
         "UsersListed": report["coverage"]["users_listed"],

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from chalicelib.message import changes_lines, compose_message, counted, coverage_line, headline, keys_line
-from chalicelib.report import SCHEMA_VERSION, report_locations, summarize
+from chalicelib.changes import has_root_access_keys
+from chalicelib.details import InvalidSettingError
+from chalicelib.judging import SCHEMA_VERSION
+from chalicelib.message import compose_message
+from chalicelib.report import is_complete, report_locations, summarize
 from chalicelib.shapes import Finding, Report
+from chalicelib.wording import advice_label, changes_lines, counted, coverage_line, headline, keys_line, to_do_line
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
 _FIRST_FINDINGS = 10
@@ -15,7 +19,9 @@ _FIRST_UNCHECKED = 3
 _MAX_CAUSE = 150
 _FOR_PROGRAMS = ("http", "https", "sqs", "lambda", "firehose")
 _IN_CHAT = 10
-_MARKS = {"new": ", new", "due_soon": ", due soon"}
+_URGENCY = ("expired", "unused", "due_soon")
+_MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
+_FOR_REPORTS_ONLY = ("tags", "other_keys", "exemption")  # of a finding; too long for a message
 
 
 class NotifyOn(StrEnum):
@@ -32,10 +38,6 @@ class HttpsFormat(StrEnum):
 
     JSON = "json"
     CHAT = "chat"
-
-
-class InvalidSettingError(Exception):
-    """A setting of the stage that is refused; the message names it and what it takes."""
 
 
 class Notification(TypedDict):
@@ -57,13 +59,16 @@ def parse_https_format(text: str) -> HttpsFormat:
 
 
 def should_notify(report: Report, notify_on: NotifyOn) -> bool:
-    """Say whether a report is worth a message; a user unchecked always is."""
+    """Say whether a report is worth a message; one that is incomplete always is."""
     totals, changes = report["totals"], report["changes"]
-    if report["coverage"]["users_unchecked"] or notify_on is NotifyOn.ALWAYS:
+    if not is_complete(report) or notify_on is NotifyOn.ALWAYS:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
-        return bool(changes["new"] or changes["resolved"])
-    return totals["expired"] > 0 or (notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0)
+        news = ("new", "resolved", "new_unused", "new_root_access_keys")
+        return any(changes[what] for what in news)  # type: ignore[literal-required]  # they are its fields
+    if has_root_access_keys(report) or totals["expired"] or totals["unused"]:
+        return True
+    return notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0
 
 
 def compose_notification(
@@ -79,17 +84,21 @@ def compose_notification(
 
 
 def verdict(report: Report) -> str:
-    """Say a report in a word: expired, else unchecked, due_soon or ok."""
-    if report["totals"]["expired"]:
-        return "expired"
-    if report["coverage"]["users_unchecked"]:
-        return "unchecked"
-    return "due_soon" if report["totals"]["due_soon"] else "ok"
+    """Say a report in a word, the worst that holds: expired, unchecked, root_access_keys, unused, due_soon, ok."""
+    holds = {
+        "expired": report["totals"]["expired"],
+        "unchecked": not is_complete(report),
+        "root_access_keys": has_root_access_keys(report),
+        "unused": report["totals"]["unused"],
+        "due_soon": report["totals"]["due_soon"],
+        "ok": True,
+    }
+    return next(word for word, it_does in holds.items() if it_does)
 
 
 def _choice(name: str, text: str, choices: Sequence[str]) -> str:
     if text not in choices:
-        raise InvalidSettingError(f"{name}: {json.dumps(text)} is not accepted; it takes one of {', '.join(choices)}")
+        raise InvalidSettingError(name, text, f"one of {', '.join(choices)}")
     return text
 
 
@@ -118,19 +127,21 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
     more = len(report["findings"]) - len(first)
     lines = [
         *headline(report),
+        *to_do_line(report),
         "",
         coverage_line(report["coverage"]),
         keys_line(report),
         *changes_lines(report),
         "",
         *(
-            f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
-            + _MARKS.get(finding["change"] or finding["verdict"], "")
+            f"{advice_label(finding)} `{finding['access_key_id']}` `{finding['user_name']}`"
+            f" {counted(finding['age_days'], 'day')} old" + _MARKS.get(finding["change"] or finding["verdict"], "")
             for finding in first
         ),
         *([f"and {more} more in the report."] if more else []),
     ]
     steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
+    mend = "Mend why users are unchecked" if report["unchecked"] else "Mend what the report is incomplete without"
     return {
         "version": "1.0",
         "source": "custom",
@@ -141,7 +152,7 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
             "description": "\n".join(lines),
             "nextSteps": [
                 *(steps if report["findings"] else []),
-                *(["Mend why users are unchecked, then scan again."] if report["unchecked"] else []),
+                *([] if is_complete(report) else [f"{mend}, then scan again."]),
                 f"Read the report: `{report_locations(folder)['html']}`",
             ],
             "keywords": ["iam-key-age", verdict(report), report["account_id"]],
@@ -150,8 +161,8 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
     }
 
 
-def _most_urgent(report: Report, number: int) -> list[dict[str, Any]]:
-    """Return the first findings: the new expired ones, then the oldest, then those due soon; each with its change."""
+def _most_urgent(report: Report, number: int) -> list[Any]:
+    """Return the first findings: the new expired ones, the oldest, the unused, those due soon; each with its change."""
     changes = report["changes"]
     new = {key["access_key_id"] for key in changes["new"]} if changes else set()
 
@@ -161,15 +172,20 @@ def _most_urgent(report: Report, number: int) -> list[dict[str, Any]]:
         return "new" if finding["access_key_id"] in new else "still_expired"
 
     urgent = sorted(
-        report["findings"], key=lambda finding: (finding["verdict"] != "expired", finding["access_key_id"] not in new)
+        report["findings"],
+        key=lambda finding: (_URGENCY.index(finding["verdict"]), finding["access_key_id"] not in new),
     )
-    return [{**finding, "change": change(finding)} for finding in urgent[:number]]
+    return [
+        {**{name: value for name, value in finding.items() if name not in _FOR_REPORTS_ONLY}, "change": change(finding)}
+        for finding in urgent[:number]
+    ]
 
 
 def _attributes(report: Report) -> dict[str, dict[str, str]]:
     return {
         "verdict": {"DataType": "String", "StringValue": verdict(report)},
         "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
+        "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
         "unchecked": {"DataType": "Number", "StringValue": str(report["coverage"]["users_unchecked"])},
         "account_id": {"DataType": "String", "StringValue": report["account_id"]},
         "scan_kind": {"DataType": "String", "StringValue": report["scan_kind"]},

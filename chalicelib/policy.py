@@ -12,7 +12,7 @@ from typing import Any
 
 from chalicelib.age import AgeRule, format_instant, parse_instant
 
-MAX_AGE_DAYS_LIMIT = 3650
+MAX_AGE_DAYS_LIMIT = MAX_UNUSED_DAYS_LIMIT = 3650
 MAX_USERS = 100
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
@@ -20,7 +20,7 @@ _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}", re.ASCII)
 _USERS_TAKES = f"1 to {MAX_USERS} IAM user names, each once, of 1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _AS_OF_TAKES = f'an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "2026-11-22T08:00:00Z"'
-_FIELDS = ("max_age_days", "warn_days", "include_inactive", "users", "as_of")
+_FIELDS = ("max_age_days", "warn_days", "include_inactive", "max_unused_days", "users", "as_of")
 
 
 class InvalidPolicyError(Exception):
@@ -32,25 +32,31 @@ class InvalidPolicyError(Exception):
 
 @dataclass(frozen=True)
 class ScanPolicy:
-    """A complete scan policy; `users` of None means all users, `as_of` of None the start of the scan."""
+    """A complete scan policy; `users` of None means all users, `as_of` of None the start of the scan.
+
+    `max_unused_days` of None means that a key may be unused for however long.
+    """
 
     max_age_days: int = DEFAULT_MAX_AGE_DAYS
     warn_days: int = DEFAULT_WARN_DAYS
     include_inactive: bool = False
+    max_unused_days: int | None = None
     users: tuple[str, ...] | None = None
     as_of: datetime | None = None
 
     def rule(self, as_of: datetime) -> AgeRule:
         """Return the age rule of this policy at an instant."""
-        return AgeRule(as_of, self.max_age_days, self.warn_days)
+        return AgeRule(as_of, self.max_age_days, self.warn_days, self.max_unused_days)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the policy as `parse_policy` reads it; `users` and `as_of` only where they are set."""
+        """Return the policy as `parse_policy` reads it; the last three only where they are set."""
         document: dict[str, Any] = {
             "max_age_days": self.max_age_days,
             "warn_days": self.warn_days,
             "include_inactive": self.include_inactive,
         }
+        if self.max_unused_days is not None:
+            document["max_unused_days"] = self.max_unused_days
         if self.users is not None:
             document["users"] = list(self.users)
         if self.as_of is not None:
@@ -73,9 +79,23 @@ def parse_policy(document: object, defaults: ScanPolicy) -> ScanPolicy:
         max_age_days=max_age_days,
         warn_days=_integer(document, "warn_days", 0, max_age_days - 1, min(defaults.warn_days, max_age_days - 1)),
         include_inactive=_boolean(document, "include_inactive", defaults.include_inactive),
+        max_unused_days=(
+            _integer(document, "max_unused_days", 1, MAX_UNUSED_DAYS_LIMIT, 0)
+            if "max_unused_days" in document
+            else defaults.max_unused_days
+        ),
         users=_users(document["users"]) if "users" in document else defaults.users,
         as_of=_as_of(document["as_of"]) if "as_of" in document else defaults.as_of,
     )
+
+
+def worth_asking_about(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
+    """Say of which keys more than their age is worth asking IAM, as the state machine compares: by text, in UTC.
+
+    `created_before` is `YYYY-MM-DDTHH:MM:SS`; `inactive` says whether inactive keys count.
+    """
+    created_before = policy.rule(as_of).worth_asking_before()
+    return {"created_before": format_instant(created_before)[:19], "inactive": policy.include_inactive}
 
 
 def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
@@ -91,9 +111,9 @@ def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
 
 
 def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
-    """Read a stage's defaults from its settings MAX_AGE_DAYS, WARN_DAYS and INCLUDE_INACTIVE, all optional."""
+    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS, all optional."""
     document: dict[str, Any] = {}
-    for name in ("MAX_AGE_DAYS", "WARN_DAYS"):
+    for name in ("MAX_AGE_DAYS", "WARN_DAYS", "MAX_UNUSED_DAYS"):
         if text := settings.get(name, "").strip():
             document[name.lower()] = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
     if text := settings.get("INCLUDE_INACTIVE", "").strip().lower():

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chalicelib import message
-from chalicelib.shapes import AgeBin, Report
+from chalicelib import wording
+from chalicelib.report import is_complete
+from chalicelib.shapes import AgeBin, Finding, Report
 
 _PARTS = Path(__file__).with_name("page")
 _PLOT_WIDTH, _PLOT_HEIGHT, _GAP = 700, 140, 6  # as report.html.jinja draws it
@@ -28,6 +29,15 @@ _COLUMNS = (
     "account_id",
     "scan_id",
     "as_of",
+    "advice",
+    "advice_in_words",
+    "last_used_at",
+    "last_used_service",
+    "last_used_region",
+    "owner",
+    "exempt_until",
+    "exempt_reason",
+    "not_exempt_because",
 )
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  # spreadsheets take the wide ones, too
@@ -52,16 +62,19 @@ def render_json(report: Report) -> Iterator[str]:
 
 
 def render_csv(report: Report) -> Iterator[str]:
-    """Render report.csv as RFC 4180 has it: a row for each finding, then one for each unchecked user."""
+    """Render report.csv as RFC 4180 has it: a row for each finding, each exempt key, then each unchecked user.
+
+    The root user has a row where it has access keys or that is unknown.
+    """
     of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
     changes = _changes_by_key(report)
     yield _row(_COLUMNS)
-    for finding in report["findings"]:
-        cells: dict[str, Any] = {**finding, **changes.get(finding["access_key_id"], {}), **of_all}
-        yield _row(_harmless(str(cells.get(column, ""))) for column in _COLUMNS)
+    for cells in _root_cells(report):
+        yield _record({**cells, **of_all})
+    for finding in [*report["findings"], *report["exempt"]]:
+        yield _record({**finding, **_detail_cells(finding), **changes.get(finding["access_key_id"], {}), **of_all})
     for user in report["unchecked"]:
-        cells = {"verdict": "unchecked", **user, **of_all}
-        yield _row(_harmless(str(cells.get(column, ""))) for column in _COLUMNS)
+        yield _record({"verdict": "unchecked", **user, **of_all})
 
 
 def render_html(report: Report) -> Iterator[str]:
@@ -80,7 +93,8 @@ def render_html(report: Report) -> Iterator[str]:
     bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
     stream = page.stream(
         report=report,
-        message=message,
+        complete=is_complete(report),
+        wording=wording,
         changes_by_key=_changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,
         limit_x=limit_x,
@@ -97,6 +111,29 @@ def render_html(report: Report) -> Iterator[str]:
 RENDERINGS = {"csv": render_csv, "html": render_html, "json": render_json}
 
 
+def _root_cells(report: Report) -> Iterator[dict[str, Any]]:
+    root = report["root"]
+    if root and root["verdict"] != "ok":
+        verdict = "unchecked" if root["verdict"] == "unknown" else root["verdict"]
+        yield {"verdict": verdict, "user_name": "<root_account>", "cause": root["cause"]}
+
+
+def _detail_cells(finding: Finding) -> dict[str, Any]:
+    """Spread what is known of a finding over columns of texts."""
+    last_used = finding["last_used"]
+    if not isinstance(last_used, dict):
+        used: dict[str, Any] = {"last_used_at": last_used or "never"}
+    else:
+        used = {f"last_used_{name}": value for name, value in last_used.items()}
+    exemption = finding["exemption"] or {"until": None, "reason": None, "why_not": None}
+    return {
+        **used,
+        "exempt_until": exemption["until"],
+        "exempt_reason": exemption["reason"],
+        "not_exempt_because": exemption["why_not"],
+    }
+
+
 def _changes_by_key(report: Report) -> dict[str, dict[str, str]]:
     """Tell of each expired key of a full scan whether it is new."""
     changes = report["changes"]
@@ -107,6 +144,10 @@ def _changes_by_key(report: Report) -> dict[str, dict[str, str]]:
         for change, keys in (("new", changes["new"]), ("still_expired", changes["still_expired"]))
         for key in keys
     }
+
+
+def _record(cells: dict[str, Any]) -> str:
+    return _row("" if (cell := cells.get(column)) is None else _harmless(str(cell)) for column in _COLUMNS)
 
 
 def _row(cells: Iterable[str]) -> str:

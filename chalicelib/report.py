@@ -1,107 +1,49 @@
-"""From IAM's answers to the report: judge a page of users, join the pages.
-
-Pure: plain data in, plain data out, in the shapes of `chalicelib.shapes`.
-"""
+"""From judged pages to the report, and the counts of it. Pure, in the shapes of `chalicelib.shapes`."""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
-from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
-from chalicelib.policy import ScanPolicy
+from chalicelib.age import parse_instant
+from chalicelib.judging import SCHEMA_VERSION, InvalidEvidenceError
 from chalicelib.shapes import (
+    AdviceCounts,
     AgeBin,
     ChangeCounts,
     Changes,
     Coverage,
     Finding,
-    JudgedKey,
     Page,
     Report,
+    Root,
     Summary,
     Totals,
-    UserEvidence,
 )
 
-SCHEMA_VERSION = 1
 _ROOT_USER = "the root user: IAM does not list it among an account's users"
-ACTIVE = "Active"
-_FINDINGS = (Verdict.EXPIRED, Verdict.DUE_SOON)
-_NO_OUTCOME = "the scan got no outcome for this user"
+_ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 
 
-class InvalidEvidenceError(Exception):
-    """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
-
-
-@dataclass(frozen=True)
-class ScanTerms:
-    """What is the same for every page of a scan."""
-
-    scan_id: str
-    account_id: str
-    as_of: datetime
-    policy: ScanPolicy
-
-
-def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> Page:
-    """Judge one page of users.
-
-    `listed` are the user names that were asked for, `outcomes` what came back for each:
-    `{"user_name", "outcome", "keys": [{"access_key_id", "status", "created_at"}], "cause"}`.
-    A user without an outcome, or with a key that cannot be judged, is unchecked; InvalidEvidenceError
-    for an outcome that nobody asked for or that came twice.
-    """
-    rule = terms.policy.rule(terms.as_of)
-    coming = _outcomes_by_user(listed, outcomes)
-    users = [_judge_user(name, coming.get(name), rule, terms.policy.include_inactive) for name in listed]
-    keys = [(user["user_name"], key) for user in users for key in user.get("keys", ())]
-    by_outcome = Counter(user["outcome"] for user in users)
-    by_verdict = Counter(key["verdict"] for _, key in keys)
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "scan_id": terms.scan_id,
-        "account_id": terms.account_id,
-        "as_of": format_instant(terms.as_of),
-        "policy": terms.policy.to_json(),
-        "page": number,
-        "coverage": {
-            "users_listed": len(listed),
-            "users_checked": by_outcome["checked"],
-            "users_not_found": by_outcome["not_found"],
-            "users_unchecked": by_outcome["unchecked"],
-            "keys_judged": len(keys) - by_verdict[None],
-            "keys_inactive_skipped": by_verdict[None],
-        },
-        "totals": {
-            "expired": by_verdict[Verdict.EXPIRED],
-            "due_soon": by_verdict[Verdict.DUE_SOON],
-            "ok": by_verdict[Verdict.OK],
-        },
-        "findings": [_finding(user_name, key, rule) for user_name, key in keys if key["verdict"] in _FINDINGS],
-        "users": users,
-    }
-
-
-def join_pages(pages: Iterable[Page]) -> Report:
+def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
     """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together."""
     report: Report | None = None
     seen: set[str] = set()
     ages: Counter[int] = Counter()
     for number, page in enumerate(pages, start=1):
         if report is None:
-            report = _empty_report(page)
+            report = _empty_report(page, root)
         _check_page(report, page, number)
         _add_page(report, page, seen)
         _count_ages(ages, page)
     if report is None:
         raise InvalidEvidenceError("the scan has no page")
     report["findings"].sort(key=_oldest_first)
+    report["exempt"].sort(key=_oldest_first)
+    report["advice"] = count_advice(report["findings"])
     report["age_histogram"] = _histogram(ages, report["policy"]["max_age_days"])
     return report
 
@@ -113,15 +55,43 @@ def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
     return "users" if "users" in policy else "full"
 
 
+def read_root(answer: Mapping[str, Any]) -> Root | None:
+    """Read what IAM said of the root user: `{"access_keys"}`, `{"cause"}`, or {} where it was not asked."""
+    if not answer:
+        return None
+    access_keys = answer.get("access_keys")
+    if type(access_keys) is not int:
+        return {"access_keys": "unknown", "verdict": "unknown", "cause": str(answer.get("cause") or _ROOT_NOT_TOLD)}
+    return {"access_keys": access_keys, "verdict": "root_access_keys" if access_keys else "ok", "cause": None}
+
+
+def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
+    """Count findings by what to do with them, "none" where their use is not known."""
+    counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
+    for finding in findings:
+        counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields
+    return counts
+
+
+def is_complete(report: Report) -> bool:
+    """Say whether all was found out that the scan is for; without it, no report is clean."""
+    coverage, root = report["coverage"], report["root"]
+    if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
+        return False
+    return not (coverage["keys_last_use_unknown"] and "max_unused_days" in report["policy"])
+
+
 def summarize(report: Report) -> Summary:
-    """Return the counts of a report and whether every user was accounted for."""
+    """Return the counts of a report and whether it is complete."""
     return {
         "scan_id": report["scan_id"],
         "account_id": report["account_id"],
         "as_of": report["as_of"],
-        "complete": report["coverage"]["users_unchecked"] == 0,
+        "complete": is_complete(report),
         "coverage": report["coverage"],
         "totals": report["totals"],
+        "root": report["root"],
+        "advice": report["advice"],
         "changes": _count_changes(report.get("changes")),
     }
 
@@ -140,64 +110,11 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
         "still_expired": len(changes["still_expired"]),
         "resolved": len(changes["resolved"]),
         "unknown": len(changes["unknown"]),
+        "new_unused": len(changes["new_unused"]),
     }
 
 
-def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    asked = set(listed)
-    if len(asked) < len(listed):
-        raise InvalidEvidenceError("a user was listed twice on one page")
-    by_user: dict[str, Mapping[str, Any]] = {}
-    for outcome in outcomes:
-        user_name = outcome["user_name"]
-        if user_name not in asked or user_name in by_user:
-            raise InvalidEvidenceError("an outcome came for a user who was not asked for, or came twice")
-        by_user[user_name] = outcome
-    return by_user
-
-
-def _judge_user(
-    user_name: str, outcome: Mapping[str, Any] | None, rule: AgeRule, include_inactive: bool
-) -> UserEvidence:
-    if outcome is None:
-        return {"user_name": user_name, "outcome": "unchecked", "cause": _NO_OUTCOME}
-    if outcome["outcome"] == "not_found":
-        return {"user_name": user_name, "outcome": "not_found"}
-    if outcome["outcome"] != "checked":
-        return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", _NO_OUTCOME))}
-    try:
-        keys = [_judge_key(key, rule, include_inactive) for key in outcome["keys"]]
-    except (KeyError, TypeError, ValueError) as error:
-        cause = f"IAM described a key in a way that cannot be judged: {error!r}"
-        return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
-    return {"user_name": user_name, "outcome": "checked", "keys": keys}
-
-
-def _judge_key(key: Mapping[str, Any], rule: AgeRule, include_inactive: bool) -> JudgedKey:
-    created_at = parse_instant(key["created_at"])
-    judged = include_inactive or key["status"] == ACTIVE
-    return {
-        "access_key_id": key["access_key_id"],
-        "status": key["status"],
-        "created_at": format_instant(created_at),
-        "verdict": rule.verdict(created_at).value if judged else None,
-    }
-
-
-def _finding(user_name: str, key: JudgedKey, rule: AgeRule) -> Finding:
-    created_at = parse_instant(key["created_at"])
-    return {
-        "user_name": user_name,
-        "access_key_id": key["access_key_id"],
-        "status": key["status"],
-        "created_at": key["created_at"],
-        "age_days": rule.age_days(created_at),
-        "overdue_at": format_instant(rule.overdue_at(created_at)),
-        "verdict": str(key["verdict"]),
-    }
-
-
-def _empty_report(page: Page) -> Report:
+def _empty_report(page: Page, root: Root | None) -> Report:
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": page["scan_id"],
@@ -211,12 +128,18 @@ def _empty_report(page: Page) -> Report:
             "users_unchecked": 0,
             "keys_judged": 0,
             "keys_inactive_skipped": 0,
+            "detail_calls": 0,
+            "keys_last_use_unknown": 0,
         },
-        "totals": {"expired": 0, "due_soon": 0, "ok": 0},
+        "totals": {"expired": 0, "due_soon": 0, "ok": 0, "unused": 0, "exempt": 0},
+        "root": root,
+        "advice": count_advice([]),
         "findings": [],
+        "exempt": [],
         "unchecked": [],
+        "details_unknown": [],
         "not_found": [],
-        "not_covered": [_ROOT_USER, *_users_left_out(page["policy"])],
+        "not_covered": [*([] if root else [_ROOT_USER]), *_users_left_out(page["policy"])],
         "scan_kind": scan_kind(page["policy"]),
         "age_histogram": [],
         "changes": None,
@@ -244,9 +167,12 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
             report["unchecked"].append({"user_name": user["user_name"], "cause": user["cause"]})
         elif user["outcome"] == "not_found":
             report["not_found"].append(user["user_name"])
+        elif "details" in user and user["details"]["cause"] is not None:
+            report["details_unknown"].append({"user_name": user["user_name"], "cause": user["details"]["cause"]})
     _add_counts(report["coverage"], page["coverage"])
     _add_counts(report["totals"], page["totals"])
     report["findings"].extend(page["findings"])
+    report["exempt"].extend(page["exempt"])
 
 
 def _count_ages(ages: Counter[int], page: Page) -> None:

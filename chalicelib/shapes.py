@@ -6,8 +6,38 @@ Instants are texts as `chalicelib.age.format_instant` writes them.
 from typing import Any, Literal, NotRequired, TypedDict
 
 
+class LastUsed(TypedDict):
+    """When, for which service and in which Region a key was used last, as IAM has it."""
+
+    at: str
+    service: str
+    region: str
+
+
+Unknown = Literal["unknown"]  # what could not be had
+LastUse = LastUsed | Unknown | None  # None: never used
+
+
+class OtherKey(TypedDict):
+    """Another key of the same user."""
+
+    access_key_id: str
+    age_days: int
+    status: str
+    last_used: LastUse
+
+
+class Exemption(TypedDict):
+    """What a user's exemption tags say, and why they do not exempt, where they do not; texts as they are."""
+
+    in_force: bool
+    until: str | None
+    reason: str | None
+    why_not: str | None
+
+
 class Finding(TypedDict):
-    """An expired or due-soon key."""
+    """An expired, unused, due-soon or exempt key, and what to do with it."""
 
     user_name: str
     access_key_id: str
@@ -16,10 +46,18 @@ class Finding(TypedDict):
     age_days: int
     overdue_at: str
     verdict: str
+    last_used: LastUse
+    owner: str | None
+    tags: dict[str, str] | Unknown
+    other_keys: list[OtherKey]
+    advice: str | None  # deactivate, finish_rotation, rotate, delete; none without knowing its use
+    advice_in_words: str | None
+    exemption: Exemption | None
+    exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
 
 
 class Unchecked(TypedDict):
-    """A user of whom IAM would not say."""
+    """A user of whom IAM would not say, or not all."""
 
     user_name: str
     cause: str
@@ -34,6 +72,8 @@ class Coverage(TypedDict):
     users_unchecked: int
     keys_judged: int
     keys_inactive_skipped: int
+    detail_calls: int  # for last uses and tags, without those that had to be made again
+    keys_last_use_unknown: int  # of the judged ones that it was asked of
 
 
 class Totals(TypedDict):
@@ -42,6 +82,8 @@ class Totals(TypedDict):
     expired: int
     due_soon: int
     ok: int
+    unused: int
+    exempt: int
 
 
 class JudgedKey(TypedDict):
@@ -51,6 +93,16 @@ class JudgedKey(TypedDict):
     status: str
     created_at: str
     verdict: str | None
+    last_used: NotRequired[LastUse]  # where it was asked
+    exempt_from: NotRequired[str]
+
+
+class Details(TypedDict):
+    """What was asked of a user besides the keys: tags as far as they are kept, and why not all is known."""
+
+    tags: dict[str, str] | Unknown
+    exemption: Exemption | None
+    cause: str | None
 
 
 class UserEvidence(TypedDict):
@@ -59,6 +111,7 @@ class UserEvidence(TypedDict):
     user_name: str
     outcome: Literal["checked", "not_found", "unchecked"]
     keys: NotRequired[list[JudgedKey]]
+    details: NotRequired[Details]
     cause: NotRequired[str]
 
 
@@ -74,6 +127,7 @@ class Page(TypedDict):
     coverage: Coverage
     totals: Totals
     findings: list[Finding]
+    exempt: list[Finding]
     users: list[UserEvidence]
 
 
@@ -101,7 +155,7 @@ class ResolvedKey(TypedDict):
 
     user_name: str
     access_key_id: str
-    how: Literal["rotated", "deactivated", "deleted", "no_longer_matching"]
+    how: Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching"]
 
 
 class LastScan(TypedDict):
@@ -120,7 +174,27 @@ class Changes(TypedDict):
     still_expired: list[ExpiredKey]
     resolved: list[ResolvedKey]
     unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
+    new_unused: list[str]  # access key ids
+    new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
+
+
+class Root(TypedDict):
+    """The root user: `access_keys` is IAM's AccountAccessKeysPresent, `cause` why it is unknown."""
+
+    access_keys: int | Unknown
+    verdict: Literal["root_access_keys", "ok", "unknown"]
+    cause: str | None
+
+
+class AdviceCounts(TypedDict):
+    """How many findings have which advice."""
+
+    deactivate: int
+    finish_rotation: int
+    rotate: int
+    delete: int
+    none: int
 
 
 class Report(TypedDict):
@@ -133,8 +207,12 @@ class Report(TypedDict):
     policy: dict[str, Any]
     coverage: Coverage
     totals: Totals
+    root: Root | None  # null unless the scan is a full one
+    advice: AdviceCounts
     findings: list[Finding]
+    exempt: list[Finding]
     unchecked: list[Unchecked]
+    details_unknown: list[Unchecked]
     not_found: list[str]
     not_covered: list[str]  # in words
     scan_kind: Literal["full", "users", "as_of"]
@@ -150,6 +228,7 @@ class ChangeCounts(TypedDict):
     still_expired: int
     resolved: int
     unknown: int
+    new_unused: int
 
 
 class Summary(TypedDict):
@@ -161,4 +240,6 @@ class Summary(TypedDict):
     complete: bool
     coverage: Coverage
     totals: Totals
+    root: Root | None
+    advice: AdviceCounts
     changes: ChangeCounts | None

@@ -47,6 +47,12 @@ def _days(value: object) -> float:
     return value
 
 
+def _at_most_two(value: int) -> int:
+    if value not in (0, 1, 2):
+        raise ValueError("takes 0, 1 or 2")
+    return value
+
+
 def _matching(pattern: str, takes: str) -> Any:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
@@ -70,11 +76,22 @@ class _Strict(BaseModel):
 
 
 class LastUsed(_Strict):
-    """When, for what and where a key was used last."""
+    """When, for what and where a key was used last; `days_ago` counts against now."""
 
-    at: Instant
+    at: Instant | None = None
+    days_ago: Days | None = None
     service: str = "s3"
     region: str = "us-east-1"
+
+    @model_validator(mode="after")
+    def _has_one_instant(self) -> "LastUsed":
+        if (self.at is None) == (self.days_ago is None):
+            raise ValueError("takes either at or days_ago")
+        return self
+
+    def used(self, now: datetime) -> datetime:
+        """Return the instant of the last use."""
+        return self.at or now - timedelta(days=self.days_ago or 0)
 
 
 class AccessKey(_Strict):
@@ -106,10 +123,17 @@ class User(_Strict):
     access_keys: list[AccessKey] = []
 
 
+class Root(_Strict):
+    """The root user; IAM says only whether it has access keys."""
+
+    access_keys: Annotated[int, AfterValidator(_at_most_two)] = 0
+
+
 class Account(_Strict):
     """An AWS account, as far as this app looks at it."""
 
     account_id: AccountId = "123456789012"
+    root: Root = Root()
     users: list[User]
 
     @model_validator(mode="after")

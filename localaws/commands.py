@@ -14,10 +14,17 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.message import changes_lines, counted, coverage_line, to_the_second
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
 from chalicelib.report import scan_kind
 from chalicelib.shapes import Report
+from chalicelib.wording import (
+    advice_label,
+    changes_lines,
+    counted,
+    coverage_line,
+    keys_line,
+    to_the_second,
+)
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.harness import REGION, LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
@@ -29,7 +36,7 @@ _KEPT = {
     "report.html": "<title>IAM access keys",
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }
-_STYLES = {"expired": "bold red", "due_soon": "yellow"}
+_STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow"}
 
 
 class BadInputError(Exception):
@@ -108,7 +115,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
             with LocalAws(before or account) as aws:
                 if before:
                     _require_success(aws.scan(policy, _bar(progress, task, len(before.users))))
-                    aws.seed(account.users)
+                    aws.seed(account)
                 users = len(account.users if parsed.users is None else parsed.users)
                 result = aws.scan(policy, _bar(progress, task, users))
                 progress.update(task, completed=users)
@@ -180,11 +187,11 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
         if not result.mail and not result.error:
-            console.print("No message was sent: no key is expired and no user is unchecked.\n")
+            console.print("No message was sent: there is nothing to act on, and the report is complete.\n")
         _show_findings(console, report)
         if "users" in report["policy"] and report["not_found"]:
             console.print(f"IAM knows no user named {', '.join(report['not_found'])}.", markup=False, style="yellow")
-        console.print(f"{coverage_line(report['coverage'])}\n{_verdict(report)}")
+        console.print(f"{coverage_line(report['coverage'])}\n{keys_line(report)}")
         for line in changes_lines(report):
             console.print(line, markup=False)
     if result.error:
@@ -211,25 +218,20 @@ def _show_findings(console: Console, report: Report) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Verdict", no_wrap=True)
     table.add_column("Days", justify="right", no_wrap=True)
-    table.add_column("Overdue at", no_wrap=True)
+    table.add_column("What to do", no_wrap=True)
     table.add_column("Access key id", no_wrap=True)
     table.add_column("User", overflow="fold")
     for finding in findings[:_TABLE_ROWS]:
         table.add_row(
             Text(finding["verdict"], style=_STYLES[finding["verdict"]]),
             str(finding["age_days"]),
-            finding["overdue_at"][:10],
+            advice_label(finding),
             finding["access_key_id"],
             Text(finding["user_name"]),
         )
     console.print(table)
     if len(findings) > _TABLE_ROWS:
         console.print(f"and {len(findings) - _TABLE_ROWS} more in the report.\n")
-
-
-def _verdict(report: Report) -> str:
-    totals = report["totals"]
-    return f"Keys:  {totals['expired']} expired, {totals['due_soon']} due soon, {totals['ok']} ok."
 
 
 def _top_level(files: dict[str, bytes]) -> list[str]:

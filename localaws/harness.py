@@ -26,7 +26,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from chalicelib.scans import failure_in_words
 from localaws import mail, mends
-from localaws.account import Account, User
+from localaws.account import Account
 from localaws.callers import HARNESS, make_client
 from localaws.gate import Gate
 from localaws.settings import InvalidSettingError, check_settings
@@ -92,7 +92,7 @@ class LocalAws:
             self._log = started.enter_context((self._folder / "log.txt").open("w+"))
             template = package(self._folder / "project")
             self._serve(started)
-            self.seed(self.account.users)
+            self.seed(self.account)
             self._deploy(template)
             self._subscribe()
             self._serve_api(started)
@@ -106,13 +106,16 @@ class LocalAws:
         """Return a client of the harness's own, whose calls are not counted."""
         return make_client(service, REGION, self.endpoint_url, HARNESS)
 
-    def seed(self, users: list[User]) -> None:
-        """Let IAM have these users and no others; dates in whole seconds, as IAM keeps them."""
+    def seed(self, account: Account) -> None:
+        """Let IAM have the users of an account and no others; dates in whole seconds, as IAM keeps them."""
         account_id, now = self.account.account_id, datetime.now(UTC)
         backend = iam_backends[account_id]["aws"]
+        present = min(1, account.root.access_keys)
+        backend.account_summary._account_access_keys_present = present  # noqa: SLF001  # moto has no other way
         backend.users.clear()
         backend.access_keys.clear()
-        for user in users:
+        backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
+        for user in account.users:
             tags = [{"Key": key, "Value": value} for key, value in user.tags.items()]
             moto_user = backend.create_user(REGION, user.user_name, user.path, tags)
             for key in user.access_keys:
@@ -122,7 +125,9 @@ class LocalAws:
                 moto_key.access_key_id = key.access_key_id or moto_key.access_key_id
                 moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
                 if used := key.last_used:
-                    moto_key.last_used = AccessKeyLastUsed(used.at.replace(tzinfo=None), used.service, used.region)
+                    moto_key.last_used = AccessKeyLastUsed(
+                        used.used(now).replace(microsecond=0, tzinfo=None), used.service, used.region
+                    )
                 moto_user.access_keys.append(moto_key)
                 backend.access_keys[moto_key.access_key_id] = moto_key
 

@@ -26,6 +26,7 @@ from moto.cloudformation.models import ChangeSet, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
+from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3.models import s3_backends
@@ -104,6 +105,7 @@ def _mend_once() -> None:
     reuse_the_interpreters_clients()
     measure_payloads()
     paginate_iam_lists()
+    find_access_keys_by_id()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
@@ -241,6 +243,19 @@ def paginate_iam_lists() -> None:
 
     _mend(IamResponse, "list_users", list_users)
     _mend(IamResponse, "list_access_keys", list_access_keys)
+
+
+def find_access_keys_by_id() -> None:
+    """Find the key that GetAccessKeyLastUsed asks for by its id: moto looks through all keys of all users."""
+    search = IAMBackend.get_access_key_last_used
+
+    def get_access_key_last_used(self: IAMBackend, access_key_id: str) -> dict[str, Any]:
+        key = self.access_keys.get(access_key_id)
+        if key is None or key.user_name not in self.users:
+            return search(self, access_key_id)
+        return {"user_name": key.user_name, "last_used": key.last_used}
+
+    _mend(IAMBackend, "get_access_key_last_used", get_access_key_last_used)
 
 
 def run_lambda_functions() -> None:

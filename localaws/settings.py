@@ -33,7 +33,8 @@ def check_settings(config: Path, stage: str) -> None:
         try:
             parse_stage_defaults(settings)
         except InvalidPolicyError as error:
-            raise InvalidSettingError(f"{config}: {error} (MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE)") from error
+            names = "MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE, MAX_UNUSED_DAYS"
+            raise InvalidSettingError(f"{config}: {error} ({names})") from error
 
 
 def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator[dict[str, Any]]:

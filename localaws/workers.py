@@ -63,7 +63,9 @@ class Workers:
     def environment_of(self, function: LambdaFunction) -> dict[str, str]:
         """Return the environment that a function sees: the template's, and what Lambda adds."""
         return {
-            **function.environment_vars,
+            **{
+                name: str(value) for name, value in function.environment_vars.items()
+            },  # moto leaves numbers as they are
             "PATH": os.defpath,
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from localaws.account import Account, User
+from localaws.account import Account
 from localaws.callers import forget_the_users_aws
 
 forget_the_users_aws()  # before moto is imported, which reads them
@@ -24,13 +24,18 @@ class Scanner:
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
 
+    def seed(self, account_users: list[dict[str, Any]], root_access_keys: int = 0) -> None:
+        """Let IAM have these users."""
+        account = {"root": {"access_keys": root_access_keys}, "users": account_users}
+        self.aws.seed(Account.model_validate_json(json.dumps(account)))
+
     def scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
         """Scan as of an instant that the tests' dates are made for."""
         return self.full_scan(account_users, **{"as_of": "2026-11-22T08:00:00Z", **policy})
 
     def full_scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
         """Scan as of now."""
-        self.aws.seed([User.model_validate_json(json.dumps(user)) for user in account_users])
+        self.seed(account_users)
         self.aws.messages()  # those of an earlier test
         self.aws.mail()
         return self.aws.scan(json.dumps(policy))

@@ -5,8 +5,8 @@ from typing import Any
 
 from chalicelib.age import format_instant
 from chalicelib.changes import join_and_compare
+from chalicelib.judging import ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import ScanTerms, judge_page
 from chalicelib.shapes import Report
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -37,12 +37,17 @@ def before(*outcomes: dict[str, Any], scan_id: str = "scan-0", **policy: Any) ->
 
 
 def report_of(
-    *outcomes: dict[str, Any], last: object = None, scan_id: str = "scan-1", as_of_scan: datetime = AS_OF, **policy: Any
+    *outcomes: dict[str, Any],
+    last: object = None,
+    root: dict[str, Any] | None = None,
+    scan_id: str = "scan-1",
+    as_of_scan: datetime = AS_OF,
+    **policy: Any,
 ) -> Report:
     """The report of a scan that found these outcomes; `last` is the report of the full scan before."""
     terms = ScanTerms(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy))
     page = judge_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)
-    return join_and_compare([page], lambda: last)  # type: ignore[arg-type,return-value]  # damaged ones, too
+    return join_and_compare([page], lambda: last, root or {"access_keys": 0})  # type: ignore[arg-type,return-value]  # damaged ones, too
 
 
 def crowd(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from chalicelib.changes import becomes_latest, join_and_compare
+from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.notification import compose_notification
 from chalicelib.policy import ScanPolicy
 from chalicelib.rendering import render_html
-from chalicelib.report import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.shapes import Report
 from tests.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
@@ -181,7 +181,7 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
 
     page = judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
 
-    report = join_and_compare([page], lost)
+    report = join_and_compare([page], lost, {})
 
     assert report["changes"] is not None
     assert report["changes"]["notes"] == [

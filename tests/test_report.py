@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import InvalidEvidenceError, ScanTerms, join_pages, judge_page, summarize
+from chalicelib.report import join_pages, summarize
 from chalicelib.shapes import Page, Report
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)

@@ -266,7 +266,7 @@ def execute(scanner: Scanner, document: object) -> dict[str, Any]:
 
 
 def test_an_execution_by_hand_with_an_empty_input_scans_by_the_stages_policy(scanner: Scanner) -> None:
-    scanner.aws.seed([])
+    scanner.seed([])
 
     execution = execute(scanner, {})
 
@@ -285,7 +285,7 @@ def test_an_execution_by_hand_with_an_empty_input_scans_by_the_stages_policy(sca
     ids=str,
 )
 def test_an_execution_by_hand_with_a_bad_policy_fails_and_leaves_no_report(scanner: Scanner, policy: object) -> None:
-    scanner.aws.seed([])
+    scanner.seed([])
 
     execution = execute(scanner, policy)
 
@@ -302,7 +302,7 @@ def invoke(scanner: Scanner, function: str, event: object) -> dict[str, Any]:
 
 
 def test_a_schedule_event_delivered_twice_starts_one_scan(scanner: Scanner) -> None:
-    scanner.aws.seed([])
+    scanner.seed([])
     event = {
         "id": "e1",
         "account": "123456789012",

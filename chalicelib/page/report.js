@@ -8,14 +8,12 @@
 
   function filter() {
     const text = control("text").value.trim().toLowerCase();
-    const verdict = control("verdict").value;
-    const change = control("change") ? control("change").value : "";
+    const wanted = ["advice", "verdict", "change"].filter((name) => control(name) && control(name).value);
     let shown = 0;
     for (const row of rows) {
       const matches =
-        (!verdict || row.dataset.verdict === verdict) &&
-        (!change || row.dataset.change === change) &&
-        (!text || [row.cells[2], row.cells[3]].some((cell) => cell.textContent.toLowerCase().includes(text)));
+        wanted.every((name) => row.dataset[name] === control(name).value) &&
+        (!text || [...row.querySelectorAll(".name, code")].some((cell) => cell.textContent.toLowerCase().includes(text)));
       row.hidden = !matches;
       shown += matches;
     }

@@ -1,0 +1,121 @@
+"""What IAM says of a user besides the keys: when each was used last, and tags, for the owner and exemptions. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+from chalicelib.age import format_instant, parse_instant
+from chalicelib.shapes import Details, Exemption, LastUse, Unknown
+
+UNTIL_TAG = "iam-key-age:exempt-until"
+REASON_TAG = "iam-key-age:exempt-reason"
+MAX_EXEMPT_DAYS_LIMIT = 3650
+_NOT_ASKED = "the scan did not ask for the last use and the tags"
+_ODD = "IAM described the last use or the tags in a way that cannot be read"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_TAG_NAMES = re.compile(r"[A-Za-z0-9_.:/=+@-]{1,40}(,[A-Za-z0-9_.:/=+@-]{1,40}){0,9}", re.ASCII)
+
+
+class InvalidSettingError(Exception):
+    """A setting of the stage that is refused; the message names it and what it takes."""
+
+    def __init__(self, name: str, value: str, takes: str) -> None:
+        super().__init__(f'{name}: "{value}" is not accepted; it takes {takes}')
+
+
+@dataclass(frozen=True)
+class TagSettings:
+    """Which tags name a user's owner, the first that is there, and how many days ahead an exemption may end."""
+
+    owner_tags: tuple[str, ...] = ("owner", "Owner", "email")
+    max_exempt_days: int = 366
+
+
+def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:
+    """Read the settings OWNER_TAGS and MAX_EXEMPT_DAYS, both optional; InvalidSettingError for what is none."""
+    default = TagSettings()
+    names = settings.get("OWNER_TAGS", ",".join(default.owner_tags))
+    if not _TAG_NAMES.fullmatch(names):
+        raise InvalidSettingError("OWNER_TAGS", names, "1 to 10 names of tags, up to 40 characters each, with commas")
+    days = settings.get("MAX_EXEMPT_DAYS", str(default.max_exempt_days))
+    if not re.fullmatch(r"[0-9]{1,4}", days, re.ASCII) or not 1 <= int(days) <= MAX_EXEMPT_DAYS_LIMIT:
+        raise InvalidSettingError("MAX_EXEMPT_DAYS", days, f"an integer from 1 to {MAX_EXEMPT_DAYS_LIMIT}")
+    return TagSettings(tuple(names.split(",")), int(days))
+
+
+def read_details(
+    answer: object, keys: int, as_of: datetime, settings: TagSettings
+) -> tuple[Details, Sequence[LastUse]]:
+    """Read what the state machine asked about a user with so many keys, and give each key's last use.
+
+    `answer` is `{"last_used": [{"at", "service", "region"}, {} for never, "unknown"], "tags": [{"key", "value"}],
+    "cause"}`, one last use for each key, in order; what is missing or odd in it is unknown.
+    """
+    if not isinstance(answer, Mapping) or not answer:
+        return {"tags": "unknown", "exemption": None, "cause": _NOT_ASKED}, ["unknown"] * keys
+    told = answer.get("last_used")
+    last_uses: list[LastUse] = ["unknown"] * keys
+    if isinstance(told, list) and len(told) == keys:
+        last_uses = [_last_use(each) for each in told]
+    tags = _tags(answer.get("tags"))
+    cause = str(answer.get("cause") or "") or (_ODD if "unknown" in (*last_uses, tags) else None)
+    exemption = read_exemption(tags, as_of, settings.max_exempt_days) if tags != "unknown" else None
+    return {"tags": tags, "exemption": exemption, "cause": cause}, last_uses
+
+
+def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> str | None:
+    """Return who owns a user, by the first of the tags that is there; "unknown" where the tags are."""
+    if isinstance(tags, str):
+        return tags
+    return next((tags[name] for name in owner_tags if tags.get(name)), None)
+
+
+def read_exemption(tags: Mapping[str, str], as_of: datetime, max_days: int) -> Exemption | None:
+    """Say whether a user's tags exempt the keys at `as_of`, and why not; None for tags that do not ask for it.
+
+    The end is a date, the whole day UTC included, at most `max_days` days ahead.
+    """
+    until, reason = tags.get(UNTIL_TAG), tags.get(REASON_TAG)
+    if until is None and reason is None:
+        return None
+    why_not = _why_not_exempt(until, reason, as_of.astimezone(UTC).date(), max_days)
+    return {"in_force": why_not is None, "until": until, "reason": reason, "why_not": why_not}
+
+
+def _why_not_exempt(until: str | None, reason: str | None, today: date, max_days: int) -> str | None:
+    if until is None:
+        return f"the tag {UNTIL_TAG} is missing"
+    try:
+        end = date.fromisoformat(until) if _DATE.fullmatch(until) else None
+    except ValueError:
+        end = None
+    if end is None:
+        return f'its end, "{until}", is not a date such as 2027-06-30'
+    if end < today:
+        return f"it ended on {until}"
+    if (end - today).days > max_days:
+        return f"its end, {until}, is more than {max_days} days ahead"
+    if not (reason or "").strip():
+        return f"it has no reason, tag {REASON_TAG}"
+    return None
+
+
+def _last_use(told: object) -> LastUse:
+    match told:
+        case {"at": str(at), "service": str(service), "region": str(region)}:
+            try:
+                return {"at": format_instant(parse_instant(at)), "service": service, "region": region}
+            except ValueError:
+                return "unknown"
+        case dict() if not told:
+            return None
+    return "unknown"
+
+
+def _tags(told: Any) -> dict[str, str] | Unknown:
+    try:
+        return {str(tag["key"]): str(tag["value"]) for tag in told}
+    except (TypeError, KeyError):
+        return "unknown"

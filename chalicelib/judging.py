@@ -1,0 +1,189 @@
+"""From IAM's answers to a judged page of users. Pure: plain data in, the shapes of `chalicelib.shapes` out."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from chalicelib.advice import ACTIVE, advise
+from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
+from chalicelib.details import TagSettings, find_owner, read_details
+from chalicelib.policy import ScanPolicy
+from chalicelib.shapes import Finding, JudgedKey, OtherKey, Page, UserEvidence
+
+SCHEMA_VERSION = 1
+_FINDINGS = (Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON)
+_NO_OUTCOME = "the scan got no outcome for this user"
+
+
+class InvalidEvidenceError(Exception):
+    """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
+
+
+@dataclass(frozen=True)
+class ScanTerms:
+    """What is the same for every page of a scan."""
+
+    scan_id: str
+    account_id: str
+    as_of: datetime
+    policy: ScanPolicy
+    tag_settings: TagSettings = field(default_factory=TagSettings)
+
+    @cached_property
+    def rule(self) -> AgeRule:
+        """The policy's age rule at the scan's instant."""
+        return self.policy.rule(self.as_of)
+
+
+def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> Page:
+    """Judge one page of users.
+
+    `listed` are the user names that were asked for, `outcomes` what came back for each: `{"user_name", "outcome",
+    "keys": [{"access_key_id", "status", "created_at"}], "cause", "details"}`, details as `read_details` takes them,
+    or {} where they were not asked. A user without an outcome, or with a key that cannot be judged, is unchecked;
+    InvalidEvidenceError for an outcome that nobody asked for or that came twice.
+    """
+    coming = _outcomes_by_user(listed, outcomes)
+    users = [_judge_user(name, coming.get(name), terms) for name in listed]
+    keys = [key for user in users for key in user.get("keys", ())]
+    by_outcome = Counter(user["outcome"] for user in users)
+    by_verdict = Counter(key["verdict"] for key in keys)
+    found = [finding for user in users for finding in _findings(user, terms)]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": terms.scan_id,
+        "account_id": terms.account_id,
+        "as_of": format_instant(terms.as_of),
+        "policy": terms.policy.to_json(),
+        "page": number,
+        "coverage": {
+            "users_listed": len(listed),
+            "users_checked": by_outcome["checked"],
+            "users_not_found": by_outcome["not_found"],
+            "users_unchecked": by_outcome["unchecked"],
+            "keys_judged": len(keys) - by_verdict[None],
+            "keys_inactive_skipped": by_verdict[None],
+            "detail_calls": sum(
+                1 + len(user.get("keys", ())) for user in users if coming.get(user["user_name"], {}).get("details")
+            ),
+            "keys_last_use_unknown": sum(key.get("last_used") == "unknown" for key in keys if key["verdict"]),
+        },
+        "totals": {
+            "expired": by_verdict[Verdict.EXPIRED],
+            "due_soon": by_verdict[Verdict.DUE_SOON],
+            "ok": by_verdict[Verdict.OK],
+            "unused": by_verdict[Verdict.UNUSED],
+            "exempt": by_verdict[Verdict.EXEMPT],
+        },
+        "findings": [finding for finding in found if finding["verdict"] != Verdict.EXEMPT],
+        "exempt": [finding for finding in found if finding["verdict"] == Verdict.EXEMPT],
+        "users": users,
+    }
+
+
+def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    asked = set(listed)
+    if len(asked) < len(listed):
+        raise InvalidEvidenceError("a user was listed twice on one page")
+    by_user: dict[str, Mapping[str, Any]] = {}
+    for outcome in outcomes:
+        user_name = outcome["user_name"]
+        if user_name not in asked or user_name in by_user:
+            raise InvalidEvidenceError("an outcome came for a user who was not asked for, or came twice")
+        by_user[user_name] = outcome
+    return by_user
+
+
+def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTerms) -> UserEvidence:
+    if outcome is None:
+        return {"user_name": user_name, "outcome": "unchecked", "cause": _NO_OUTCOME}
+    if outcome["outcome"] == "not_found":
+        return {"user_name": user_name, "outcome": "not_found"}
+    if outcome["outcome"] != "checked":
+        return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", _NO_OUTCOME))}
+    user: UserEvidence = {"user_name": user_name, "outcome": "checked"}
+    try:
+        user["keys"] = [_judge_age(key, terms) for key in outcome["keys"]]
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"IAM described a key in a way that cannot be judged: {error!r}"
+        return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
+    asked = outcome.get("details")
+    if asked or any(key["verdict"] in _FINDINGS for key in user["keys"]):
+        _judge_by_details(user, asked, terms)
+    return user
+
+
+def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
+    created_at = parse_instant(key["created_at"])
+    judged = terms.policy.include_inactive or key["status"] == ACTIVE
+    return {
+        "access_key_id": key["access_key_id"],
+        "status": key["status"],
+        "created_at": format_instant(created_at),
+        "verdict": terms.rule.verdict(created_at).value if judged else None,
+    }
+
+
+def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> None:
+    """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
+    details, last_uses = read_details(asked, len(user["keys"]), terms.as_of, terms.tag_settings)
+    user["details"] = details
+    exempt = details["exemption"] is not None and details["exemption"]["in_force"]
+    for key, last_used in zip(user["keys"], last_uses, strict=True):
+        key["last_used"] = last_used
+        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule):
+            key["verdict"] = Verdict.UNUSED.value
+        if exempt and key["verdict"] in _FINDINGS:
+            key["exempt_from"] = str(key["verdict"])
+            key["verdict"] = Verdict.EXEMPT.value
+
+
+def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:
+    last_used = key["last_used"]
+    if key["status"] != ACTIVE or isinstance(last_used, str):
+        return False
+    return rule.is_unused(parse_instant(key["created_at"]), parse_instant(last_used["at"]) if last_used else None)
+
+
+def _findings(user: UserEvidence, terms: ScanTerms) -> Iterator[Finding]:
+    keys = user.get("keys", [])
+    for key in keys:
+        if key["verdict"] in _FINDINGS or key["verdict"] == Verdict.EXEMPT:
+            yield _finding(user, key, [other for other in keys if other is not key], terms)
+
+
+def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms: ScanTerms) -> Finding:
+    created_at = parse_instant(key["created_at"])
+    exempt = key["verdict"] == Verdict.EXEMPT
+    advice = None if exempt else advise(key, others, terms.rule)
+    finding: Finding = {
+        "user_name": user["user_name"],
+        "access_key_id": key["access_key_id"],
+        "status": key["status"],
+        "created_at": key["created_at"],
+        "age_days": terms.rule.age_days(created_at),
+        "overdue_at": format_instant(terms.rule.overdue_at(created_at)),
+        "verdict": str(key["verdict"]),
+        "last_used": key["last_used"],
+        "owner": find_owner(user["details"]["tags"], terms.tag_settings.owner_tags),
+        "tags": user["details"]["tags"],
+        "other_keys": [_other_key(other, terms.rule) for other in others],
+        "advice": advice and advice.action,
+        "advice_in_words": advice and advice.sentence,
+        "exemption": user["details"]["exemption"],
+    }
+    if exempt:
+        finding["exempt_from"] = key["exempt_from"]
+    return finding
+
+
+def _other_key(key: JudgedKey, rule: AgeRule) -> OtherKey:
+    return {
+        "access_key_id": key["access_key_id"],
+        "age_days": rule.age_days(parse_instant(key["created_at"])),
+        "status": key["status"],
+        "last_used": key["last_used"],
+    }

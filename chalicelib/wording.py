@@ -1,0 +1,170 @@
+"""A report in words, as every message and rendering says it. Pure."""
+
+from collections.abc import Iterator
+
+from chalicelib.changes import has_root_access_keys
+from chalicelib.report import count_advice
+from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey
+
+_HOW_RESOLVED = {
+    "rotated": "rotated",
+    "deactivated": "deactivated",
+    "deleted": "deleted",
+    "exempted": "exempt now",
+    "no_longer_matching": "not too old, or passed over, by this scan's policy",
+}
+_ADVICE = {"deactivate": "Deactivate", "finish_rotation": "Finish rotating", "rotate": "Rotate", "delete": "Delete"}
+_TO_DO = {
+    "deactivate": "deactivate",
+    "finish_rotation": "finish the rotation of",
+    "rotate": "rotate",
+    "delete": "delete",
+    "none": "find out the use of",
+}
+
+
+def headline(report: Report) -> Iterator[str]:
+    """Say the verdict in a sentence or few, what is new first."""
+    account_id, totals, policy = report["account_id"], report["totals"], report["policy"]
+    if has_root_access_keys(report):
+        yield f"The root user of AWS account {account_id} has access keys: delete them (Security Hub IAM.4)."
+    changes = report["changes"]
+    if changes and changes["since"]:
+        new = len(changes["new"])
+        yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
+    where = f"of the users named in the scan policy, AWS account {account_id}"
+    where = where if names_users(report) else f"in AWS account {account_id}"
+    when = f" as of {report['as_of']}" if "as_of" in policy else ""
+    keys = _none_or(totals["expired"], "access key")
+    yield f"{keys} {where} {_is(totals['expired'])} older than {counted(policy['max_age_days'], 'day')}{when}."
+    if totals["unused"]:
+        unused = counted(totals["unused"], "access key")
+        tense = "was" if totals["unused"] == 1 else "were"
+        yield f"{unused} {tense} not used for more than {counted(policy['max_unused_days'], 'day')}."
+    if totals["due_soon"] and not totals["expired"]:
+        yield f"{counted(totals['due_soon'], 'access key')} will be within {counted(policy['warn_days'], 'day')}."
+    yield from (f"INCOMPLETE: {what}." for what in what_is_missing(report))
+
+
+def what_is_missing(report: Report) -> Iterator[str]:
+    """Say what a report is incomplete without."""
+    coverage, root = report["coverage"], report["root"]
+    if unchecked := coverage["users_unchecked"]:
+        yield f"{counted(unchecked, 'user')} could not be checked and may have more"
+    if root and root["cause"] is not None:
+        yield f"whether the root user has access keys is unknown ({root['cause']})"
+    if (unknown := coverage["keys_last_use_unknown"]) and "max_unused_days" in report["policy"]:
+        yield f"the last use of {counted(unknown, 'key')} is unknown"
+
+
+def to_do_line(report: Report) -> Iterator[str]:
+    """Count the expired and the unused keys by what to do with them; nothing where there are none."""
+    counts = count_advice(finding for finding in report["findings"] if finding["verdict"] != "due_soon")
+    parts = [f"{_TO_DO[action]} {number}" for action, number in counts.items() if number]
+    if parts:
+        yield f"What to do with them: {', '.join(parts)}."
+
+
+def coverage_line(coverage: Coverage) -> str:
+    """Answer "did it check everybody?" in one sum."""
+    return (
+        f"Users: {coverage['users_listed']} listed = {coverage['users_checked']} checked"
+        f" + {coverage['users_not_found']} not found + {coverage['users_unchecked']} unchecked."
+    )
+
+
+def keys_line(report: Report) -> str:
+    """Say what became of the keys in one sum."""
+    coverage, totals = report["coverage"], report["totals"]
+    unused = f" + {totals['unused']} unused" if "max_unused_days" in report["policy"] else ""
+    exempt = f" + {totals['exempt']} exempt" if totals["exempt"] else ""
+    more = f"{unused}{exempt} + {totals['due_soon']} due soon + {totals['ok']} ok"
+    passed_over = f"{coverage['keys_inactive_skipped']} inactive passed over"
+    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}; {passed_over}."
+
+
+def root_lines(report: Report) -> Iterator[str]:
+    """Say that the root user has no access keys, where that is so; the headline says all else."""
+    if report["root"] and report["root"]["verdict"] == "ok":
+        yield "Root user: no access keys."
+
+
+def details_lines(report: Report) -> Iterator[str]:
+    """Say of how many users not all is known that the advice needs."""
+    if unknown := report["details_unknown"]:
+        yield f"Details: the last use or the tags of {counted(len(unknown), 'user')} could not be had."
+
+
+def changes_lines(report: Report) -> Iterator[str]:
+    """Count what changed since the last full scan, or say why that cannot be told; nothing unless a full scan."""
+    if changes := report["changes"]:
+        if changes["since"]:
+            counts = {"new": "new", "still_expired": "still expired", "resolved": "resolved"}
+            counts |= {"unknown": "unknown"} if changes["unknown"] else {}
+            counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
+            told = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
+            yield f"Since {to_the_second(changes['since']['as_of'])}: {told}."
+        yield from changes["notes"]
+
+
+def advice_label(finding: Finding) -> str:
+    """Say in a word or two what to do with a key."""
+    return _ADVICE.get(finding["advice"] or "", "Look into")
+
+
+def why_advised(finding: Finding) -> str:
+    """Say in a sentence what to do with a key and why."""
+    return finding["advice_in_words"] or "Its use is not known: find out before you deactivate it."
+
+
+def age_in_words(finding: Finding) -> str:
+    """Say how old a key is, until when it is or was in time, and whose it is."""
+    age = counted(finding["age_days"], "day")
+    overdue = finding["verdict"] == "expired" or finding.get("exempt_from") == "expired"
+    owner = f", owner {finding['owner']}" if finding["owner"] not in (None, "unknown") else ""
+    return f"{age} old, {'overdue since' if overdue else 'in time until'} {finding['overdue_at'][:10]}{owner}"
+
+
+def last_use_in_words(finding: Finding) -> str:
+    """Say when, for what and where a key was used last."""
+    last_used = finding["last_used"]
+    if last_used is None:
+        return "never"
+    if isinstance(last_used, str):
+        return last_used
+    return f"{last_used['at'][:10]}, {last_used['service']}, {last_used['region']}"
+
+
+def why_not_exempt(finding: Finding) -> Iterator[str]:
+    """Say why a user's exemption does not exempt the key, where one was tried."""
+    exemption = finding["exemption"]
+    if exemption and exemption["why_not"]:
+        yield f"Not exempt: {exemption['why_not']}."
+
+
+def how_resolved(key: ResolvedKey) -> str:
+    """Say in words why a key is not expired any more."""
+    return _HOW_RESOLVED[key["how"]]
+
+
+def names_users(report: Report) -> bool:
+    """Say whether a report is of named users only."""
+    return "users" in report["policy"]
+
+
+def to_the_second(instant: str) -> str:
+    """Write an instant as people read it, without fractions of a second."""
+    return f"{instant[:19]}Z"
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 key", "2 keys"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _none_or(number: int, noun: str) -> str:
+    return counted(number, noun) if number else f"No {noun}"
+
+
+def _is(number: int) -> str:
+    return "is" if number <= 1 else "are"
