@@ -86,19 +86,19 @@ def read_exemption(tags: Mapping[str, str], as_of: datetime, max_days: int) -> E
 
 def _why_not_exempt(until: str | None, reason: str | None, today: date, max_days: int) -> str | None:
     if until is None:
-        return f"the tag {UNTIL_TAG} is missing"
+        return f"the exemption has no end, tag {UNTIL_TAG}"
     try:
         end = date.fromisoformat(until) if _DATE.fullmatch(until) else None
     except ValueError:
         end = None
     if end is None:
-        return f'its end, "{until}", is not a date such as 2027-06-30'
+        return f'the exemption\'s end, "{until}", is not a date such as 2027-06-30'
     if end < today:
-        return f"it ended on {until}"
+        return f"the exemption ended on {until}"
     if (end - today).days > max_days:
-        return f"its end, {until}, is more than {max_days} days ahead"
+        return f"the exemption's end, {until}, is more than {max_days} days ahead"
     if not (reason or "").strip():
-        return f"it has no reason, tag {REASON_TAG}"
+        return f"the exemption has no reason, tag {REASON_TAG}"
     return None
 
 

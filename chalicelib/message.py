@@ -26,10 +26,11 @@ from chalicelib.wording import (
 )
 
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
-MAX_MESSAGE_BYTES = 75_000
+MAX_MESSAGE_BYTES = 69_000
 _MAX_WIDTH = 79
 _MAX_SUBJECT = 100
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
+_MAX_CAUSES_BYTES = 2_000  # of why details are unknown: mostly the same for all
 _INDENT = "  "
 _Item = TypeVar("_Item")
 
@@ -57,11 +58,13 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
     foot = ["", *_how_to(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
     due_soon = _section("DUE SOON", _of_verdict(report, "due_soon"), _key_lines, _MAX_LIST_BYTES)
+    without = _section("JUDGED WITHOUT DETAILS", report["details_unknown"], _unchecked_lines, _MAX_CAUSES_BYTES)
     rest = [
         *_section("UNUSED, oldest first", _of_verdict(report, "unused"), _key_lines, _MAX_LIST_BYTES),
         *_rest_of_changes(report),
         *(due_soon if list_due_soon else ()),
         *_section("EXEMPT, not counted as expired", report["exempt"], _exempt_lines, _MAX_LIST_BYTES),
+        *without,
     ]
     room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
     first, then = _expired_keys(report, room)
@@ -72,7 +75,7 @@ def subject(report: Report) -> str:
     """Say a report in under 100 ASCII characters, in the longest of four ways that fits."""
     account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "expired key")
     root, unused = ("Root access key, ", "Root key, ") if has_root_access_keys(report) else ("", ""), _unused(report)
-    shorter = complete.replace("users unchecked", "unchecked")
+    shorter = complete.replace("users unchecked", "unchecked").replace("last use", "use")
     ways = (
         f"{root[0]}{_found(report, 'expired access key')}{unused} in AWS account {account_id}{complete}",
         f"{root[0]}{expired}{unused} in account {account_id}{complete}",
@@ -173,7 +176,7 @@ def _section(
 def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
-        unknown = ", last use unknown" if finding["last_used"] == "unknown" else ""
+        unknown = ", use unknown" if finding["last_used"] == "unknown" else ""
         about = [f"{age_in_words(finding)}{unknown}", *([] if unknown else [why_advised(finding)])]
         yield "\n".join([key, *_wrapped([*about, *why_not_exempt(finding)], indent=_INDENT * 3)])
 

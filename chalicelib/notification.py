@@ -15,8 +15,9 @@ from chalicelib.wording import advice_label, changes_lines, counted, coverage_li
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
 _FIRST_FINDINGS = 10
+_MAX_FINDINGS_BYTES = 4_500
 _FIRST_UNCHECKED = 3
-_MAX_CAUSE = 150
+_MAX_CAUSE = 100
 _FOR_PROGRAMS = ("http", "https", "sqs", "lambda", "firehose")
 _IN_CHAT = 10
 _URGENCY = ("expired", "unused", "due_soon")
@@ -104,6 +105,8 @@ def _choice(name: str, text: str, choices: Sequence[str]) -> str:
 
 def _for_programs(report: Report, folder: str) -> dict[str, Any]:
     first = _most_urgent(report, _FIRST_FINDINGS)
+    while len(_compact(first).encode()) > _MAX_FINDINGS_BYTES:
+        first.pop()
     unchecked = [{**user, "cause": user["cause"][:_MAX_CAUSE]} for user in report["unchecked"][:_FIRST_UNCHECKED]]
     return {
         "schema_version": SCHEMA_VERSION,
@@ -192,5 +195,5 @@ def _attributes(report: Report) -> dict[str, dict[str, str]]:
     }
 
 
-def _compact(document: dict[str, Any]) -> str:
+def _compact(document: object) -> str:
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

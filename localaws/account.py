@@ -26,6 +26,7 @@ _TAKES = {
     "string_type": "takes text",
 }
 _MAX_DAYS = 36_500
+MAX_TAGS = 50
 
 
 class AccountError(Exception):
@@ -45,6 +46,17 @@ def _days(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_DAYS:
         raise ValueError(f"takes a number of days from -{_MAX_DAYS} to {_MAX_DAYS}")
     return value
+
+
+def _at_most_fifty(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"takes at most {MAX_TAGS} tags")
+    return tags
+
+
+def _value_at(value: str, now: datetime) -> str:
+    relative = re.fullmatch(r"\{date:([+-]\d+)\}", value)
+    return f"{now + timedelta(days=int(relative[1])):%Y-%m-%d}" if relative else value
 
 
 def _at_most_two(value: int) -> int:
@@ -68,6 +80,10 @@ UserName = Annotated[str, _matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 charac
 AccessKeyId = Annotated[str, _matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
 Status = Annotated[str, _matching("Active|Inactive", '"Active" or "Inactive"')]
 AccountId = Annotated[str, _matching(r"[0-9]{12}", "12 digits, as text")]
+TagKey = Annotated[str, _matching(r"[^{}]{1,128}", "1 to 128 characters, { and } not among them")]
+TagValue = Annotated[
+    str, _matching(r"[^{}]{0,256}|\{date:[+-]\d{1,4}\}", "up to 256 characters without { and }, or {date:+30}")
+]
 UserPath = Annotated[str, _matching(r"/|/[\x21-\x7e]{1,510}/", "/ or text of up to 512 characters between two /")]
 
 
@@ -119,8 +135,12 @@ class User(_Strict):
 
     user_name: UserName
     path: UserPath = "/"
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_at_most_fifty)] = {}
     access_keys: list[AccessKey] = []
+
+    def tags_at(self, now: datetime) -> list[dict[str, str]]:
+        """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
+        return [{"Key": key, "Value": _value_at(value, now)} for key, value in self.tags.items()]
 
 
 class Root(_Strict):

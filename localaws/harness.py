@@ -116,8 +116,7 @@ class LocalAws:
         backend.access_keys.clear()
         backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
         for user in account.users:
-            tags = [{"Key": key, "Value": value} for key, value in user.tags.items()]
-            moto_user = backend.create_user(REGION, user.user_name, user.path, tags)
+            moto_user = backend.create_user(REGION, user.user_name, user.path, user.tags_at(now))
             for key in user.access_keys:
                 moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
                     user.user_name, prefix="AKIA", account_id=account_id, status=key.status
@@ -151,7 +150,7 @@ class LocalAws:
 
     def scan(self, policy: str, progress: Callable[[int], None] = lambda _: None) -> ScanResult:
         """Run one whole scan through POST /scan; `progress` is told how many users were asked for so far."""
-        self._gate.reset()
+        self.forget_calls()
         self._payloads.size = 0
         began = time.monotonic()
         response = self.post_scan(policy)
@@ -174,6 +173,14 @@ class LocalAws:
             mail=self.mail(),
             stats=stats,
         )
+
+    def calls(self) -> dict[str, int]:
+        """Return how often the state machine and the functions called which operation."""
+        return self._gate.calls()
+
+    def forget_calls(self) -> None:
+        """Count calls from nought again."""
+        self._gate.reset()
 
     def files(self, scan_id: str) -> dict[str, bytes]:
         """Return all that is under scans/<scan_id>/, by its path there."""

@@ -36,8 +36,12 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.component.state import state
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils, state_task_lambda
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service,
+    state_task_service_aws_sdk,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
@@ -47,6 +51,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
@@ -69,8 +74,16 @@ class LargestPayload:
 
     def measure(self, payload: str) -> None:
         """Take note of an input or output."""
+        size = _utf8_size(payload)
         with self._lock:
-            self.size = max(self.size, len(payload.encode()))
+            self.size = max(self.size, size)
+
+
+def _utf8_size(payload: str) -> int:
+    """Return the size of JSON as AWS counts it: moto escapes what is not ASCII."""
+    if "\\u" in payload:
+        payload = json.dumps(json.loads(payload), ensure_ascii=False)
+    return len(payload.encode())
 
 
 @dataclass
@@ -104,6 +117,7 @@ def _mend_once() -> None:
     write_bodies_as_json()
     reuse_the_interpreters_clients()
     measure_payloads()
+    limit_payloads_in_utf8()
     paginate_iam_lists()
     find_access_keys_by_id()
     run_lambda_functions()
@@ -220,6 +234,17 @@ def measure_payloads() -> None:
         publish(self, **event)
 
     _mend(EventManager, "_publish_history_event", publish_and_measure)
+
+
+def limit_payloads_in_utf8() -> None:
+    """Hold tasks' results to 256 KiB of UTF-8: moto counts what is not ASCII as it escapes it, up to thrice."""
+
+    def is_within_size_quota(value: object) -> bool:
+        text = value if isinstance(value, str) else to_json_str(value)
+        return _utf8_size(text) < MAX_STATE_SIZE_UTF8_BYTES
+
+    for module in (state, state_task_lambda, state_task_service):
+        _mend(module, "is_within_size_quota", is_within_size_quota)
 
 
 def paginate_iam_lists() -> None:

@@ -33,9 +33,11 @@ class Scanner:
         """Scan as of an instant that the tests' dates are made for."""
         return self.full_scan(account_users, **{"as_of": "2026-11-22T08:00:00Z", **policy})
 
-    def full_scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> ScanResult:
+    def full_scan(
+        self, account_users: list[dict[str, Any]], /, *, root_access_keys: int = 0, **policy: Any
+    ) -> ScanResult:
         """Scan as of now."""
-        self.seed(account_users)
+        self.seed(account_users, root_access_keys)
         self.aws.messages()  # those of an earlier test
         self.aws.mail()
         return self.aws.scan(json.dumps(policy))

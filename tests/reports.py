@@ -1,7 +1,7 @@
 """Reports for the tests of what is made of them, through the same functions that make real ones."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from chalicelib.age import format_instant
 from chalicelib.changes import join_and_compare
@@ -18,13 +18,32 @@ DENIED = (
 )
 
 
-def key(key_id: str, age: float, status: str = "Active") -> dict[str, str]:
+Used = float | Literal["never", "unknown"] | None  # days ago; None where nobody asked
+
+
+def key(key_id: str, age: float, status: str = "Active", used: Used = None) -> dict[str, Any]:
     """A key as IAM describes it, `age` days old."""
-    return {"access_key_id": key_id, "status": status, "created_at": format_instant(AS_OF - timedelta(days=age))}
+    created_at = format_instant(AS_OF - timedelta(days=age))
+    return {"access_key_id": key_id, "status": status, "created_at": created_at, "used": used}
 
 
-def user(name: str, *keys: dict[str, str]) -> dict[str, Any]:
-    return {"user_name": name, "outcome": "checked", "keys": list(keys)}
+def user(name: str, *keys: dict[str, Any], tags: dict[str, str] | None = None, cause: str = "") -> dict[str, Any]:
+    """What the state machine says of a user; with details where a key's use is given."""
+    outcome: dict[str, Any] = {"user_name": name, "outcome": "checked"}
+    outcome["keys"] = [{field: value for field, value in key.items() if field != "used"} for key in keys]
+    if any(key["used"] is not None for key in keys):
+        pairs = [{"key": name, "value": value} for name, value in (tags or {}).items()]
+        outcome["details"] = {"last_used": [used(key["used"]) for key in keys], "tags": pairs, "cause": cause}
+    return outcome
+
+
+def used(days_ago: Used, service: str = "s3", region: str = "us-east-1") -> dict[str, str] | str:
+    """A last use as the state machine says it."""
+    if days_ago == "unknown" or days_ago is None:
+        return "unknown"
+    if days_ago == "never":
+        return {}
+    return {"at": format_instant(AS_OF - timedelta(days=days_ago)), "service": service, "region": region}
 
 
 def unchecked(name: str, cause: str = DENIED) -> dict[str, Any]:
@@ -51,11 +70,14 @@ def report_of(
 
 
 def crowd(
-    expired: int = 0, denied: int = 0, fresh: int = 1, prefix: str = "user", first_age: int = 91
+    expired: int = 0, denied: int = 0, prefix: str = "user", first_age: int = 91, used: Used = None
 ) -> list[dict[str, Any]]:
-    """Users with an expired key each, the last one's the oldest, users who are denied, and users without a key."""
+    """Users with an expired key each, the last one's the oldest, users who are denied, and one without a key."""
     return [
-        *(user(f"{prefix}{number}", key(f"AKIA{number:016}", first_age + number)) for number in range(expired)),
+        *(
+            user(f"{prefix}{number}", key(f"AKIA{number:016}", first_age + number, used=used))
+            for number in range(expired)
+        ),
         *(unchecked(f"denied{number}") for number in range(denied)),
-        *(user(f"fresh{number}") for number in range(fresh)),
+        user("fresh0"),
     ]

@@ -88,6 +88,46 @@ def test_age_days_are_rounded_down(age: timedelta, days: int) -> None:
     assert RULE.age_days(AS_OF - age) == days
 
 
+@given(
+    st.timedeltas(-20_000 * DAY, 20_000 * DAY).map(lambda since: AS_OF + since),
+    st.timedeltas(-2 * DAY, 3650 * DAY),
+    st.integers(1, 3650),
+    st.data(),
+)
+def test_no_key_that_is_expired_or_due_soon_was_created_too_late_to_be_asked_about(
+    as_of: datetime, age: timedelta, max_age_days: int, data: st.DataObject
+) -> None:
+    rule = AgeRule(as_of, max_age_days, data.draw(st.integers(0, max_age_days - 1)))
+    near = as_of - (max_age_days - rule.warn_days) * DAY + data.draw(st.timedeltas(-2 * SECOND, 2 * SECOND))
+
+    for created_at in (as_of - age, near):
+        to_the_second = format_instant(created_at)[:19]  # as the state machine compares
+        asked = to_the_second < format_instant(rule.worth_asking_before())[:19]
+        if rule.verdict(created_at) is not Verdict.OK:
+            assert asked
+        elif created_at.microsecond == 0:  # as IAM's are
+            assert not asked
+
+
+@pytest.mark.parametrize(
+    ("idle", "unused"), [(45 * DAY - SECOND, False), (45 * DAY, False), (45 * DAY + MICROSECOND, True)]
+)
+def test_a_key_is_unused_right_after_the_limit_by_its_last_use_or_else_its_creation(
+    idle: timedelta, unused: bool
+) -> None:
+    rule = AgeRule(AS_OF, 90, 14, max_unused_days=45)
+
+    assert rule.is_unused(AS_OF - 80 * DAY, AS_OF - idle) is unused
+    assert rule.is_unused(AS_OF - idle, None) is unused
+    assert RULE.is_unused(AS_OF - 80 * DAY, AS_OF - idle) is False
+
+
+def test_where_unused_keys_are_judged_every_key_is_asked_about() -> None:
+    rule = AgeRule(AS_OF, 90, 14, max_unused_days=45)
+
+    assert format_instant(AS_OF + 365 * DAY)[:19] < format_instant(rule.worth_asking_before())[:19]
+
+
 @given(st.timedeltas(-20_000 * DAY, 20_000 * DAY), st.integers(1, 3650), st.data())
 def test_overdue_at_is_the_last_instant_in_time(age: timedelta, max_age_days: int, data: st.DataObject) -> None:
     created_at = AS_OF - age

@@ -18,6 +18,7 @@ from chalicelib.shapes import Report
 from tests.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
 OLD = key("AKIAOLD", 200)
+EXEMPT = {"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "CHG-1"}
 
 
 def changes_of(then: list[dict[str, Any]], now: list[dict[str, Any]], **policy: Any) -> Any:
@@ -67,6 +68,8 @@ def test_a_key_that_stays_expired_keeps_the_instant_at_which_it_was_first_report
         ([user("alice", key("AKIAOLD", 200, "Inactive"), key("AKIANEW", 1, "Inactive"))], "deactivated"),
         ([user("alice")], "deleted"),
         ([user("alice", key("AKIAOLDER", 300, "Inactive"))], "deleted"),
+        ([user("alice", key("AKIAOLD", 200, used=1), tags=EXEMPT)], "exempted"),
+        ([user("alice", key("AKIAOLD", 200, used=1), key("AKIANEW", 1, used=1), tags=EXEMPT)], "exempted"),
         ([], "deleted"),
     ],
 )
@@ -75,6 +78,46 @@ def test_a_key_that_is_not_expired_any_more_is_resolved_and_how(now: list[dict[s
 
     assert changes["resolved"] == [{"user_name": "alice", "access_key_id": "AKIAOLD", "how": how}]
     assert changes["still_expired"] == changes["unknown"] == []
+
+
+def test_a_key_whose_exemption_is_over_is_new() -> None:
+    changes = changes_of(
+        [user("alice", key("AKIAOLD", 200, used=1), tags=EXEMPT)], [user("alice", key("AKIAOLD", 200, used=1))]
+    )
+
+    assert ids(changes["new"]) == ["AKIAOLD"]
+
+
+def test_keys_newly_unused_and_a_root_user_with_new_access_keys_are_told() -> None:
+    alice, bob = user("alice", key("AKIAA", 60, used=50)), user("bob", key("AKIAB", 60, used=50))
+    first: Any = before(alice, user("bob", key("AKIAB", 60, used=1)), max_unused_days=45)
+
+    changes: Any = report_of(alice, bob, last=first, root={"access_keys": 1}, max_unused_days=45)["changes"]
+    later: Any = report_of(
+        alice,
+        bob,
+        last=before(alice, bob, root={"access_keys": 1}, max_unused_days=45),
+        root={"access_keys": 1},
+        max_unused_days=45,
+    )["changes"]
+
+    assert (changes["new_unused"], changes["new_root_access_keys"]) == (["AKIAB"], True)
+    assert (later["new_unused"], later["new_root_access_keys"]) == ([], False)
+    assert first["changes"]["new_unused"] == ["AKIAA"]
+
+
+def test_a_report_of_before_last_uses_were_asked_is_compared_with() -> None:
+    last: Any = before(user("alice", OLD))
+    for name in ("root", "advice", "exempt", "details_unknown"):
+        del last[name]
+    for name in ("new_unused", "new_root_access_keys"):
+        del last["changes"][name]
+    for name in ("last_used", "owner", "tags", "other_keys", "advice", "advice_in_words", "exemption"):
+        del last["findings"][0][name]
+
+    changes: Any = report_of(user("alice", OLD), last=last)["changes"]
+
+    assert ids(changes["still_expired"]) == ["AKIAOLD"]
 
 
 def test_a_key_whose_user_is_unchecked_is_unknown_and_never_resolved() -> None:
@@ -152,6 +195,8 @@ def damaged(**fields: Any) -> dict[str, Any]:
         damaged(changes=7),
         damaged(changes={"still_expired": [{"access_key_id": "AKIAOLD", "reported_since": 7}], "unknown": []}),
         damaged(changes={"still_expired": [{}], "unknown": []}),
+        damaged(root=7),
+        damaged(findings=[{"verdict": "unused", "access_key_id": []}]),
         damaged(policy=None),
         damaged(policy={"max_age_days": "9" * 300_000, "include_inactive": False}),
         damaged(policy={"max_age_days": 10**400, "include_inactive": False}),

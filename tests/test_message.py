@@ -8,14 +8,16 @@ import pytest
 
 from chalicelib.message import MAX_MESSAGE_BYTES, compose_message
 from chalicelib.shapes import Report
-from tests.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
+from tests.reports import AS_OF, DENIED, FOLDER, before, crowd, key, report_of, unchecked, user
 
 GOLDEN = Path(__file__).with_name("golden")
 LONG = "n" * 60
+EXEMPT = {"iam-key-age:exempt-until": "2027-06-30", "iam-key-age:exempt-reason": "Break-glass user: CHG-2041"}
+ENDED = EXEMPT | {"iam-key-age:exempt-until": "2026-11-21"}
 
 
 def compared() -> Report:
-    """New, still expired, resolved and unknown keys, and one due soon."""
+    """New, still expired, resolved, unused, exempt and unknown keys, and one due soon."""
     then = [
         user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820)),
         user("gone", key("AKIAGONEAAAAAAAAAAAA", 400)),
@@ -23,29 +25,34 @@ def compared() -> Report:
         user("hidden", key("AKIAHIDDENAAAAAAAAAA", 200)),
     ]
     now = [
-        user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820)),
+        user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820, used=3), tags={"owner": "web@example.com"} | ENDED),
         user("careful", key("AKIACAREFULNEWAAAAAA", 1)),
-        user("late", key("AKIALATEAAAAAAAAAAAA", 90.5)),
-        user("soon", key("AKIASOONAAAAAAAAAAAA", 80)),
+        user("late", key("AKIALATEAAAAAAAAAAAA", 90.5, used=40), key("AKIALATENEWAAAAAAAAA", 30, used=1)),
+        user("dark", key("AKIADARKAAAAAAAAAAAA", 95, used="unknown"), cause=DENIED),
+        user("idle", key("AKIAIDLEAAAAAAAAAAAA", 70, used=60)),
+        user("soon", key("AKIASOONAAAAAAAAAAAA", 80, used=0)),
+        user("vault", key("AKIAVAULTAAAAAAAAAAA", 500, used="never"), tags=EXEMPT),
         unchecked("hidden"),
     ]
     last = before(*then)
     last["as_of"] = "2026-11-21T08:00:00.123Z"
-    return report_of(*now, last=last)
+    return report_of(*now, last=last, root={"access_keys": 1}, max_unused_days=45)
 
 
 CASES: dict[str, Report] = {
     "nothing-expired-two-unchecked": report_of(*crowd(denied=2)),
-    "one-expired": report_of(*crowd(expired=1)),
-    "thirty-expired": report_of(*crowd(expired=30)),
-    "ten-thousand-expired": report_of(*crowd(expired=10_000)),
-    "names-of-64": report_of(*crowd(expired=2, denied=1, prefix="n" * 63), unchecked("u" * 64, "x" * 300)),
+    "one-expired": report_of(*crowd(expired=1, used=2)),
+    "thirty-expired": report_of(*crowd(expired=30, used="never")),
+    "ten-thousand-expired": report_of(*crowd(expired=10_000, used=89)),
+    "names-of-64": report_of(*crowd(expired=2, denied=1, prefix="n" * 63, used=90), unchecked("u" * 64, "x" * 300)),
     "named-users": report_of(
-        user("alice", key("AKIAALICEAAAAAAAAAAA", 91)),
+        user("alice", key("AKIAALICEAAAAAAAAAAA", 91, "Inactive", used=100), tags={"email": "e" * 250}),
         {"user_name": "p" * 64, "outcome": "not_found"},
         users=("alice", "p" * 64),
         as_of=AS_OF,
+        include_inactive=True,
     ),
+    "root-unknown": report_of(*crowd(), root={"cause": "Iam.IamException: not authorized"}),
     "changes": compared(),
 }
 
@@ -79,15 +86,18 @@ def test_every_line_is_under_80_columns_and_the_subject_short_ascii_on_one_line(
 def test_the_message_leads_with_what_is_new() -> None:
     text = compose_message(CASES["changes"], FOLDER).text
 
-    assert text.startswith("1 expired access key is new since the last full scan.\n")
-    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, oldest first)?:$", text, re.MULTILINE)
-    assert sections == ["NEW", "UNCHECKED", "STILL EXPIRED", "RESOLVED", "EXPIRED THEN, OUT OF SIGHT NOW"]
+    assert "\n2 expired access keys are new since the last full scan.\n" in text
+    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, oldest first|, not counted as expired)?:$", text, re.MULTILINE)
+    assert sections == [
+        *("NEW", "UNCHECKED", "STILL EXPIRED", "UNUSED", "RESOLVED", "EXPIRED THEN, OUT OF SIGHT NOW", "EXEMPT"),
+        "JUDGED WITHOUT DETAILS",
+    ]
 
 
 def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
     assert "DUE SOON" not in compose_message(CASES["changes"], FOLDER).text
     assert (
-        "DUE SOON:\n  AKIASOONAAAAAAAAAAAA    80 days old, in time until 2026-12-02  soon\n"
+        "DUE SOON:\n  Rotate AKIASOONAAAAAAAAAAAA, soon\n      80 days old, in time until 2026-12-02\n"
         in compose_message(CASES["changes"], FOLDER, list_due_soon=True).text
     )
 
@@ -97,7 +107,7 @@ def test_keys_that_are_only_due_soon_are_what_the_message_is_about() -> None:
 
     assert message.subject == "0 expired access keys in AWS account 123456789012, 1 due soon"
     assert "\n1 access key will be within 14 days.\n" in message.text
-    assert "What to do with a key due soon: create its successor" in message.text
+    assert "How to rotate a key: create its successor" in message.text
 
 
 def test_unchecked_users_alone_do_not_look_clean() -> None:
@@ -121,24 +131,24 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
 
 def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
     last = before(*crowd(expired=5_000, prefix=LONG, first_age=5_000))
-    now = [*crowd(expired=5_000, prefix=LONG, first_age=5_000), *more_users(5_000)]
+    now = [*crowd(expired=5_000, prefix=LONG, first_age=5_000, used="never"), *more_users(5_000)]
 
     text = compose_message(report_of(*now, last=last), FOLDER).text
 
     new, _, still = text.partition("STILL EXPIRED, oldest first:\n")
     assert new.count("days old, overdue since") > 100
     assert still.count("days old, overdue since") > 100
-    assert still.startswith("  AKIA0000000000004999")
+    assert still.startswith("  Deactivate AKIA0000000000004999")
     assert text.count("more in the report.") == 2
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
 
 def more_users(count: int) -> list[dict[str, Any]]:
-    return [user(f"m{LONG}{number}", key(f"AKIAM{number:015}", 91)) for number in range(count)]
+    return [user(f"m{LONG}{number}", key(f"AKIAM{number:015}", 91, used="never")) for number in range(count)]
 
 
 def test_many_unchecked_users_leave_room_for_the_expired_keys() -> None:
-    text = compose_message(report_of(*crowd(expired=2_000, denied=3_000)), FOLDER).text
+    text = compose_message(report_of(*crowd(expired=2_000, denied=3_000, used=1)), FOLDER).text
 
     assert text.count("days old, overdue since") > 100
     assert text.count("more in the report.") == 2
@@ -147,13 +157,27 @@ def test_many_unchecked_users_leave_room_for_the_expired_keys() -> None:
 
 @pytest.mark.parametrize(("expired", "denied"), [(0, 5_000), (10_000, 5_000), (10_000, 0)])
 @pytest.mark.parametrize("first", [True, False])
-def test_the_subject_is_short_in_the_largest_account(expired: int, denied: int, first: bool) -> None:
+@pytest.mark.parametrize("root", [{"access_keys": 1}, {"access_keys": 0}, {"cause": "denied"}])
+def test_the_subject_is_short_in_the_largest_account(
+    expired: int, denied: int, first: bool, root: dict[str, Any]
+) -> None:
     last = None if first else before(user("nobody"))
-    outcomes = crowd(expired=expired, denied=denied)
+    outcomes = [*crowd(expired=expired, denied=denied), *idle_users(100)]
 
-    subject = compose_message(report_of(*outcomes, last=last), FOLDER).subject
+    subject = compose_message(report_of(*outcomes, last=last, root=root, max_unused_days=45), FOLDER).subject
     at_another_instant = compose_message(report_of(*outcomes, as_of=AS_OF), FOLDER).subject
 
     assert len(subject) < 100
     assert len(at_another_instant) < 100
     assert "2026-11-22" in at_another_instant
+
+
+def idle_users(count: int) -> list[dict[str, Any]]:
+    return [user(f"idle{number}", key(f"AKIAI{number:015}", 60, used="never")) for number in range(count)]
+
+
+def test_the_oldest_keys_come_with_what_to_do_in_the_largest_account() -> None:
+    text = compose_message(report_of(*crowd(expired=10_000, prefix="n" * 59, used=3)), FOLDER).text
+
+    assert text.count("\n  Rotate AKIA") == text.count("days old, overdue since") >= 200
+    assert text.count("In use, last on 2026-11-19 for s3 in us-east-1: create its successor") == text.count("  Rotate")

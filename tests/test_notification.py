@@ -11,7 +11,7 @@ from tests.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecke
 
 MAX_SNS_BYTES = 256 * 1024
 MAX_STATE_BYTES = 128 * 1024  # half of what AWS takes
-OLD, DUE, FRESH = key("AKIAOLD", 200), key("AKIADUE", 80), key("AKIAFRESH", 1)
+OLD, DUE, FRESH = key("AKIAOLD", 200, used="never"), key("AKIADUE", 80, used=1), key("AKIAFRESH", 1)
 CLEAN = report_of(user("alice", FRESH), last=before(user("alice", FRESH)))
 STILL = report_of(user("alice", OLD), last=before(user("alice", OLD)))
 NEW = report_of(user("alice", OLD), last=before(user("alice")))
@@ -20,6 +20,23 @@ DUE_SOON = report_of(user("alice", DUE), last=before(user("alice", DUE)))
 UNCHECKED = report_of(unchecked("alice"), last=before(user("alice")))
 FIRST_CLEAN, FIRST_EXPIRED = report_of(user("alice")), report_of(user("alice", OLD))
 NAMED = report_of(user("alice", OLD), users=("alice",))
+EXEMPT_TAGS = {"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "CHG-1"}
+EXEMPT = report_of(user("alice", OLD, tags=EXEMPT_TAGS), last=before(user("alice", OLD, tags=EXEMPT_TAGS)))
+EXEMPTED = report_of(user("alice", OLD, tags=EXEMPT_TAGS), last=before(user("alice", OLD)))
+IDLE = key("AKIAIDLE", 60, used=50)
+NEWLY_UNUSED = report_of(user("alice", IDLE), last=before(user("alice")), max_unused_days=45)
+STILL_UNUSED = report_of(
+    user("alice", IDLE),
+    last=before(user("alice", key("AKIAIDLE", 60, used=50)), max_unused_days=45),
+    max_unused_days=45,
+)
+ROOT = {"access_keys": 1}
+NEW_ROOT = report_of(user("alice"), last=before(user("alice")), root=ROOT)
+STILL_ROOT = report_of(user("alice"), last=before(user("alice"), root=ROOT), root=ROOT)
+ROOT_UNKNOWN = report_of(user("alice"), last=before(user("alice")), root={"cause": "denied"})
+DARK = key("AKIADARK", 60, used="unknown")
+USE_UNKNOWN = report_of(user("alice", DARK, cause="denied"), last=before(user("alice")), max_unused_days=45)
+DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), last=before(user("alice")))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +50,15 @@ NAMED = report_of(user("alice", OLD), users=("alice",))
         pytest.param(UNCHECKED, True, True, True, True, id="unchecked"),
         pytest.param(FIRST_CLEAN, False, False, False, True, id="first, clean"),
         pytest.param(FIRST_EXPIRED, True, True, True, True, id="first, expired"),
+        pytest.param(EXEMPT, False, False, False, True, id="exempt"),
+        pytest.param(EXEMPTED, False, True, False, True, id="exempt since"),
+        pytest.param(NEWLY_UNUSED, True, True, True, True, id="newly unused"),
+        pytest.param(STILL_UNUSED, True, False, True, True, id="still unused"),
+        pytest.param(NEW_ROOT, True, True, True, True, id="root user's keys, new"),
+        pytest.param(STILL_ROOT, True, False, True, True, id="root user's keys, still"),
+        pytest.param(ROOT_UNKNOWN, True, True, True, True, id="root user unknown"),
+        pytest.param(USE_UNKNOWN, True, True, True, True, id="last use unknown that the policy judges by"),
+        pytest.param(DETAILS_UNKNOWN, False, False, True, True, id="details unknown of a key due soon"),
         pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),
     ],
 )
@@ -65,21 +91,59 @@ def test_people_get_text_and_programs_get_json() -> None:
             "as_of": "2026-11-22T08:00:00Z",
             "complete": True,
             "coverage": NEW["coverage"],
-            "totals": {"expired": 1, "due_soon": 0, "ok": 0},
+            "totals": {"expired": 1, "due_soon": 0, "ok": 0, "unused": 0, "exempt": 0},
+            "root": {"access_keys": 0, "verdict": "ok", "cause": None},
+            "advice": {"deactivate": 1, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0},
             "changes": {
                 "since": {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"},
                 "new": 1,
                 "still_expired": 0,
                 "resolved": 0,
                 "unknown": 0,
+                "new_unused": 0,
             },
         },
-        "findings": [{**NEW["findings"][0], "change": "new"}],
+        "findings": [
+            {
+                "user_name": "alice",
+                "access_key_id": "AKIAOLD",
+                "status": "Active",
+                "created_at": "2026-05-06T08:00:00Z",
+                "age_days": 200,
+                "overdue_at": "2026-08-04T08:00:00Z",
+                "verdict": "expired",
+                "last_used": None,
+                "owner": None,
+                "advice": "deactivate",
+                "advice_in_words": "Never used since it was created on 2026-05-06: deactivate it.",
+                "change": "new",
+            }
+        ],
         "findings_left_out": 0,
         "unchecked": [],
         "unchecked_left_out": 0,
         "reports": {kind: f"{FOLDER}report.{kind}" for kind in ("json", "csv", "html")},
     }
+
+
+def test_what_is_too_long_for_a_message_is_left_to_the_report() -> None:
+    expired = crowd(expired=10, prefix="n" * 63, used=10)
+    for each in expired[:-1]:
+        each["details"]["tags"] = [{"key": "owner", "value": "o" * 256}]
+
+    document = json.loads(by_protocol(report_of(*expired))["sqs"])
+
+    assert 5 <= len(document["findings"]) < 10
+    assert document["findings_left_out"] == 10 - len(document["findings"])
+    assert document["findings"][0]["owner"] == "o" * 256
+
+
+def test_a_root_user_with_access_keys_is_said_first() -> None:
+    message = by_protocol(NEW_ROOT)
+
+    assert message["default"].startswith("The root user of AWS account 123456789012 has access keys: delete them\n")
+    assert message["sms"].startswith("Root access key, 0 new of 0 expired access keys")
+    assert json.loads(message["sqs"])["summary"]["root"]["verdict"] == "root_access_keys"
 
 
 def test_programs_get_the_new_keys_first_then_the_oldest_then_those_due_soon() -> None:
@@ -103,7 +167,7 @@ def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
     assert json.loads(message["sqs"])["schema_version"] == 1
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
     assert chat["content"]["title"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
-    assert "`AKIAOLD` `alice` 200 days old, new" in chat["content"]["description"]
+    assert "Deactivate `AKIAOLD` `alice` 200 days old, new" in chat["content"]["description"]
     assert "1 listed = 1 checked + 0 not found + 0 unchecked" in chat["content"]["description"]
     assert any("report.html" in step for step in chat["content"]["nextSteps"])
     assert all(isinstance(step, str) for step in chat["content"]["nextSteps"])
@@ -129,6 +193,11 @@ def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:
 @pytest.mark.parametrize(
     ("report", "verdict", "expired", "unchecked_users", "kind"),
     [
+        (ROOT_UNKNOWN, "unchecked", "0", "0", "full"),
+        (USE_UNKNOWN, "unchecked", "0", "0", "full"),
+        (NEW_ROOT, "root_access_keys", "0", "0", "full"),
+        (NEWLY_UNUSED, "unused", "0", "0", "full"),
+        (EXEMPT, "ok", "0", "0", "full"),
         (NEW, "expired", "1", "0", "full"),
         (UNCHECKED, "unchecked", "0", "1", "full"),
         (DUE_SOON, "due_soon", "0", "0", "full"),
@@ -143,6 +212,7 @@ def test_attributes_let_subscribers_filter(
     assert compose_notification(report, FOLDER)["attributes"] == {
         "verdict": {"DataType": "String", "StringValue": verdict},
         "expired": {"DataType": "Number", "StringValue": expired},
+        "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
         "unchecked": {"DataType": "Number", "StringValue": unchecked_users},
         "account_id": {"DataType": "String", "StringValue": "123456789012"},
         "scan_kind": {"DataType": "String", "StringValue": kind},
@@ -154,7 +224,10 @@ def test_attributes_let_subscribers_filter(
 def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, first: bool) -> None:
     denied = [unchecked(f"u{'x' * 59}{number:04}", '"\\\n' * 100) for number in range(2_500)]
     last = None if first else before(*crowd(expired=5_000, prefix="g" * 60))
-    report = report_of(*crowd(expired=10_000, prefix="n" * 59), *denied, last=last)
+    expired = crowd(expired=10_000, prefix="n" * 59, used=10)
+    for each in expired[:-1]:
+        each["details"]["tags"] = [{"key": "owner", "value": "o" * 256}]
+    report = report_of(*expired, *denied, last=last, root={"access_keys": 1})
 
     notification = compose_notification(report, FOLDER, NotifyOn.DUE_SOON, https_format)
 
@@ -166,3 +239,4 @@ def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, firs
     assert document["findings_left_out"] + len(document["findings"]) == 10_000
     assert document["unchecked_left_out"] + len(document["unchecked"]) == 2_500
     assert document["findings"][0]["age_days"] == 10_090
+    assert len(document["findings"]) >= 5

@@ -1,6 +1,7 @@
 """The scan policy: what is taken, what is refused and in which words."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from chalicelib.policy import (
     parse_policy,
     parse_policy_text,
     parse_stage_defaults,
+    worth_asking_about,
 )
 
 DEFAULTS = ScanPolicy()
@@ -36,6 +38,8 @@ def test_an_empty_text_is_the_stages_defaults(text: str | bytes) -> None:
         {"max_age_days": 1, "warn_days": 0},
         {"max_age_days": 3650, "warn_days": 3649},
         {"max_age_days": 90, "warn_days": 89, "include_inactive": True},
+        {"max_unused_days": 1},
+        {"max_unused_days": 3650},
         {"users": ["a"]},
         {"users": NAMES[:100]},
         {"users": ["=cmd+x@y.z", "a" * 64, "A-b_c+d,e.f"]},
@@ -84,6 +88,10 @@ def test_the_default_of_warn_days_bends_below_max_age_days(max_age_days: int, wa
         ({"include_inactive": 1}, "include_inactive", "1", "true or false"),
         ({"include_inactive": "true"}, "include_inactive", '"true"', "true or false"),
         ({"include_inactive": None}, "include_inactive", "null", "true or false"),
+        ({"max_unused_days": 0}, "max_unused_days", "0", "an integer from 1 to 3650"),
+        ({"max_unused_days": 3651}, "max_unused_days", "3651", "an integer from 1 to 3650"),
+        ({"max_unused_days": True}, "max_unused_days", "true", "an integer from 1 to 3650"),
+        ({"max_unused_days": None}, "max_unused_days", "null", "an integer from 1 to 3650"),
         ({"users": "alice"}, "users", '"alice"', "1 to 100 IAM user names"),
         ({"users": []}, "users (0 of them)", "[]", "1 to 100 IAM user names"),
         ({"users": NAMES}, "users (101 of them)", '["user0", ', "1 to 100 IAM user names"),
@@ -139,12 +147,20 @@ def test_an_odd_value_is_refused_and_not_stumbled_over(value: str) -> None:
 
 
 def test_stage_defaults_come_from_its_settings() -> None:
-    settings = {"MAX_AGE_DAYS": "60", "WARN_DAYS": "7", "INCLUDE_INACTIVE": "true", "PATH": "/bin"}
+    settings = {
+        "MAX_AGE_DAYS": "60",
+        "WARN_DAYS": "7",
+        "INCLUDE_INACTIVE": "true",
+        "MAX_UNUSED_DAYS": "45",
+        "PATH": "/",
+    }
 
-    assert parse_stage_defaults(settings) == ScanPolicy(max_age_days=60, warn_days=7, include_inactive=True)
+    assert parse_stage_defaults(settings) == ScanPolicy(60, 7, include_inactive=True, max_unused_days=45)
 
 
-@pytest.mark.parametrize("settings", [{}, {"MAX_AGE_DAYS": "", "WARN_DAYS": " ", "INCLUDE_INACTIVE": ""}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"MAX_AGE_DAYS": "", "WARN_DAYS": " ", "INCLUDE_INACTIVE": "", "MAX_UNUSED_DAYS": ""}]
+)
 def test_stage_settings_are_optional(settings: dict[str, str]) -> None:
     assert parse_stage_defaults(settings) == ScanPolicy()
 
@@ -157,6 +173,7 @@ def test_stage_settings_are_optional(settings: dict[str, str]) -> None:
         ({"MAX_AGE_DAYS": "90.5"}, "max_age_days"),
         ({"WARN_DAYS": "90"}, "warn_days"),
         ({"INCLUDE_INACTIVE": "yes"}, "include_inactive"),
+        ({"MAX_UNUSED_DAYS": "0"}, "max_unused_days"),
     ],
 )
 def test_a_bad_stage_setting_fails_loudly(settings: dict[str, str], field: str) -> None:
@@ -168,3 +185,23 @@ def test_a_policy_over_a_stage_of_its_own_keeps_what_the_stage_says() -> None:
     stage = ScanPolicy(max_age_days=60, warn_days=30, include_inactive=True)
 
     assert parse_policy({"max_age_days": 20}, stage) == ScanPolicy(20, 19, include_inactive=True)
+
+
+AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("policy", "as_of", "created_before", "inactive"),
+    [
+        (ScanPolicy(), AS_OF, "2026-09-07T08:00:00", False),
+        (ScanPolicy(), AS_OF + timedelta(microseconds=1), "2026-09-07T08:00:01", False),
+        (ScanPolicy(), AS_OF + timedelta(microseconds=999_999), "2026-09-07T08:00:01", False),
+        (ScanPolicy(warn_days=0), AS_OF, "2026-08-24T08:00:00", False),
+        (ScanPolicy(include_inactive=True), AS_OF, "2026-09-07T08:00:00", True),
+        (ScanPolicy(max_unused_days=45), AS_OF, "9999-12-31T00:00:00", False),
+    ],
+)
+def test_more_is_asked_of_keys_that_may_be_too_old_or_due_soon(
+    policy: ScanPolicy, as_of: datetime, created_before: str, inactive: bool
+) -> None:
+    assert worth_asking_about(policy, as_of) == {"created_before": created_before, "inactive": inactive}

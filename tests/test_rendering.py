@@ -14,13 +14,17 @@ from tests.reports import AS_OF, before, key, report_of, unchecked, user
 
 NASTY = "=cmd|x@y.z"
 CAUSE = '@SUM(1)\n"quoted", <script>alert(1)</script>, ünïcode'
+EXEMPT = {"iam-key-age:exempt-until": "2026-11-22", "iam-key-age:exempt-reason": "=HYPERLINK(1)"}
+TOO_LONG = EXEMPT | {"iam-key-age:exempt-until": "2030-01-01"}
 REPORT = report_of(
-    user(NASTY, key("AKIAOLD", 200), key("AKIADUE", 80)),
+    user(NASTY, key("AKIAOLD", 200, used=3), key("AKIADUE", 80, used="never"), tags={"owner": "=own()"} | TOO_LONG),
     user("+plus", key("AKIAPLUS", 150)),
+    user("vault", key("AKIAVAULT", 300, used=250), tags=EXEMPT),
     user("-minus", key("AKIAMINUS", 140)),
     user("@at", key("AKIAAT", 130)),
     unchecked("=hidden", CAUSE),
     last=before(user(NASTY, key("AKIAOLD", 200))),
+    root={"access_keys": 1},
 )
 TEXT = "".join(render_csv(REPORT))
 
@@ -33,16 +37,18 @@ def test_the_json_is_the_report() -> None:
     assert json.loads("".join(render_json(REPORT))) == REPORT
 
 
-def test_the_csv_has_a_row_for_each_finding_and_for_each_unchecked_user() -> None:
+def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_the_root_user() -> None:
     assert [(row["verdict"], row["user_name"], row["access_key_id"], row["change"]) for row in rows()] == [
+        ("root_access_keys", "<root_account>", "", ""),
         ("expired", "'=cmd|x@y.z", "AKIAOLD", "still_expired"),
         ("expired", "'+plus", "AKIAPLUS", "new"),
         ("expired", "'-minus", "AKIAMINUS", "new"),
         ("expired", "'@at", "AKIAAT", "new"),
         ("due_soon", "'=cmd|x@y.z", "AKIADUE", ""),
+        ("exempt", "vault", "AKIAVAULT", ""),
         ("unchecked", "'=hidden", "", ""),
     ]
-    assert rows()[0] == {
+    assert rows()[1] == {
         "verdict": "expired",
         "user_name": "'=cmd|x@y.z",
         "access_key_id": "AKIAOLD",
@@ -56,7 +62,39 @@ def test_the_csv_has_a_row_for_each_finding_and_for_each_unchecked_user() -> Non
         "account_id": "123456789012",
         "scan_id": "scan-1",
         "as_of": "2026-11-22T08:00:00Z",
+        "advice": "rotate",
+        "advice_in_words": (
+            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use yet:"
+            " move what uses this key to it, then deactivate this one."
+        ),
+        "last_used_at": "2026-11-19T08:00:00Z",
+        "last_used_service": "s3",
+        "last_used_region": "us-east-1",
+        "owner": "'=own()",
+        "exempt_until": "2030-01-01",
+        "exempt_reason": "'=HYPERLINK(1)",
+        "not_exempt_because": "the exemption's end, 2030-01-01, is more than 366 days ahead",
     }
+
+
+def test_the_csv_tells_never_used_from_unknown_and_why_a_key_is_exempt() -> None:
+    by_key = {row["access_key_id"]: row for row in rows()}
+
+    assert by_key["AKIADUE"]["last_used_at"] == "never"
+    assert by_key["AKIAPLUS"]["last_used_at"] == by_key["AKIAPLUS"]["owner"] == "unknown"
+    assert (by_key["AKIAVAULT"]["exempt_until"], by_key["AKIAVAULT"]["exempt_reason"]) == (
+        "2026-11-22",
+        "'=HYPERLINK(1)",
+    )
+    assert by_key["AKIAVAULT"]["advice"] == by_key["AKIAVAULT"]["not_exempt_because"] == ""
+
+
+def test_a_root_user_of_whom_iam_would_not_say_is_an_unchecked_row() -> None:
+    text = "".join(render_csv(report_of(user("alice"), root={"cause": "denied"})))
+
+    [row] = csv.DictReader(io.StringIO(text))
+
+    assert (row["verdict"], row["user_name"], row["cause"]) == ("unchecked", "<root_account>", "denied")
 
 
 def test_a_cause_of_several_lines_with_quotes_and_commas_comes_back_whole() -> None:
@@ -67,7 +105,7 @@ def test_no_cell_begins_a_formula() -> None:
     cells = [cell for row in csv.reader(io.StringIO(TEXT, newline="")) for cell in row]
 
     assert [cell for cell in cells if re.match(r"\s*[=+@＝＋－＠-]", cell)] == []
-    assert sum(cell.startswith("'") for cell in cells) == 7
+    assert sum(cell.startswith("'") for cell in cells) == 12
 
 
 @pytest.mark.parametrize("start", ["\t=1", "\r=1", "\n=1", "＝1"])
@@ -83,17 +121,19 @@ def test_the_csv_is_as_rfc_4180_has_it() -> None:
     outside_of_quotes = re.sub(r'"(?:[^"]|"")*"', "", TEXT)
 
     assert '"' not in outside_of_quotes
-    assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 7
-    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {13}
+    assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {22}
 
 
 def test_the_csv_is_read_by_pandas() -> None:
     frame: Any = pandas.read_csv(io.BytesIO(TEXT.encode()), dtype={"account_id": str})
 
-    assert frame["verdict"].tolist() == ["expired"] * 4 + ["due_soon", "unchecked"]
-    assert frame["age_days"].sum() == 200 + 150 + 140 + 130 + 80
+    assert frame["verdict"].tolist() == [
+        *("root_access_keys", *["expired"] * 4, "due_soon", "exempt", "unchecked"),
+    ]
+    assert frame["age_days"].sum() == 200 + 150 + 140 + 130 + 80 + 300
     assert frame["account_id"].unique().tolist() == ["123456789012"]
-    assert pandas.to_datetime(frame["overdue_at"], utc=True).min() == pandas.Timestamp("2026-08-04T08:00:00Z")
+    assert pandas.to_datetime(frame["overdue_at"], utc=True).min() == pandas.Timestamp("2026-04-26T08:00:00Z")
 
 
 def test_a_scan_of_named_users_has_no_changes_in_its_csv() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
-from chalicelib.report import join_pages, summarize
+from chalicelib.report import join_pages, read_root, summarize
 from chalicelib.shapes import Page, Report
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -17,8 +17,18 @@ OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00
 TERMS = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy())
 
 
-def checked(name: str, *keys: dict[str, Any]) -> dict[str, Any]:
-    return {"user_name": name, "outcome": "checked", "keys": list(keys)}
+USED = {"at": "2026-11-21T08:00:00Z", "service": "s3", "region": "us-east-1"}
+EXEMPT = {"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "CHG-1"}
+
+
+def checked(
+    name: str, *keys: dict[str, Any], last_used: list[Any] | None = None, tags: Any = None, cause: str = ""
+) -> dict[str, Any]:
+    outcome = {"user_name": name, "outcome": "checked", "keys": list(keys)}
+    if last_used is None:
+        return outcome
+    pairs = tags if tags == "unknown" else [{"key": key, "value": value} for key, value in (tags or {}).items()]
+    return {**outcome, "details": {"last_used": last_used, "tags": pairs, "cause": cause}}
 
 
 def key(key_id: str, created_at: str = OLD, status: str = "Active") -> dict[str, Any]:
@@ -41,7 +51,7 @@ def accounted_for(report: Report | Page) -> bool:
 
 def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
     page = judge(
-        checked("alice", key("A1"), key("A2", FRESH)),
+        checked("alice", key("A1"), key("A2", FRESH), last_used=[USED, {}], tags={"Owner": "web", "team": "x"}),
         checked("bob", key("B1", DUE), key("B2", OLD, "Inactive")),
         checked("carol"),
         {"user_name": "dave", "outcome": "not_found"},
@@ -55,8 +65,10 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
         "users_unchecked": 1,
         "keys_judged": 3,
         "keys_inactive_skipped": 1,
+        "detail_calls": 3,
+        "keys_last_use_unknown": 1,
     }
-    assert page["totals"] == {"expired": 1, "due_soon": 1, "ok": 1}
+    assert page["totals"] == {"expired": 1, "due_soon": 1, "ok": 1, "unused": 0, "exempt": 0}
     assert page["findings"] == [
         {
             "user_name": "alice",
@@ -66,6 +78,16 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "age_days": 90,
             "overdue_at": "2026-11-22T07:59:59Z",
             "verdict": "expired",
+            "last_used": USED,
+            "owner": "web",
+            "tags": {"Owner": "web", "team": "x"},
+            "other_keys": [{"access_key_id": "A2", "age_days": 21, "status": "Active", "last_used": None}],
+            "advice": "rotate",
+            "advice_in_words": (
+                "In use, last on 2026-11-21 for s3 in us-east-1, and its successor A2 is not in use yet:"
+                " move what uses this key to it, then deactivate this one."
+            ),
+            "exemption": None,
         },
         {
             "user_name": "bob",
@@ -75,6 +97,13 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "age_days": 90,
             "overdue_at": "2026-11-22T08:00:00Z",
             "verdict": "due_soon",
+            "last_used": "unknown",
+            "owner": "unknown",
+            "tags": "unknown",
+            "other_keys": [{"access_key_id": "B2", "age_days": 90, "status": "Inactive", "last_used": "unknown"}],
+            "advice": None,
+            "advice_in_words": None,
+            "exemption": None,
         },
     ]
 
@@ -94,6 +123,157 @@ def test_a_user_whose_outcome_is_missing_is_unchecked() -> None:
 
     assert page["coverage"]["users_unchecked"] == 1
     assert page["users"][1] == {"user_name": "bob", "outcome": "unchecked", "cause": page["users"][1]["cause"]}
+
+
+def test_an_exempt_key_has_a_section_of_its_own_and_counts_as_nothing_else() -> None:
+    page = judge(checked("alice", key("A1"), key("A2", DUE), key("A3", FRESH), last_used=[USED, {}, USED], tags=EXEMPT))
+
+    report = join_pages([page])
+
+    assert report["findings"] == []
+    assert [(key["access_key_id"], key["verdict"], key["exempt_from"]) for key in report["exempt"]] == [
+        ("A1", "exempt", "expired"),
+        ("A2", "exempt", "due_soon"),
+    ]
+    assert report["totals"] == {"expired": 0, "due_soon": 0, "ok": 1, "unused": 0, "exempt": 2}
+    assert report["exempt"][0]["exemption"] == {
+        "in_force": True,
+        "until": "2026-12-31",
+        "reason": "CHG-1",
+        "why_not": None,
+    }
+    assert report["exempt"][0]["advice"] is None
+
+
+def test_an_exemption_that_is_over_leaves_the_key_expired_and_says_why() -> None:
+    ended = {**EXEMPT, "iam-key-age:exempt-until": "2026-11-21"}
+
+    report = join_pages([judge(checked("alice", key("A1"), last_used=[USED], tags=ended))])
+
+    [finding] = report["findings"]
+    assert finding["verdict"] == "expired"
+    assert finding["exemption"] is not None
+    assert finding["exemption"]["why_not"] == "the exemption ended on 2026-11-21"
+    assert report["exempt"] == []
+
+
+def test_tags_that_could_not_be_had_exempt_nobody() -> None:
+    report = join_pages([judge(checked("alice", key("A1"), last_used=[USED], tags="unknown", cause="denied"))])
+
+    [finding] = report["findings"]
+    assert (finding["verdict"], finding["owner"], finding["tags"]) == ("expired", "unknown", "unknown")
+    assert finding["advice"] == "rotate"
+    assert report["details_unknown"] == [{"user_name": "alice", "cause": "denied"}]
+    assert report["coverage"]["users_unchecked"] == 0
+    assert summarize(report)["complete"]
+
+
+LONG_AGO = {**USED, "at": "2026-10-08T07:59:59Z"}  # 45 days and a second
+JUST_IN_TIME = {**USED, "at": "2026-10-08T08:00:00Z"}
+CREATED_THEN, CREATED_SINCE = "2026-10-08T07:59:59Z", "2026-10-08T08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("created_at", "status", "last_used", "verdict"),
+    [
+        pytest.param("2026-10-01T00:00:00Z", "Active", LONG_AGO, "unused", id="used 45 days and a second ago"),
+        pytest.param("2026-10-01T00:00:00Z", "Active", JUST_IN_TIME, "ok", id="used exactly 45 days ago"),
+        pytest.param(CREATED_THEN, "Active", {}, "unused", id="never used, created 45 days and a second ago"),
+        pytest.param(CREATED_SINCE, "Active", {}, "ok", id="never used, created exactly 45 days ago"),
+        pytest.param(FRESH, "Active", {}, "ok", id="never used, new"),
+        pytest.param(DUE, "Active", LONG_AGO, "unused", id="unused before due soon"),
+        pytest.param(OLD, "Active", LONG_AGO, "expired", id="expired before unused"),
+        pytest.param(OLD, "Inactive", LONG_AGO, None, id="inactive"),
+        pytest.param("2026-10-01T00:00:00Z", "Active", "unknown", "ok", id="unknown"),
+    ],
+)
+def test_a_key_is_unused_when_it_was_not_used_for_longer_than_the_policy_allows(
+    created_at: str, status: str, last_used: Any, verdict: str | None
+) -> None:
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
+
+    page = judge(checked("alice", key("A1", created_at, status), last_used=[last_used]), terms=terms)
+
+    assert [judged["verdict"] for judged in page["users"][0]["keys"]] == [verdict]
+    assert page["totals"]["unused"] == (verdict == "unused")
+    if verdict == "unused":
+        assert page["findings"][0]["advice"] == "deactivate"
+
+
+def test_an_inactive_key_is_never_unused_even_where_inactive_keys_are_judged() -> None:
+    policy = ScanPolicy(max_unused_days=45, include_inactive=True)
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
+
+    page = judge(checked("alice", key("A1", "2026-10-01T00:00:00Z", "Inactive"), last_used=[LONG_AGO]), terms=terms)
+
+    assert page["totals"] == {"expired": 0, "due_soon": 0, "ok": 1, "unused": 0, "exempt": 0}
+
+
+def test_a_key_that_is_unused_and_exempt_is_exempt() -> None:
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
+
+    page = judge(checked("alice", key("A1", "2026-10-01T00:00:00Z"), last_used=[{}], tags=EXEMPT), terms=terms)
+
+    assert [finding["exempt_from"] for finding in page["exempt"]] == ["unused"]
+
+
+@pytest.mark.parametrize(("max_unused_days", "complete"), [(45, False), (None, True)])
+def test_a_last_use_that_is_unknown_leaves_a_scan_incomplete_that_judges_by_it(
+    max_unused_days: int | None, complete: bool
+) -> None:
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=max_unused_days))
+    alice = checked("alice", key("A1", "2026-10-01T00:00:00Z"), last_used=["unknown"], cause="denied")
+
+    report = join_pages([judge(alice, terms=terms)])
+
+    assert report["coverage"]["keys_last_use_unknown"] == 1
+    assert report["coverage"]["users_checked"] == 1
+    assert summarize(report)["complete"] is complete
+
+
+@pytest.mark.parametrize(
+    ("answer", "root", "complete", "not_covered"),
+    [
+        ({"access_keys": 0}, {"access_keys": 0, "verdict": "ok", "cause": None}, True, 0),
+        ({"access_keys": 1}, {"access_keys": 1, "verdict": "root_access_keys", "cause": None}, True, 0),
+        ({"cause": "denied"}, {"access_keys": "unknown", "verdict": "unknown", "cause": "denied"}, False, 0),
+        (
+            {"access_keys": None},
+            {
+                "access_keys": "unknown",
+                "verdict": "unknown",
+                "cause": "IAM did not say whether the root user has access keys",
+            },
+            False,
+            0,
+        ),
+        ({}, None, True, 1),
+    ],
+)
+def test_what_iam_says_of_the_root_user_is_told(
+    answer: dict[str, Any], root: dict[str, Any] | None, complete: bool, not_covered: int
+) -> None:
+    report = join_pages([judge(checked("alice"))], read_root(answer))
+
+    assert report["root"] == root
+    assert summarize(report)["root"] == root
+    assert summarize(report)["complete"] is complete
+    assert len(report["not_covered"]) == not_covered
+
+
+def test_the_summary_counts_findings_by_advice() -> None:
+    report = join_pages(
+        [
+            judge(
+                checked("never", key("A1"), last_used=[{}]),
+                checked("used", key("B1"), last_used=[USED]),
+                checked("rotating", key("C1"), key("C2", FRESH), last_used=[USED, USED]),
+                checked("unknown", key("D1", DUE), last_used=["unknown"], cause="denied"),
+            )
+        ]
+    )
+
+    assert summarize(report)["advice"] == {"deactivate": 1, "finish_rotation": 1, "rotate": 1, "delete": 0, "none": 1}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +337,7 @@ def test_a_report_lists_the_unchecked_with_cause_and_the_not_found() -> None:
     assert report["unchecked"] == [{"user_name": "eve", "cause": "denied"}]
     assert report["not_found"] == ["gus"]
     assert report["not_covered"] == ["the root user: IAM does not list it among an account's users"]
+    assert report["root"] is None
 
 
 def test_a_report_of_named_users_says_that_it_does_not_cover_the_others() -> None:
@@ -197,23 +378,36 @@ def test_pages_that_do_not_make_up_one_scan_are_refused(pages: list[Page]) -> No
 
 
 _outcomes = st.sampled_from(["checked", "not_found", "unchecked", "missing"])
+_tags = st.sampled_from([None, "unknown", {}, EXEMPT, {**EXEMPT, "iam-key-age:exempt-until": "2026-01-01"}])
+_last_used = st.lists(st.sampled_from([{}, USED, "unknown"]), max_size=3)
+_details = st.tuples(_last_used, _tags)
 _ages = st.lists(st.tuples(st.sampled_from([OLD, DUE, FRESH]), st.sampled_from(["Active", "Inactive"])), max_size=3)
 
 
-@given(st.lists(st.lists(st.tuples(_outcomes, _ages), max_size=5), min_size=1, max_size=4), st.booleans())
+@given(
+    st.lists(st.lists(st.tuples(_outcomes, _ages, _details), max_size=5), min_size=1, max_size=4),
+    st.booleans(),
+    st.sampled_from([None, 1, 45]),
+)
 def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
-    made_up: list[list[tuple[str, list[tuple[str, str]]]]], include_inactive: bool
+    made_up: list[list[tuple[str, list[tuple[str, str]], tuple[list[Any], Any]]]],
+    include_inactive: bool,
+    max_unused_days: int | None,
 ) -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(include_inactive=include_inactive))
+    policy = ScanPolicy(include_inactive=include_inactive, max_unused_days=max_unused_days)
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
     pages, keys_of_checked = [], 0
     for number, users in enumerate(made_up, start=1):
         listed = [f"user-{number}-{index}" for index in range(len(users))]
         outcomes = []
-        for name, (outcome, ages) in zip(listed, users, strict=True):
+        for name, (outcome, ages, (last_used, tags)) in zip(listed, users, strict=True):
             keys = [key(f"{name}-{index}", *age) for index, age in enumerate(ages)]
             keys_of_checked += len(keys) if outcome == "checked" else 0
             if outcome != "missing":
-                outcomes.append({"user_name": name, "outcome": outcome, "keys": keys, "cause": "why"})
+                details = checked(name, last_used=last_used, tags=tags).get("details", {}) if tags != {} else {}
+                outcomes.append(
+                    {"user_name": name, "outcome": outcome, "keys": keys, "cause": "why", "details": details}
+                )
         pages.append(judge_page(terms, number, listed, outcomes))
 
     report = join_pages(pages)
@@ -221,7 +415,9 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
     coverage, totals = report["coverage"], report["totals"]
     assert accounted_for(report)
     assert coverage["users_listed"] == sum(len(users) for users in made_up)
-    assert coverage["keys_judged"] == totals["expired"] + totals["due_soon"] + totals["ok"]
+    assert coverage["keys_judged"] == sum(totals.values())  # type: ignore[arg-type]  # they are int
     assert coverage["keys_judged"] + coverage["keys_inactive_skipped"] == keys_of_checked
-    assert len(report["findings"]) == totals["expired"] + totals["due_soon"]
+    assert len(report["findings"]) == totals["expired"] + totals["due_soon"] + totals["unused"]
+    assert len(report["exempt"]) == totals["exempt"]
+    assert sum(report["advice"].values()) == len(report["findings"])  # type: ignore[arg-type]  # they are int
     assert len(report["unchecked"]) == coverage["users_unchecked"]

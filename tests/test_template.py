@@ -14,6 +14,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from chalicelib import evidence
+from chalicelib.details import MAX_EXEMPT_DAYS_LIMIT, REASON_TAG, UNTIL_TAG, TagSettings, parse_tag_settings
 from chalicelib.metrics import metrics_line
 from chalicelib.notification import HttpsFormat, NotifyOn
 from localaws.harness import PROJECT
@@ -71,6 +72,7 @@ LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
             "ApiHandlerRole",
             {"states:StartExecution", "states:DescribeExecution", "s3:GetObject", "s3:ListBucket"},
         ),
+        ("ReadPolicy", "ReadPolicyRole", set()),
         ("ValidateKeys", "ValidateKeysRole", {"s3:PutObject"}),
         ("BuildReport", "BuildReportRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
     ],
@@ -100,8 +102,15 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
     of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Stop")}
 
     assert set().union(*map(actions, policy["Statement"])) == called | of_the_map
-    assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == ["ListUsersTakesNoResource"]
+    assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == [
+        "ListingUsersAndTheAccountTakesNoResource"
+    ]
+    assert set(actions(by_sid["ListingUsersAndTheAccountTakesNoResource"])) == {
+        "iam:ListUsers",
+        "iam:GetAccountSummary",
+    }
     assert by_sid["InvokeItsFunctions"]["Resource"] == [
+        {"Fn::GetAtt": ["ReadPolicy", "Arn"]},
         {"Fn::GetAtt": ["ValidateKeys", "Arn"]},
         {"Fn::GetAtt": ["BuildReport", "Arn"]},
     ]
@@ -117,11 +126,11 @@ def test_the_definition_is_the_file_in_the_repo_and_its_substitutions_resolve(
     assert set(re.findall(r"\$\{(\w+)\}", definition)) == set(properties["DefinitionSubstitutions"])
     for value in properties["DefinitionSubstitutions"].values():
         name = value["Ref"] if "Ref" in value else value["Fn::GetAtt"][0]
-        assert name == "AWS::Partition" or name in template["Resources"]
+        assert name == "AWS::Partition" or name in {*template["Resources"], *template["Parameters"]}
 
 
 def test_no_function_that_the_machine_calls_refers_to_the_machine(template: dict[str, Any]) -> None:
-    for function in ("ValidateKeys", "BuildReport"):
+    for function in ("ReadPolicy", "ValidateKeys", "BuildReport"):
         assert "ScanStateMachine" not in json.dumps(template["Resources"][function])
 
 
@@ -169,6 +178,7 @@ def test_the_children_use_no_variable_from_outside_which_a_distributed_map_canno
     children = DEFINITION["States"]["CheckUsers"]["ItemProcessor"]
     assigning = [part for _, state in states(children) for part in (state, *state.get("Catch", []))]
     assigned = {name for part in assigning for name in part.get("Assign", {})}
+    assigned |= set(re.findall(r"function\(\$(\w+)\)", json.dumps(children)))
 
     used = set(re.findall(r"\$([A-Za-z]\w*)(?!\w*\()", json.dumps(children)))
 
@@ -396,6 +406,31 @@ def test_the_choices_of_the_parameters_are_those_that_the_code_knows(template: d
     assert parameters["NotifyOn"]["Default"] == "findings"
     assert parameters["HttpsFormat"]["AllowedValues"] == list(HttpsFormat)
     assert parameters["HttpsFormat"]["Default"] == "json"
+
+
+def test_the_tags_of_the_owner_are_a_parameter_that_cannot_break_out_of_the_definition(
+    template: dict[str, Any],
+) -> None:
+    parameter = template["Parameters"]["OwnerTags"]
+
+    assert parameter["Default"] == ",".join(TagSettings().owner_tags)
+    for names in (parameter["Default"], "team", "a:b/c=d+e@f.g-h_i", ",".join("abcdefghij")):
+        assert re.fullmatch(parameter["AllowedPattern"], names)
+        parse_tag_settings({"OWNER_TAGS": names})
+    for names in ("", "it's", "a,", ",a", "a b", "a\nb", "a%}", "x" * 41, ",".join("abcdefghijk")):
+        assert not re.fullmatch(parameter["AllowedPattern"], names)
+
+
+def test_the_functions_and_the_definition_get_the_same_tags(template: dict[str, Any]) -> None:
+    variables = template["Resources"]["ValidateKeys"]["Properties"]["Environment"]["Variables"]
+    substitutions = template["Resources"]["ScanStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    days = template["Parameters"]["MaxExemptDays"]
+
+    assert variables["OWNER_TAGS"] == substitutions["OwnerTags"] == {"Ref": "OwnerTags"}
+    assert variables["MAX_EXEMPT_DAYS"] == {"Ref": "MaxExemptDays"}
+    assert (days["Default"], days["MinValue"], days["MaxValue"]) == (366, 1, MAX_EXEMPT_DAYS_LIMIT)
+    assert UNTIL_TAG in json.dumps(DEFINITION)
+    assert REASON_TAG in json.dumps(DEFINITION)
 
 
 def test_statelint_finds_nothing_but_the_listed_extensions() -> None:

@@ -18,6 +18,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 
 from localaws.account import DEMO_ACCOUNT
+from localaws.harness import ScanResult
 from tests.conftest import Scanner, user
 
 OLD, IN_TIME, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
@@ -74,7 +75,7 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
     assert result.messages == []
     assert result.stats["calls"] == {
         "iam:ListUsers": 1,
-        "lambda:InvokeFunction": 2,
+        "lambda:InvokeFunction": 3,
         "s3:GetObject": 1,
         "s3:PutObject": 4,
         "states:StartExecution": 1,
@@ -92,7 +93,7 @@ def test_a_key_is_expired_one_second_after_ninety_days_and_not_at_ninety_days(sc
     report = scanner.report([user("late", OLD), user("in-time", IN_TIME)], warn_days=0)
 
     assert [finding["user_name"] for finding in report["findings"]] == ["late"]
-    assert report["totals"] == {"expired": 1, "due_soon": 0, "ok": 1}
+    assert report["totals"] == {"expired": 1, "due_soon": 0, "ok": 1, "unused": 0, "exempt": 0}
 
 
 @pytest.mark.parametrize(("count", "pages"), [(99, 1), (100, 1), (101, 2), (250, 3)])
@@ -116,7 +117,7 @@ def test_users_with_no_two_and_very_many_keys_are_all_judged(scanner: Scanner) -
     report = scanner.report([user("none"), user("two", OLD, FRESH), user("many", *[OLD] * 101)])
 
     assert report["coverage"]["users_checked"] == 3
-    assert report["totals"] == {"expired": 102, "due_soon": 0, "ok": 1}
+    assert report["totals"] == {"expired": 102, "due_soon": 0, "ok": 1, "unused": 0, "exempt": 0}
 
 
 @pytest.mark.parametrize(("include", "expired", "skipped"), [(False, 0, 1), (True, 1, 0)])
@@ -222,6 +223,8 @@ def test_a_named_user_whom_iam_does_not_know_is_not_found(scanner: Scanner) -> N
         "users_unchecked": 0,
         "keys_judged": 1,
         "keys_inactive_skipped": 0,
+        "detail_calls": 2,
+        "keys_last_use_unknown": 0,
     }
 
 
@@ -334,12 +337,13 @@ def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
     }
     page = json.loads(result.files["pages/0001.json"])
     outcomes = [{"user_name": user["user_name"], "outcome": "checked", "keys": user["keys"]} for user in page["users"]]
+    outcomes[0]["details"] = {"last_used": [{}], "tags": [], "cause": ""}
 
     counts = [
         invoke(scanner, "ValidateKeys", {"scan": scan, "page": 1, "listed": ["alice", "bob"], "outcomes": outcomes})
         for _ in range(2)
     ]
-    built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1}) for _ in range(2)]
+    built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1, "root": {}}) for _ in range(2)]
 
     assert set(result.files) == {"pages/0001.json", "report.json", "report.csv", "report.html"}
     assert scanner.aws.files(result.scan_id) == result.files
@@ -378,9 +382,9 @@ def keep_as_latest(scanner: Scanner, body: str | None) -> None:
 
 
 @contextlib.contextmanager
-def settings(scanner: Scanner, **changed: str) -> Iterator[None]:
-    """Let BuildReport have other settings, as another parameter of the stack would."""
-    function = scanner.aws.function("BuildReport")
+def settings(scanner: Scanner, function_name: str = "BuildReport", /, **changed: str) -> Iterator[None]:
+    """Let a function have other settings, as another parameter of the stack would."""
+    function = scanner.aws.function(function_name)
     before = dict(function.environment_vars)
     function.environment_vars.update(changed)
     try:
@@ -617,3 +621,342 @@ def test_a_presigned_link_shows_a_rendering_as_what_it_is(scanner: Scanner, kind
 
     assert response.headers["Content-Type"] == media_type
     assert response.content == result.files[f"report.{kind}"]
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, operation: str, step: Callable[[IamResponse], None]) -> None:
+    """Let a step come before IAM's answers to an operation."""
+    answer = getattr(IamResponse, operation)
+
+    def step_and_answer(response: IamResponse) -> ActionResult:
+        step(response)
+        result: ActionResult = answer(response)
+        return result
+
+    monkeypatch.setattr(IamResponse, operation, step_and_answer)
+
+
+def deny(_response: IamResponse) -> None:
+    raise Denied
+
+
+def iam_calls(result: ScanResult) -> dict[str, int]:
+    return {name: count for name, count in result.stats["calls"].items() if name.startswith("iam:")}
+
+
+USED = {"last_used": {"at": "2026-11-21T08:00:00Z", "service": "dynamodb", "region": "eu-west-1"}}
+OWNED = {"tags": {"team": "web", "owner": "web@example.com"}}
+
+
+@pytest.mark.parametrize(
+    ("made_up", "calls"),
+    [
+        pytest.param(
+            [*users(150, FRESH), user("none")], {"iam:ListUsers": 2, "iam:ListAccessKeys": 151}, id="no old key"
+        ),
+        pytest.param(
+            [*users(150, FRESH), user("old", OLD, FRESH)],
+            {"iam:ListUsers": 2, "iam:ListAccessKeys": 151, "iam:GetAccessKeyLastUsed": 2, "iam:ListUserTags": 1},
+            id="one old key",
+        ),
+        pytest.param(
+            users(40, OLD),
+            {"iam:ListUsers": 1, "iam:ListAccessKeys": 40, "iam:GetAccessKeyLastUsed": 40, "iam:ListUserTags": 40},
+            id="old keys only",
+        ),
+        pytest.param(
+            [user("due", "2026-09-07T07:59:59Z"), user("not-yet", "2026-09-07T08:00:00Z")],
+            {"iam:ListUsers": 1, "iam:ListAccessKeys": 2, "iam:GetAccessKeyLastUsed": 1, "iam:ListUserTags": 1},
+            id="due soon, and a second short of it",
+        ),
+        pytest.param(
+            [{"user_name": "off", "access_keys": [{"created_at": OLD, "status": "Inactive"}]}],
+            {"iam:ListUsers": 1, "iam:ListAccessKeys": 1},
+            id="an old key that is inactive",
+        ),
+    ],
+)
+def test_only_users_with_a_key_worth_it_cost_more_calls(
+    scanner: Scanner, made_up: list[dict[str, Any]], calls: dict[str, int]
+) -> None:
+    result = scanner.scan(made_up)
+
+    assert iam_calls(result) == calls
+    details = calls.get("iam:GetAccessKeyLastUsed", 0) + calls.get("iam:ListUserTags", 0)
+    assert result.report["coverage"]["detail_calls"] == details
+
+
+@pytest.mark.parametrize("policy", [{}, {"max_age_days": 90}])
+def test_an_execution_by_hand_costs_no_call_more(scanner: Scanner, policy: dict[str, Any]) -> None:
+    scanner.seed([aged("fresh", 10), aged("old", 200)])
+    scanner.aws.forget_calls()
+
+    execution = execute(scanner, policy)
+
+    assert execution["status"] == "SUCCEEDED"
+    assert {name: count for name, count in scanner.aws.calls().items() if name.startswith("iam:")} == {
+        "iam:GetAccessKeyLastUsed": 1,
+        "iam:GetAccountSummary": 1,
+        "iam:ListAccessKeys": 2,
+        "iam:ListUserTags": 1,
+        "iam:ListUsers": 1,
+    }
+
+
+def test_inactive_keys_are_worth_it_where_they_are_judged(scanner: Scanner) -> None:
+    bob = {"user_name": "bob", "access_keys": [{"created_at": OLD, "status": "Inactive", **USED}]}
+
+    report = scanner.report([bob], include_inactive=True)
+
+    [finding] = report["findings"]
+    assert finding["last_used"] == USED["last_used"]
+    assert finding["advice"] == "delete"
+
+
+def test_a_finding_has_last_use_owner_tags_other_keys_and_advice(scanner: Scanner) -> None:
+    keys = [
+        {"access_key_id": "AKIAOLDOLDOLDOLDOLD1", "created_at": OLD, **USED},
+        {"access_key_id": "AKIANEWNEWNEWNEWNEW1", "created_at": FRESH},
+    ]
+
+    report = scanner.report([{"user_name": "alice", "access_keys": keys, **OWNED}])
+
+    [finding] = report["findings"]
+    assert {name: finding[name] for name in ("last_used", "owner", "tags", "other_keys", "advice")} == {
+        "last_used": USED["last_used"],
+        "owner": "web@example.com",
+        "tags": {"owner": "web@example.com"},
+        "other_keys": [
+            {"access_key_id": "AKIANEWNEWNEWNEWNEW1", "age_days": 21, "status": "Active", "last_used": None}
+        ],
+        "advice": "rotate",
+    }
+    assert "on 2026-11-21 for dynamodb in eu-west-1" in finding["advice_in_words"]
+    assert "AKIANEWNEWNEWNEWNEW1 is not in use yet" in finding["advice_in_words"]
+
+
+def test_keys_whose_last_use_is_denied_are_judged_and_their_use_is_unknown(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "get_access_key_last_used", deny)
+
+    result = scanner.scan([{**user("alice", OLD, FRESH), **OWNED}, user("bob", FRESH)])
+
+    [finding] = result.report["findings"]
+    assert (finding["last_used"], finding["advice"], finding["owner"]) == ("unknown", None, "web@example.com")
+    assert result.report["coverage"]["users_checked"] == 2
+    assert result.report["totals"]["expired"] == 1
+    [unknown] = result.report["details_unknown"]
+    assert unknown["user_name"] == "alice"
+    assert "not authorized" in unknown["cause"]
+    assert iam_calls(result)["iam:GetAccessKeyLastUsed"] == 2
+    assert "JUDGED WITHOUT DETAILS" in result.mail[0]["Message"]
+
+
+def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "list_user_tags", deny)
+
+    result = scanner.scan([{**user("alice", OLD), **OWNED}])
+
+    [finding] = result.report["findings"]
+    assert (finding["last_used"], finding["advice"]) == (None, "deactivate")
+    assert (finding["owner"], finding["tags"], finding["exemption"]) == ("unknown", "unknown", None)
+    assert result.report["coverage"]["users_checked"] == 1
+    assert "not authorized" in result.report["details_unknown"][0]["cause"]
+    assert iam_calls(result)["iam:ListUserTags"] == 1
+
+
+@pytest.mark.parametrize("operation", ["get_access_key_last_used", "list_user_tags"])
+def test_details_that_are_throttled_are_asked_for_again(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
+    asked: list[None] = []
+
+    def throttle_twice(_response: IamResponse) -> None:
+        asked.append(None)
+        if len(asked) <= 2:
+            raise Throttled
+
+    refuse(monkeypatch, operation, throttle_twice)
+
+    report = scanner.report([{**user("alice", OLD), **OWNED}])
+
+    assert report["findings"][0]["owner"] == "web@example.com"
+    assert report["findings"][0]["advice"] == "deactivate"
+    assert report["details_unknown"] == []
+    assert len(asked) == 3
+
+
+def test_details_that_are_throttled_nine_times_are_unknown_and_the_user_stays_checked(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
+
+    def throttle(_response: IamResponse) -> None:
+        raise Throttled
+
+    refuse(monkeypatch, "get_access_key_last_used", throttle)
+
+    result = scanner.scan([{**user("alice", OLD, OLD), **OWNED}])
+
+    assert result.report["coverage"]["users_checked"] == 1
+    assert [finding["last_used"] for finding in result.report["findings"]] == ["unknown", "unknown"]
+    assert result.report["findings"][0]["owner"] == "web@example.com"
+    assert (
+        iam_calls(result)["iam:GetAccessKeyLastUsed"] == 9 + 1
+    )  # nine tries for all of a user's calls, one at least each
+    assert "Rate exceeded" in result.report["details_unknown"][0]["cause"]
+
+
+@pytest.mark.parametrize("operation", ["get_access_key_last_used", "list_user_tags"])
+def test_a_user_deleted_between_the_keys_and_the_details_is_judged_by_the_keys(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    def delete_carol(response: IamResponse) -> None:
+        response.backend.users.pop("carol", None)
+
+    refuse(monkeypatch, operation, delete_carol)
+
+    report = scanner.report([user("carol", OLD)])
+
+    [finding] = report["findings"]
+    assert (finding["user_name"], finding["owner"]) == ("carol", "unknown")
+    assert report["coverage"]["users_checked"] == 1
+    assert "NoSuchEntity" in report["details_unknown"][0]["cause"]
+
+
+def exempt_until(date: str) -> dict[str, Any]:
+    return {"tags": {"iam-key-age:exempt-until": date, "iam-key-age:exempt-reason": "Break-glass user: CHG-2041"}}
+
+
+def test_an_exempt_key_is_listed_and_sends_no_message(scanner: Scanner) -> None:
+    result = scanner.scan([{**user("vault", OLD), **exempt_until("2026-11-22")}], as_of="2026-11-22T23:59:59Z")
+
+    assert result.messages == result.mail == []
+    assert result.report["totals"]["expired"] == 0
+    [exempt] = result.report["exempt"]
+    assert (exempt["user_name"], exempt["exempt_from"]) == ("vault", "expired")
+    assert exempt["exemption"]["until"] == "2026-11-22"
+    assert exempt["exemption"]["reason"] == "Break-glass user: CHG-2041"
+
+
+def test_an_exemption_that_is_over_exempts_no_more_and_the_message_says_why(scanner: Scanner) -> None:
+    result = scanner.scan([{**user("vault", OLD), **exempt_until("2026-11-22")}], as_of="2026-11-23T00:00:00Z")
+
+    assert result.report["totals"]["expired"] == 1
+    assert "Not exempt: the exemption ended on 2026-11-22." in result.mail[0]["Message"]
+
+
+def test_the_parameter_max_exempt_days_limits_how_long(scanner: Scanner) -> None:
+    vault = {**user("vault", OLD), **exempt_until("2026-12-23")}
+
+    with settings(scanner, "ValidateKeys", MAX_EXEMPT_DAYS="30"):
+        report = scanner.report([vault])
+
+    assert report["totals"]["expired"] == 1
+    assert report["findings"][0]["exemption"]["why_not"].endswith("2026-12-23, is more than 30 days ahead")
+
+
+@pytest.mark.parametrize("keys", [0, 1])
+def test_a_full_scan_asks_once_for_the_root_user_and_says_what_it_has(scanner: Scanner, keys: int) -> None:
+    scanner.full_scan([aged("alice", 10)])
+
+    result = scanner.full_scan([aged("alice", 10)], root_access_keys=keys)
+
+    assert iam_calls(result)["iam:GetAccountSummary"] == 1
+    assert result.report["root"] == {
+        "access_keys": keys,
+        "verdict": "root_access_keys" if keys else "ok",
+        "cause": None,
+    }
+    assert result.report["not_covered"] == []
+    assert len(result.mail) == keys
+    if keys:
+        assert result.mail[0]["Message"].startswith("The root user of AWS account 123456789012 has access keys")
+
+
+@pytest.mark.parametrize("policy", [{"users": ["alice"]}, {"as_of": "2026-11-22T08:00:00Z"}])
+def test_a_scan_that_is_not_full_does_not_ask_for_the_root_user(scanner: Scanner, policy: dict[str, Any]) -> None:
+    result = scanner.full_scan([aged("alice", 10)], **policy)
+
+    assert "iam:GetAccountSummary" not in result.stats["calls"]
+    assert result.report["root"] is None
+    assert "the root user: IAM does not list it among an account's users" in result.report["not_covered"]
+
+
+def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda low, _high: low)  # the shortest waits
+    refuse(monkeypatch, "get_account_summary", deny)
+
+    result = scanner.full_scan([aged("alice", 10)])
+
+    assert result.status == "SUCCEEDED"
+    assert result.report["root"]["verdict"] == "unknown"
+    assert "not authorized" in result.report["root"]["cause"]
+    assert "INCOMPLETE: root user unchecked" in result.mail[0]["Subject"]
+
+
+def test_where_unused_keys_are_judged_each_key_is_asked_about_and_the_report_says_what_it_took(
+    scanner: Scanner,
+) -> None:
+    used = {"last_used": {"at": "2026-11-20T00:00:00Z"}}
+    made_up = [
+        user("never", "2026-10-01T00:00:00Z"),
+        {"user_name": "used", "access_keys": [{"created_at": "2026-10-01T00:00:00Z", **used}]},
+        user("fresh", FRESH, FRESH),
+        user("none"),
+        {"user_name": "off", "access_keys": [{"created_at": "2026-10-01T00:00:00Z", "status": "Inactive"}]},
+    ]
+
+    result = scanner.scan(made_up, max_unused_days=45)
+
+    assert [(finding["user_name"], finding["verdict"]) for finding in result.report["findings"]] == [
+        ("never", "unused")
+    ]
+    assert iam_calls(result) == {
+        "iam:GetAccessKeyLastUsed": 4,
+        "iam:ListAccessKeys": 5,
+        "iam:ListUserTags": 3,
+        "iam:ListUsers": 1,
+    }
+    assert result.report["coverage"]["detail_calls"] == 7
+    assert b"7 calls of IAM" in result.files["report.html"]
+    assert result.mail[0]["Subject"].startswith("0 expired access keys, 1 unused in AWS account")
+
+
+def worst_tags(letter: str) -> dict[str, str]:
+    tags = dict.fromkeys(("iam-key-age:exempt-until", "iam-key-age:exempt-reason", "owner", "email"), letter * 256)
+    return tags | {f"{number:02}{letter * 126}": letter * 256 for number in range(46)}
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "日", "𠮷"], ids=["1 byte", "2 bytes", "3 bytes", "4 bytes"])
+def test_the_largest_page_stays_well_below_what_a_state_takes(scanner: Scanner, letter: str) -> None:
+    used = {"last_used": {"at": "2026-11-21T08:00:00Z", "service": "s" * 30, "region": "ap-southeast-2"}}
+    made_up = [
+        {
+            "user_name": f"{'n' * 61}{number:03}",
+            "path": f"/{'p' * 510}/",
+            "tags": worst_tags(letter),
+            "access_keys": [{"created_at": OLD, **used}, {"created_at": OLD, **used}],
+        }
+        for number in range(100)
+    ]
+
+    result = scanner.scan(made_up)
+
+    assert result.error is None
+    assert result.report["totals"]["expired"] == 200
+    assert set(result.report["findings"][0]["tags"]) == {
+        *("iam-key-age:exempt-until", "iam-key-age:exempt-reason", "owner", "email")
+    }
+    assert result.stats["largest_payload_bytes"] < 0.8 * 256 * 1024
+
+
+def test_a_tag_that_is_too_long_for_a_page_is_cut_and_shows_it(scanner: Scanner) -> None:
+    tags = {"owner": "日" * 100, "email": "x" * 256}
+
+    report = scanner.report([{**user("alice", OLD), "tags": tags}])
+
+    assert report["findings"][0]["tags"] == {"owner": "日" * 64 + "...", "email": "x" * 256}

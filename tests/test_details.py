@@ -1,0 +1,153 @@
+"""Last use, owner and exemptions, as IAM and the tags say them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from chalicelib.details import (
+    InvalidSettingError,
+    TagSettings,
+    find_owner,
+    parse_tag_settings,
+    read_details,
+    read_exemption,
+)
+
+AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+NOTHING = TagSettings()
+
+
+def tags(until: str | None, reason: str | None = "CHG-1") -> dict[str, str]:
+    asked = {"iam-key-age:exempt-until": until, "iam-key-age:exempt-reason": reason}
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("until", "as_of"),
+    [
+        ("2026-11-22", datetime(2026, 11, 22, 0, 0, 0, tzinfo=UTC)),
+        ("2026-11-22", datetime(2026, 11, 22, 23, 59, 59, 999_999, tzinfo=UTC)),
+        ("2026-11-22", datetime.fromisoformat("2026-11-23T01:59:59+02:00")),
+        ("2026-11-23", AS_OF),
+        ("2027-11-23", AS_OF),
+    ],
+    ids=["today's first instant", "today's last", "today in UTC", "tomorrow", "366 days ahead"],
+)
+def test_an_exemption_is_in_force_to_the_end_of_its_day_in_utc(until: str, as_of: datetime) -> None:
+    assert read_exemption(tags(until), as_of, 366) == {
+        "in_force": True,
+        "until": until,
+        "reason": "CHG-1",
+        "why_not": None,
+    }
+
+
+MALFORMED = 'the exemption\'s end, "{}", is not a date such as 2027-06-30'
+
+
+@pytest.mark.parametrize(
+    ("asked", "as_of", "why_not"),
+    [
+        (tags("2026-11-22"), datetime(2026, 11, 23, tzinfo=UTC), "the exemption ended on 2026-11-22"),
+        (tags("2026-11-21"), AS_OF, "the exemption ended on 2026-11-21"),
+        (tags("2027-11-24"), AS_OF, "the exemption's end, 2027-11-24, is more than 366 days ahead"),
+        (tags("9999-12-31"), AS_OF, "the exemption's end, 9999-12-31, is more than 366 days ahead"),
+        *(
+            (tags(text), AS_OF, MALFORMED.format(text))
+            for text in ("", "soon", "2026-02-30", "20261201", "2026-W49-1", "2026-12-01T00:00:00Z", " 2026-12-01")
+        ),
+        (tags("٢٠٢٦-١٢-٠١"), AS_OF, MALFORMED.format("٢٠٢٦-١٢-٠١")),
+        (tags("2026-12-01", None), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
+        (tags("2026-12-01", ""), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
+        (tags("2026-12-01", "  "), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
+        (tags(None), AS_OF, "the exemption has no end, tag iam-key-age:exempt-until"),
+    ],
+)
+def test_an_exemption_that_is_over_malformed_too_long_or_without_a_reason_does_not_exempt(
+    asked: dict[str, str], as_of: datetime, why_not: str
+) -> None:
+    exemption = read_exemption(asked, as_of, 366)
+
+    assert exemption is not None
+    assert (exemption["in_force"], exemption["why_not"]) == (False, why_not)
+
+
+def test_how_long_an_exemption_may_be_is_a_setting() -> None:
+    settings = parse_tag_settings({"MAX_EXEMPT_DAYS": "30"})
+
+    read = [read_exemption(tags(until), AS_OF, settings.max_exempt_days) for until in ("2026-12-22", "2026-12-23")]
+
+    assert [exemption and exemption["in_force"] for exemption in read] == [True, False]
+
+
+def test_tags_that_ask_for_no_exemption_are_none() -> None:
+    assert read_exemption({"owner": "web", "IAM-KEY-AGE:EXEMPT-UNTIL": "2026-12-01"}, AS_OF, 366) is None
+
+
+@pytest.mark.parametrize(
+    ("of_user", "owner"),
+    [
+        ({"email": "e", "Owner": "O", "owner": "o"}, "o"),
+        ({"email": "e", "Owner": "O"}, "O"),
+        ({"email": "e", "owner": ""}, "e"),
+        ({"team": "t"}, None),
+        ("unknown", "unknown"),
+    ],
+)
+def test_the_owner_is_the_first_of_the_tags_that_is_there(of_user: Any, owner: str | None) -> None:
+    assert find_owner(of_user, TagSettings().owner_tags) == owner
+
+
+def test_the_tags_of_the_owner_are_a_setting() -> None:
+    assert parse_tag_settings({"OWNER_TAGS": "team,mail:to"}) == TagSettings(("team", "mail:to"), 366)
+    assert parse_tag_settings({}) == TagSettings()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"OWNER_TAGS": ""}, 'OWNER_TAGS: "" is not accepted; it takes 1 to 10 names of tags'),
+        ({"OWNER_TAGS": "a,,b"}, 'OWNER_TAGS: "a,,b" is not accepted'),
+        ({"OWNER_TAGS": "it's"}, 'OWNER_TAGS: "it\'s" is not accepted'),
+        ({"OWNER_TAGS": ",".join("abcdefghijk")}, "OWNER_TAGS: "),
+        ({"MAX_EXEMPT_DAYS": "0"}, 'MAX_EXEMPT_DAYS: "0" is not accepted; it takes an integer from 1 to 3650'),
+        ({"MAX_EXEMPT_DAYS": "3651"}, "MAX_EXEMPT_DAYS: "),
+        ({"MAX_EXEMPT_DAYS": "a year"}, "MAX_EXEMPT_DAYS: "),
+    ],
+)
+def test_a_setting_that_is_none_is_refused(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        parse_tag_settings(settings)
+
+    assert says in str(refusal.value)
+
+
+USED = {"at": "2026-11-20T00:00:00.5+02:00", "service": "s3", "region": "us-east-1"}
+ODD = "IAM described the last use or the tags in a way that cannot be read"
+
+
+@pytest.mark.parametrize(
+    ("answer", "last_uses", "of_user", "cause"),
+    [
+        ({"last_used": [USED], "tags": [], "cause": ""}, [{**USED, "at": "2026-11-19T22:00:00.5Z"}], {}, None),
+        ({"last_used": [{}], "tags": [{"key": "a", "value": "b"}], "cause": ""}, [None], {"a": "b"}, None),
+        ({"last_used": ["unknown"], "tags": "unknown", "cause": "denied"}, ["unknown"], "unknown", "denied"),
+        ({"last_used": [{}], "tags": "unknown", "cause": "gone"}, [None], "unknown", "gone"),
+        ({"last_used": [{**USED, "at": "lately"}], "tags": []}, ["unknown"], {}, ODD),
+        ({"last_used": [{**USED, "at": None}], "tags": []}, ["unknown"], {}, ODD),
+        ({"last_used": [{"at": USED["at"]}], "tags": []}, ["unknown"], {}, ODD),
+        ({"last_used": [7], "tags": [7]}, ["unknown"], "unknown", ODD),
+        ({"last_used": [{}, {}], "tags": []}, ["unknown"], {}, ODD),
+        ({"last_used": None, "tags": None}, ["unknown"], "unknown", ODD),
+        ({}, ["unknown"], "unknown", "the scan did not ask for the last use and the tags"),
+        (None, ["unknown"], "unknown", "the scan did not ask for the last use and the tags"),
+    ],
+)
+def test_what_is_missing_or_odd_is_unknown_and_has_a_cause(
+    answer: Any, last_uses: list[Any], of_user: Any, cause: str | None
+) -> None:
+    details, read = read_details(answer, 1, AS_OF, NOTHING)
+
+    assert read == last_uses
+    assert (details["tags"], details["cause"]) == (of_user, cause)
