@@ -1,7 +1,7 @@
 """What BuildReport takes for an account of any size: memory, seconds, and the sizes of what it makes.
 
 `python -m bench.build_report` prints a table; `python -m bench.build_report KEYS` one size's numbers as JSON.
-The worst names are used: 64 characters; half of the keys are new since the last full scan.
+The worst names and tags are used: 64 and 256 characters; half of the keys are new since the last full scan.
 """
 
 import json
@@ -20,6 +20,7 @@ from rich.table import Table
 
 from chalicelib.age import format_instant
 from chalicelib.changes import join_and_compare
+from chalicelib.details import REASON_TAG, UNTIL_TAG
 from chalicelib.judging import ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
 
@@ -95,7 +96,14 @@ def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
         }
         for age in ages
     ]
-    return {"user_name": name, "outcome": "checked", "keys": keys}
+    last_used = {"at": format_instant(_AS_OF - timedelta(days=3)), "service": "dynamodb", "region": "ap-southeast-2"}
+    tags = {UNTIL_TAG: "2026-01-01", REASON_TAG: "r" * 256, "owner": "o" * 256}
+    details = {
+        "last_used": [last_used] * len(keys),
+        "tags": [{"key": tag, "value": value} for tag, value in tags.items()],
+        "cause": "",
+    }
+    return {"user_name": name, "outcome": "checked", "keys": keys, "details": details}
 
 
 def _pages(folder: Path) -> Iterator[Any]:

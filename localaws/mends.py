@@ -9,6 +9,7 @@ import functools
 import json
 import re
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -48,8 +49,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from samtranslator.parser.parser import Parser
@@ -127,6 +130,7 @@ def _mend_once() -> None:
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
     name_executions()
+    keep_stopped_executions_stopped()
     find_backends_once()
 
 
@@ -412,6 +416,23 @@ def name_executions() -> None:
         return start(self, state_machine_arn, name or str(uuid.uuid4()), *arguments)
 
     _mend(StepFunctionsParserBackend, "start_execution", start_execution)
+
+
+def keep_stopped_executions_stopped() -> None:
+    """Let an execution that is stopped be ABORTED: moto may not have begun it, or stumble over what it cut short."""
+    set_error, stop = Environment.set_error, ExecutionWorker.stop
+
+    def set_error_unless_stopped(self: Environment, error: Any) -> None:
+        if not isinstance(self.program_state(), ProgramStopped):
+            set_error(self, error)
+
+    def stop_what_has_begun(self: ExecutionWorker, **arguments: Any) -> None:
+        while self.env is None:
+            time.sleep(0.01)
+        stop(self, **arguments)
+
+    _mend(Environment, "set_error", set_error_unless_stopped)
+    _mend(ExecutionWorker, "stop", stop_what_has_begun)
 
 
 def find_backends_once() -> None:

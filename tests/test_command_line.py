@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from localaws.account import DEMO_ACCOUNT, Account
 from localaws.harness import PROJECT
 from localaws.settings import InvalidSettingError, check_settings
 from tests.conftest import user
@@ -31,17 +32,71 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "250/250" in done.stdout
-    assert "Subject: 2 new of 21 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
+    assert "Subject: 2 new of 20 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
     assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
-    assert "overdue since 2022-02-25  pubudu" in done.stdout
+    assert "overdue since 2022-02-25, owner pubudu@example.com" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
-    assert "2 new, 19 still expired, 4 resolved." in done.stdout.rpartition("The findings")[2]
+    assert "2 new, 18 still expired, 4 resolved." in done.stdout.rpartition("The findings")[2]
     assert "Kept in out/demo/: pages/, report.csv, report.html, report.json" in done.stdout
     assert "Open out/demo/report.html in a browser" in done.stdout
     assert "make deploy" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
     report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
-    assert report["totals"]["expired"] == 21
+    assert report["totals"]["expired"] == 20
+
+
+def test_make_demo_shows_every_advice_an_exemption_in_force_and_one_that_is_over() -> None:
+    now, before = DEMO_ACCOUNT, DEMO_ACCOUNT.with_name("demo-account-before.json")
+
+    done = localaws("scan", "--account", str(now), "--previous", str(before), "--json")
+
+    message, report = done.stderr.partition("\n Verdict ")[0], json.loads(done.stdout)
+    for sentence in (
+        "Never used since it was created on",
+        "Not used for 412 days, last on",
+        "in eu-west-1, before the successor was created",
+        "is in use, but so was this key on",
+        "In use, last on",
+        "is not in use yet",
+    ):
+        assert sentence in " ".join(message.split())
+    assert {finding["advice"] for finding in report["findings"]} == {"deactivate", "finish_rotation", "rotate"}
+    assert "EXEMPT, not counted as expired:\n  AKIAJFH43UBQJMYI54Q7  until 20" in message
+    assert "Reason: Break-glass user, key in the vault: CHG-2041" in message
+    assert "Not exempt: the exemption ended on 20" in message
+    assert "Root user: no access keys." in message
+
+
+def test_the_account_file_switches_the_root_finding(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"root": {"access_keys": 1}, "users": [{"user_name": "alice"}]})
+
+    done = localaws("scan", "--account", account, "--json")
+
+    assert json.loads(done.stdout)["root"]["verdict"] == "root_access_keys"
+    assert "Subject: Root access key, 0 expired access keys in AWS account" in done.stderr
+    assert "The root user of AWS account 123456789012 has access keys: delete them" in done.stderr
+
+
+def test_dates_in_an_account_file_may_count_against_now() -> None:
+    now = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+    account = Account.model_validate_json(
+        json.dumps(
+            with_user(
+                tags={"until": "{date:+30}", "ended": "{date:-1}", "owner": "web"},
+                access_keys=[{"age_days": 100, "last_used": {"days_ago": 1.5}}],
+            )
+        )
+    )
+
+    [user] = account.users
+    used = user.access_keys[0].last_used
+    assert user.tags_at(now) == [
+        {"Key": "until", "Value": "2026-12-22"},
+        {"Key": "ended", "Value": "2026-11-21"},
+        {"Key": "owner", "Value": "web"},
+    ]
+    assert used is not None
+    assert used.used(now) == now - timedelta(days=1.5)
 
 
 def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path) -> None:
@@ -156,7 +211,7 @@ def test_a_clean_account_says_so_and_sends_nothing(tmp_path: Path) -> None:
     done = localaws("scan", "--account", account)
 
     assert done.returncode == 0
-    assert "No message was sent: no key is expired and no user is unchecked." in done.stdout
+    assert "No message was sent: there is nothing to act on, and the report is complete." in done.stdout
     assert "Users: 1 listed = 1 checked + 0 not found + 0 unchecked." in done.stdout
 
 
@@ -195,6 +250,19 @@ def with_user(**fields: Any) -> dict[str, Any]:
         (with_user(access_keys=[{**KEY, "access_key_id": "AKIA"}]), 'access_key_id: "AKIA"'),
         (with_user(access_keys=[{**KEY, "access_key_id": "A" * 20}] * 2), "is there twice"),
         (with_user(access_keys=[{**KEY, "last_used": {"at": "now"}}]), 'last_used.at: "now"'),
+        (
+            with_user(access_keys=[{**KEY, "last_used": {}}]),
+            "last_used: {} is not accepted: takes either at or days_ago",
+        ),
+        (with_user(access_keys=[{**KEY, "last_used": {"days_ago": "1"}}]), 'last_used.days_ago: "1"'),
+        (with_user(tags={"a" * 129: "b"}), "takes 1 to 128 characters"),
+        (with_user(tags={"a": "b" * 257}), "takes up to 256 characters"),
+        (with_user(tags={"a": "{date:soon}"}), '"{date:soon}" is not accepted'),
+        (with_user(tags={str(number): "" for number in range(51)}), "takes at most 50 tags"),
+        (with_user(tags={"a": 7}), "users.0.tags.a: 7"),
+        ({"root": {"access_keys": 3}, "users": []}, "root.access_keys: 3 is not accepted: takes 0, 1 or 2"),
+        ({"root": {"access_keys": True}, "users": []}, "root.access_keys: true"),
+        ({"root": 1, "users": []}, "root: 1 is not accepted: takes an object"),
     ],
 )
 def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(

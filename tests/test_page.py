@@ -57,6 +57,9 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
     assert opened.requests == [(tmp_path / "report.html").as_uri()]
 
 
+USER, KEY_ID = 4, 5  # columns
+
+
 def shown(page: Page, column: int) -> list[str]:
     """The texts of a column of the findings, of the rows that show."""
     return page.locator(f"#keys tbody tr:visible td:nth-child({column})").all_inner_texts()
@@ -66,15 +69,16 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
     page = opened.open(REPORT)
 
     expect(page.locator("h1")).to_have_text(
-        "3 expired access keys are new since the last full scan."
+        "The root user of AWS account 123456789012 has access keys: delete them (Security Hub IAM.4)."
+        " 3 expired access keys are new since the last full scan."
         " 4 access keys in AWS account 123456789012 are older than 90 days."
         " INCOMPLETE: 1 user could not be checked and may have more."
     )
     header = page.locator("header").inner_text()
-    assert "Users: 5 listed = 4 checked + 0 not found + 1 unchecked." in header
-    assert "Not covered: the root user" in header
+    assert "What to do with them: rotate 1, find out the use of 3." in header
+    assert "Users: 6 listed = 5 checked + 0 not found + 1 unchecked." in header
     assert page.locator(".tiles").inner_text().split() == [
-        *("4", "expired", "1", "due", "soon", "0", "ok", "1", "users", "unchecked")
+        *("4", "expired", "1", "due", "soon", "0", "ok", "1", "exempt", "1", "users", "unchecked")
     ]
     assert "90 × 24 hours" in page.locator("dl").inner_text()
     assert "2026-11-22T08:00:00Z" in page.locator("dl").inner_text()
@@ -83,8 +87,8 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
 def test_names_and_causes_show_as_text(opened: Opened) -> None:
     page = opened.open(REPORT)
 
-    assert shown(page, 3)[0] == NASTY
-    assert page.locator("td.cause").text_content() == CAUSE
+    assert shown(page, USER)[0] == f"{NASTY}\n=own()"
+    assert CAUSE in page.locator("td.cause").all_text_contents()
     assert page.locator("script").count() == 1
 
 
@@ -100,13 +104,19 @@ def test_the_histogram_marks_the_limit(opened: Opened) -> None:
     assert over is not None
     assert under is not None
     assert under["x"] + under["width"] <= limit["x"] + 1 <= over["x"] + 1
-    assert picture.locator("text.count").all_text_contents() == ["1", "1", "2", "1"]
+    assert picture.locator("text.count").all_text_contents() == ["1", "1", "2", "2"]
     assert "1 key older than 75 days and not older than 90" in str(picture.locator("desc").text_content())
 
 
 @pytest.mark.parametrize(
     ("header", "column", "first", "last"),
-    [("Age in days", 2, "80", "200"), ("User", 3, "+plus", "@at"), ("Overdue at", 5, "2026-08-04", "2026-12-02")],
+    [
+        ("What to do", 1, "Deactivate", "Rotate"),
+        ("Days old", 3, "80", "200"),
+        ("User", 4, "+plus", "@at"),
+        ("Last used", 6, "2026-11-19, s3, us-east-1", "unknown"),
+        ("Overdue at", 7, "2026-08-04", "2026-12-02"),
+    ],
 )
 def test_a_click_on_a_header_sorts_and_another_sorts_the_other_way(
     opened: Opened, header: str, column: int, first: str, last: str
@@ -118,39 +128,90 @@ def test_a_click_on_a_header_sorts_and_another_sorts_the_other_way(
     assert page.locator("#keys th", has_text=header).get_attribute("aria-sort") == "ascending"
     page.get_by_role("button", name=header).click()
 
-    assert (upward[0], upward[-1]) == (first, last)
-    assert shown(page, column) == upward[::-1]
+    assert (upward[0].splitlines()[0], upward[-1].splitlines()[0]) == (first, last)
+    downward = shown(page, column)
+    assert sorted(downward, key=str) == sorted(upward, key=str)
+    assert (downward[0], downward[-1]) == (upward[-1], upward[0])
     assert page.locator("#keys th", has_text=header).get_attribute("aria-sort") == "descending"
 
 
 def test_numbers_are_sorted_as_numbers(opened: Opened) -> None:
     page = opened.open(report_of(*(user(f"u{age}", key(f"AKIA{age}", age)) for age in (100, 1_000, 99, 9_999))))
 
-    page.get_by_role("button", name="Age in days").click()
+    page.get_by_role("button", name="Days old").click()
 
-    assert shown(page, 2) == ["99", "100", "1000", "9999"]
+    assert shown(page, 3) == ["99", "100", "1000", "9999"]
 
 
 def test_the_filters_show_what_matches_and_count_it(opened: Opened) -> None:
     page = opened.open(REPORT)
     expect(page.locator("output")).to_have_text("5 of 5 keys")
 
-    page.get_by_label("User or access key id").fill("CMD|")
-    assert shown(page, 4) == ["AKIAOLD", "AKIADUE"]
+    page.get_by_label("User, owner or access key id").fill("CMD|")
+    assert shown(page, KEY_ID) == ["AKIAOLD", "AKIADUE"]
     page.get_by_role("combobox", name="Verdict").select_option("due soon")
-    assert shown(page, 4) == ["AKIADUE"]
+    assert shown(page, KEY_ID) == ["AKIADUE"]
     expect(page.locator("output")).to_have_text("1 of 5 keys")
-    page.get_by_label("User or access key id").fill("")
+    page.get_by_label("User, owner or access key id").fill("")
     page.get_by_role("combobox", name="Verdict").select_option("all")
     page.get_by_label("Since the last scan").select_option("new")
+    assert shown(page, KEY_ID) == ["AKIAPLUS", "AKIAMINUS", "AKIAAT"]
+    page.get_by_label("Since the last scan").select_option("all")
+    page.get_by_label("User, owner or access key id").fill("=OWN(")
+    assert shown(page, KEY_ID) == ["AKIAOLD", "AKIADUE"]
+    page.get_by_role("combobox", name="What to do").select_option("deactivate")
 
-    assert shown(page, 4) == ["AKIAPLUS", "AKIAMINUS", "AKIAAT"]
+    assert shown(page, KEY_ID) == ["AKIADUE"]
+
+
+def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
+    page = opened.open(REPORT)
+
+    first = page.locator("#keys tbody tr").first
+    assert first.locator("td").first.inner_text().splitlines() == [
+        "Rotate",
+        (
+            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use yet:"
+            " move what uses this key to it, then deactivate this one."
+            " Not exempt: the exemption's end, 2030-01-01, is more than 366 days ahead."
+        ),
+    ]
+    assert page.locator("#keys tbody tr", has_text="+plus").locator("td").first.inner_text().splitlines() == [
+        "Look into",
+        "Its use is not known: find out before you deactivate it.",
+    ]
+
+
+def test_exempt_keys_have_a_table_of_their_own_with_end_and_reason(opened: Opened) -> None:
+    page = opened.open(REPORT)
+
+    table = page.get_by_role("region", name="Exempt, not counted as expired")
+    assert table.locator("tbody td").all_inner_texts() == [
+        *("2026-11-22", "=HYPERLINK(1)", "vault", "AKIAVAULT", "expired", "300", "2026-03-17, s3, us-east-1")
+    ]
+
+
+def test_users_judged_without_details_are_listed_with_the_cause(opened: Opened) -> None:
+    page = opened.open(report_of(user("dark", key("AKIADARK", 200, used="unknown"), cause=CAUSE)))
+
+    section = page.locator("section", has_text="judged without details")
+    assert section.locator("tbody td").all_text_contents() == ["dark", CAUSE]
+    assert "could not be had" in page.locator("header").inner_text()
+
+
+def test_unused_keys_have_a_tile_and_a_verdict_of_their_own(opened: Opened) -> None:
+    page = opened.open(report_of(user("idle", key("AKIAIDLE", 60, used=50)), max_unused_days=45))
+
+    assert "1 access key was not used for more than 45 days." in page.locator("h1").inner_text()
+    assert "1\nunused" in page.locator(".tiles").inner_text()
+    assert shown(page, 2) == ["unused"]
+    assert "longer than 45 × 24 hours" in page.locator("dl").inner_text()
 
 
 def test_everything_is_there_without_script(opened: Opened) -> None:
     page = opened.open(REPORT, script=False)
 
-    assert len(shown(page, 4)) == 5
+    assert len(shown(page, KEY_ID)) == 5
     assert not page.locator("#controls").is_visible()
 
 
@@ -182,11 +243,11 @@ def test_on_paper_the_controls_are_gone_and_the_colours_are_for_paper(opened: Op
 def test_on_paper_every_finding_is_there_whatever_the_filter(opened: Opened) -> None:
     page = opened.open(REPORT)
     page.get_by_role("combobox", name="Verdict").select_option("due soon")
-    assert len(shown(page, 4)) == 1
+    assert len(shown(page, KEY_ID)) == 1
 
     page.emulate_media(media="print")
 
-    assert len(shown(page, 4)) == 5
+    assert len(shown(page, KEY_ID)) == 5
 
 
 def test_every_control_has_a_label_and_every_table_has_headers(opened: Opened) -> None:
@@ -194,7 +255,7 @@ def test_every_control_has_a_label_and_every_table_has_headers(opened: Opened) -
 
     assert page.evaluate("[...document.querySelectorAll('input,select')].every(one => one.labels.length === 1)")
     assert page.evaluate("[...document.querySelectorAll('th')].every(one => one.scope === 'col')")
-    assert page.locator("table").count() == page.locator("table thead").count() == 2
+    assert page.locator("table").count() == page.locator("table thead").count() == 4
 
 
 def test_the_policy_of_the_page_lets_nothing_else_run_or_load(opened: Opened) -> None:
@@ -227,7 +288,7 @@ def test_a_phone_shows_whose_key_and_which_without_the_page_being_pushed_sideway
     page.set_viewport_size({"width": 390, "height": 800})
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for column in (1, 2, 3, 4):
+    for column in (1, USER, KEY_ID):
         box = page.locator(f"#keys tbody tr:first-child td:nth-child({column})").bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= 390
