@@ -107,6 +107,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
         tag_settings=parse_tag_settings(os.environ),
+        started_at=parse_instant(scan["started_at"]),
     )
     page = judge_page(terms, event["page"], event["listed"], event["outcomes"])
     evidence.save_page(page)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.age import format_instant, parse_instant
@@ -45,13 +45,11 @@ def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:
     return TagSettings(tuple(names.split(",")), int(days))
 
 
-def read_details(
-    answer: object, keys: int, as_of: datetime, settings: TagSettings
-) -> tuple[Details, Sequence[LastUse]]:
+def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]:
     """Read what the state machine asked about a user with so many keys, and give each key's last use.
 
     `answer` is `{"last_used": [{"at", "service", "region"}, {} for never, "unknown"], "tags": [{"key", "value"}],
-    "cause"}`, one last use for each key, in order; what is missing or odd in it is unknown.
+    "cause"}`, one last use for each key, in order; what is missing or odd in it is unknown. The exemption is left open.
     """
     if not isinstance(answer, Mapping) or not answer:
         return {"tags": "unknown", "exemption": None, "cause": _NOT_ASKED}, ["unknown"] * keys
@@ -61,8 +59,7 @@ def read_details(
         last_uses = [_last_use(each) for each in told]
     tags = _tags(answer.get("tags"))
     cause = str(answer.get("cause") or "") or (_ODD if "unknown" in (*last_uses, tags) else None)
-    exemption = read_exemption(tags, as_of, settings.max_exempt_days) if tags != "unknown" else None
-    return {"tags": tags, "exemption": exemption, "cause": cause}, last_uses
+    return {"tags": tags, "exemption": None, "cause": cause}, last_uses
 
 
 def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> str | None:
@@ -72,19 +69,22 @@ def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> 
     return next((tags[name] for name in owner_tags if tags.get(name)), None)
 
 
-def read_exemption(tags: Mapping[str, str], as_of: datetime, max_days: int) -> Exemption | None:
+def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, max_days: int) -> Exemption | None:
     """Say whether a user's tags exempt the keys at `as_of`, and why not; None for tags that do not ask for it.
 
-    The end is a date, the whole day UTC included, at most `max_days` days ahead.
+    The end is a date, the whole day UTC included, at most `max_days` days after the one at which the tags were read.
     """
     until, reason = tags.get(UNTIL_TAG), tags.get(REASON_TAG)
     if until is None and reason is None:
         return None
-    why_not = _why_not_exempt(until, reason, as_of.astimezone(UTC).date(), max_days)
+    days = (as_of.astimezone(UTC).date(), read_at.astimezone(UTC).date() + timedelta(days=max_days))
+    why_not = _why_not_exempt(until, reason, days)
     return {"in_force": why_not is None, "until": until, "reason": reason, "why_not": why_not}
 
 
-def _why_not_exempt(until: str | None, reason: str | None, today: date, max_days: int) -> str | None:
+def _why_not_exempt(until: str | None, reason: str | None, days: tuple[date, date]) -> str | None:
+    """Say what keeps an exemption from being in force on the first of two days, ending on the second at the latest."""
+    today, latest = days
     if until is None:
         return f"the exemption has no end, tag {UNTIL_TAG}"
     try:
@@ -95,8 +95,8 @@ def _why_not_exempt(until: str | None, reason: str | None, today: date, max_days
         return f'the exemption\'s end, "{until}", is not a date such as 2027-06-30'
     if end < today:
         return f"the exemption ended on {until}"
-    if (end - today).days > max_days:
-        return f"the exemption's end, {until}, is more than {max_days} days ahead"
+    if end > latest:
+        return f"the exemption's end, {until}, is too far ahead: it takes {latest} at the latest"
     if not (reason or "").strip():
         return f"the exemption has no reason, tag {REASON_TAG}"
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.advice import ACTIVE, advise
 from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
-from chalicelib.details import TagSettings, find_owner, read_details
+from chalicelib.details import TagSettings, find_owner, read_details, read_exemption
 from chalicelib.policy import ScanPolicy
 from chalicelib.shapes import Finding, JudgedKey, OtherKey, Page, UserEvidence
 
@@ -24,18 +24,24 @@ class InvalidEvidenceError(Exception):
 
 @dataclass(frozen=True)
 class ScanTerms:
-    """What is the same for every page of a scan."""
+    """What is the same for every page of a scan; `started_at` is when IAM is asked, None for at `as_of`."""
 
     scan_id: str
     account_id: str
     as_of: datetime
     policy: ScanPolicy
     tag_settings: TagSettings = field(default_factory=TagSettings)
+    started_at: datetime | None = None
 
     @cached_property
     def rule(self) -> AgeRule:
         """The policy's age rule at the scan's instant."""
         return self.policy.rule(self.as_of)
+
+    @cached_property
+    def rule_of_use(self) -> AgeRule:
+        """The rule by which last uses are judged: not later than they are known, lest a key in use look unused."""
+        return self.policy.rule(min(self.as_of, self.started_at or self.as_of))
 
 
 def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> Page:
@@ -129,12 +135,17 @@ def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
 
 def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> None:
     """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
-    details, last_uses = read_details(asked, len(user["keys"]), terms.as_of, terms.tag_settings)
+    details, last_uses = read_details(asked, len(user["keys"]))
+    tags = details["tags"]
+    if tags != "unknown":
+        details["exemption"] = read_exemption(
+            tags, terms.as_of, terms.rule_of_use.as_of, terms.tag_settings.max_exempt_days
+        )
     user["details"] = details
     exempt = details["exemption"] is not None and details["exemption"]["in_force"]
     for key, last_used in zip(user["keys"], last_uses, strict=True):
         key["last_used"] = last_used
-        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule):
+        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule_of_use):
             key["verdict"] = Verdict.UNUSED.value
         if exempt and key["verdict"] in _FINDINGS:
             key["exempt_from"] = str(key["verdict"])
@@ -158,7 +169,7 @@ def _findings(user: UserEvidence, terms: ScanTerms) -> Iterator[Finding]:
 def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms: ScanTerms) -> Finding:
     created_at = parse_instant(key["created_at"])
     exempt = key["verdict"] == Verdict.EXEMPT
-    advice = None if exempt else advise(key, others, terms.rule)
+    advice = None if exempt else advise(key, others, terms.rule_of_use)
     finding: Finding = {
         "user_name": user["user_name"],
         "access_key_id": key["access_key_id"],

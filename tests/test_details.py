@@ -15,7 +15,6 @@ from chalicelib.details import (
 )
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
-NOTHING = TagSettings()
 
 
 def tags(until: str | None, reason: str | None = "CHG-1") -> dict[str, str]:
@@ -35,7 +34,7 @@ def tags(until: str | None, reason: str | None = "CHG-1") -> dict[str, str]:
     ids=["today's first instant", "today's last", "today in UTC", "tomorrow", "366 days ahead"],
 )
 def test_an_exemption_is_in_force_to_the_end_of_its_day_in_utc(until: str, as_of: datetime) -> None:
-    assert read_exemption(tags(until), as_of, 366) == {
+    assert read_exemption(tags(until), as_of, as_of, 366) == {
         "in_force": True,
         "until": until,
         "reason": "CHG-1",
@@ -51,8 +50,16 @@ MALFORMED = 'the exemption\'s end, "{}", is not a date such as 2027-06-30'
     [
         (tags("2026-11-22"), datetime(2026, 11, 23, tzinfo=UTC), "the exemption ended on 2026-11-22"),
         (tags("2026-11-21"), AS_OF, "the exemption ended on 2026-11-21"),
-        (tags("2027-11-24"), AS_OF, "the exemption's end, 2027-11-24, is more than 366 days ahead"),
-        (tags("9999-12-31"), AS_OF, "the exemption's end, 9999-12-31, is more than 366 days ahead"),
+        (
+            tags("2027-11-24"),
+            AS_OF,
+            "the exemption's end, 2027-11-24, is too far ahead: it takes 2027-11-23 at the latest",
+        ),
+        (
+            tags("9999-12-31"),
+            AS_OF,
+            "the exemption's end, 9999-12-31, is too far ahead: it takes 2027-11-23 at the latest",
+        ),
         *(
             (tags(text), AS_OF, MALFORMED.format(text))
             for text in ("", "soon", "2026-02-30", "20261201", "2026-W49-1", "2026-12-01T00:00:00Z", " 2026-12-01")
@@ -67,7 +74,7 @@ MALFORMED = 'the exemption\'s end, "{}", is not a date such as 2027-06-30'
 def test_an_exemption_that_is_over_malformed_too_long_or_without_a_reason_does_not_exempt(
     asked: dict[str, str], as_of: datetime, why_not: str
 ) -> None:
-    exemption = read_exemption(asked, as_of, 366)
+    exemption = read_exemption(asked, as_of, as_of, 366)
 
     assert exemption is not None
     assert (exemption["in_force"], exemption["why_not"]) == (False, why_not)
@@ -76,13 +83,23 @@ def test_an_exemption_that_is_over_malformed_too_long_or_without_a_reason_does_n
 def test_how_long_an_exemption_may_be_is_a_setting() -> None:
     settings = parse_tag_settings({"MAX_EXEMPT_DAYS": "30"})
 
-    read = [read_exemption(tags(until), AS_OF, settings.max_exempt_days) for until in ("2026-12-22", "2026-12-23")]
+    read = [
+        read_exemption(tags(until), AS_OF, AS_OF, settings.max_exempt_days) for until in ("2026-12-22", "2026-12-23")
+    ]
+
+    assert [exemption and exemption["in_force"] for exemption in read] == [True, False]
+
+
+def test_how_far_ahead_an_exemption_may_end_counts_from_when_it_is_read_not_from_a_later_instant() -> None:
+    at_the_audit = datetime(2027, 11, 1, tzinfo=UTC)
+
+    read = [read_exemption(tags(until), at_the_audit, AS_OF, 366) for until in ("2027-11-23", "2027-11-24")]
 
     assert [exemption and exemption["in_force"] for exemption in read] == [True, False]
 
 
 def test_tags_that_ask_for_no_exemption_are_none() -> None:
-    assert read_exemption({"owner": "web", "IAM-KEY-AGE:EXEMPT-UNTIL": "2026-12-01"}, AS_OF, 366) is None
+    assert read_exemption({"owner": "web", "IAM-KEY-AGE:EXEMPT-UNTIL": "2026-12-01"}, AS_OF, AS_OF, 366) is None
 
 
 @pytest.mark.parametrize(
@@ -147,7 +164,7 @@ ODD = "IAM described the last use or the tags in a way that cannot be read"
 def test_what_is_missing_or_odd_is_unknown_and_has_a_cause(
     answer: Any, last_uses: list[Any], of_user: Any, cause: str | None
 ) -> None:
-    details, read = read_details(answer, 1, AS_OF, NOTHING)
+    details, read = read_details(answer, 1)
 
     assert read == last_uses
     assert (details["tags"], details["cause"]) == (of_user, cause)

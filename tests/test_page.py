@@ -173,7 +173,7 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
         (
             "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use yet:"
             " move what uses this key to it, then deactivate this one."
-            " Not exempt: the exemption's end, 2030-01-01, is more than 366 days ahead."
+            " Not exempt: the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest."
         ),
     ]
     assert page.locator("#keys tbody tr", has_text="+plus").locator("td").first.inner_text().splitlines() == [

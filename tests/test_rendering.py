@@ -73,7 +73,7 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "owner": "'=own()",
         "exempt_until": "2030-01-01",
         "exempt_reason": "'=HYPERLINK(1)",
-        "not_exempt_because": "the exemption's end, 2030-01-01, is more than 366 days ahead",
+        "not_exempt_because": "the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest",
     }
 
 

@@ -209,6 +209,28 @@ def test_an_inactive_key_is_never_unused_even_where_inactive_keys_are_judged() -
     assert page["totals"] == {"expired": 0, "due_soon": 0, "ok": 1, "unused": 0, "exempt": 0}
 
 
+def test_a_key_that_is_in_use_now_is_not_unused_at_an_instant_to_come() -> None:
+    policy = ScanPolicy(max_unused_days=45)
+    at_the_audit = datetime(2027, 6, 1, tzinfo=UTC)
+    terms = ScanTerms("scan-1", "123456789012", at_the_audit, policy, started_at=AS_OF)
+
+    page = judge(
+        checked("alice", key("A1"), last_used=[USED]), checked("bob", key("B1", FRESH), last_used=[USED]), terms=terms
+    )
+
+    assert [(finding["verdict"], finding["advice"]) for finding in page["findings"]] == [("expired", "rotate")] * 2
+
+
+def test_a_scan_of_a_past_instant_judges_by_the_last_use_before_it() -> None:
+    terms = ScanTerms(
+        "scan-1", "123456789012", AS_OF, ScanPolicy(), started_at=datetime(2027, 11, 22, 8, 0, 0, tzinfo=UTC)
+    )
+
+    page = judge(checked("alice", key("A1"), last_used=[USED]), terms=terms)
+
+    assert page["findings"][0]["advice"] == "rotate"
+
+
 def test_a_key_that_is_unused_and_exempt_is_exempt() -> None:
     terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
 

@@ -856,7 +856,9 @@ def test_the_parameter_max_exempt_days_limits_how_long(scanner: Scanner) -> None
         report = scanner.report([vault])
 
     assert report["totals"]["expired"] == 1
-    assert report["findings"][0]["exemption"]["why_not"].endswith("2026-12-23, is more than 30 days ahead")
+    assert report["findings"][0]["exemption"]["why_not"].endswith(
+        "2026-12-23, is too far ahead: it takes 2026-12-22 at the latest"
+    )
 
 
 @pytest.mark.parametrize("keys", [0, 1])
