@@ -1,14 +1,14 @@
 """What to do with a key: a word and a sentence, from how it and the user's other keys are used. Pure."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chalicelib.age import AgeRule, parse_instant
-from chalicelib.shapes import JudgedKey, LastUsed
+from chalicelib.age import Verdict, parse_instant
+from chalicelib.shapes import ACTIVE, JudgedKey, LastUsed
 
-ACTIVE = "Active"
 UNUSED_AFTER = timedelta(days=90)
+_LEAVE_SOON = (Verdict.EXPIRED, Verdict.DUE_SOON)
 
 
 class Advice(NamedTuple):
@@ -16,36 +16,36 @@ class Advice(NamedTuple):
 
     action: str
     sentence: str
+    safe_to_deactivate: bool = False
 
 
-def advise(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -> Advice | None:
-    """Say what to do with a key that has to go, given the user's other keys; None where their use is not known."""
+def advise(key: JudgedKey, others: Sequence[JudgedKey], known_at: datetime) -> Advice | None:
+    """Say what to do with a key that has to go, given the user's other keys; None where their use is not known.
+
+    `known_at` is when the last uses were known; a key used less than 90 days before is in use.
+    """
     if key["status"] != ACTIVE:
         return Advice("delete", "Inactive already: delete it when nothing has missed it.")
     last_used = key.get("last_used", "unknown")
     if last_used == "unknown":
         return None
-    if last_used is None:
-        return Advice("deactivate", f"Never used since it was created on {_date(key['created_at'])}: deactivate it.")
-    if not _in_use(last_used, rule):
-        days = (rule.as_of - parse_instant(last_used["at"])) // timedelta(days=1)
-        return Advice("deactivate", f"Not used for {days} days, last on {_when_and_where(last_used)}: deactivate it.")
-    return _advise_on_rotation(last_used, _newer_active_keys(key, others), rule)
-
-
-def _advise_on_rotation(last_used: LastUsed, newer: Sequence[JudgedKey], rule: AgeRule) -> Advice | None:
-    """Say what to do with a key that is in use, given its successors, the newest first."""
-    for successor in newer:
+    if last_used is None or key["verdict"] == Verdict.UNUSED or not _in_use(last_used, known_at):
+        return Advice("deactivate", _why_unused(key, last_used, known_at), safe_to_deactivate=True)
+    successors = _successors(key, others)
+    for successor in successors:
         used = successor.get("last_used", "unknown")
-        if used and used != "unknown" and _in_use(used, rule):
+        if used and used != "unknown" and _in_use(used, known_at):
             return _finish_rotation(last_used, successor)
-    if any(successor.get("last_used", "unknown") == "unknown" for successor in newer):
+    if any(successor.get("last_used", "unknown") == "unknown" for successor in successors):
         return None
-    in_use = f"In use, last on {_when_and_where(last_used)}"
-    if newer:
-        to = f"its successor {newer[0]['access_key_id']} is not in use yet: move what uses this key to it"
-        return Advice("rotate", f"{in_use}, and {to}, then deactivate this one.")
-    return Advice("rotate", f"{in_use}: create its successor, move what uses it there, then deactivate it.")
+    return _rotate(last_used, successors, others)
+
+
+def _why_unused(key: JudgedKey, last_used: LastUsed | None, known_at: datetime) -> str:
+    if last_used is None:
+        return f"Never used since it was created on {_date(key['created_at'])}: deactivate it."
+    days = (known_at - parse_instant(last_used["at"])) // timedelta(days=1)
+    return f"Not used for {days} days, last on {_when_and_where(last_used)}: deactivate it."
 
 
 def _finish_rotation(last_used: LastUsed, successor: JudgedKey) -> Advice:
@@ -53,21 +53,36 @@ def _finish_rotation(last_used: LastUsed, successor: JudgedKey) -> Advice:
     if parse_instant(last_used["at"]) < parse_instant(successor["created_at"]):
         since = f"before the successor was created on {_date(successor['created_at'])}"
         sentence = f"{in_use}, and this key was last used on {_when_and_where(last_used)}, {since}: deactivate it."
-    else:
-        then = "move that to the successor, then deactivate this one"
-        sentence = f"{in_use}, but so was this key on {_when_and_where(last_used)}: {then}."
-    return Advice("finish_rotation", sentence)
+        return Advice("finish_rotation", sentence, safe_to_deactivate=True)
+    then = "move that to the successor, then deactivate this one"
+    return Advice("finish_rotation", f"{in_use}, but so was this key on {_when_and_where(last_used)}: {then}.")
 
 
-def _newer_active_keys(key: JudgedKey, others: Sequence[JudgedKey]) -> list[JudgedKey]:
+def _rotate(last_used: LastUsed, successors: Sequence[JudgedKey], others: Sequence[JudgedKey]) -> Advice:
+    in_use = f"In use, last on {_when_and_where(last_used)}"
+    idle = [successor for successor in successors if successor["verdict"] not in _LEAVE_SOON]
+    if idle:
+        to = f"its successor {idle[0]['access_key_id']} is not in use: move what uses this key to it"
+        return Advice("rotate", f"{in_use}, and {to}, then deactivate this one.")
+    room = "".join(f"once {other['access_key_id']} is deleted, " for other in others[:1])  # IAM takes two keys a user
+    return Advice("rotate", f"{in_use}: {room}create its successor, move what uses it there, then deactivate it.")
+
+
+def _successors(key: JudgedKey, others: Iterable[JudgedKey]) -> list[JudgedKey]:
+    """Return the user's newer active keys, the newest first, but for those that are to be deactivated as unused."""
     created_at = parse_instant(key["created_at"])
-    newer = [other for other in others if other["status"] == ACTIVE and parse_instant(other["created_at"]) > created_at]
+    newer = [
+        other
+        for other in others
+        if other["status"] == ACTIVE
+        and other["verdict"] != Verdict.UNUSED
+        and parse_instant(other["created_at"]) > created_at
+    ]
     return sorted(newer, key=lambda other: parse_instant(other["created_at"]), reverse=True)
 
 
-def _in_use(last_used: LastUsed, rule: AgeRule) -> bool:
-    at = parse_instant(last_used["at"])
-    return rule.as_of - at < UNUSED_AFTER and not rule.is_unused(at, at)
+def _in_use(last_used: LastUsed, known_at: datetime) -> bool:
+    return known_at - parse_instant(last_used["at"]) < UNUSED_AFTER
 
 
 def _when_and_where(last_used: LastUsed) -> str:

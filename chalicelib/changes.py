@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, Literal
 
-from chalicelib.advice import ACTIVE
 from chalicelib.age import AgeRule, Verdict, parse_instant
 from chalicelib.judging import InvalidEvidenceError
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report import join_pages, read_root, scan_kind
-from chalicelib.shapes import Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
+from chalicelib.shapes import ACTIVE, Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."

@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from chalicelib.advice import ACTIVE, advise
+from chalicelib.advice import advise
 from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
 from chalicelib.details import TagSettings, find_owner, read_details, read_exemption
 from chalicelib.policy import ScanPolicy
-from chalicelib.shapes import Finding, JudgedKey, OtherKey, Page, UserEvidence
+from chalicelib.shapes import ACTIVE, Finding, JudgedKey, OtherKey, Page, UserEvidence
 
 SCHEMA_VERSION = 1
 _FINDINGS = (Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON)
@@ -75,7 +75,7 @@ def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Itera
             "detail_calls": sum(
                 1 + len(user.get("keys", ())) for user in users if coming.get(user["user_name"], {}).get("details")
             ),
-            "keys_last_use_unknown": sum(key.get("last_used") == "unknown" for key in keys if key["verdict"]),
+            "keys_last_use_unknown": sum(key.get("last_used") == "unknown" for key in keys if key["status"] == ACTIVE),
         },
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],
@@ -117,9 +117,13 @@ def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTe
         cause = f"IAM described a key in a way that cannot be judged: {error!r}"
         return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
     asked = outcome.get("details")
-    if asked or any(key["verdict"] in _FINDINGS for key in user["keys"]):
+    if asked or any(_needs_details(key, terms.policy) for key in user["keys"]):
         _judge_by_details(user, asked, terms)
     return user
+
+
+def _needs_details(key: JudgedKey, policy: ScanPolicy) -> bool:
+    return key["verdict"] in _FINDINGS or (policy.max_unused_days is not None and key["status"] == ACTIVE)
 
 
 def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
@@ -169,7 +173,8 @@ def _findings(user: UserEvidence, terms: ScanTerms) -> Iterator[Finding]:
 def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms: ScanTerms) -> Finding:
     created_at = parse_instant(key["created_at"])
     exempt = key["verdict"] == Verdict.EXEMPT
-    advice = None if exempt else advise(key, others, terms.rule_of_use)
+    known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
+    advice = advise(key, others, terms.rule_of_use.as_of) if known else None
     finding: Finding = {
         "user_name": user["user_name"],
         "access_key_id": key["access_key_id"],
@@ -184,6 +189,7 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms:
         "other_keys": [_other_key(other, terms.rule) for other in others],
         "advice": advice and advice.action,
         "advice_in_words": advice and advice.sentence,
+        "safe_to_deactivate": advice and advice.safe_to_deactivate,
         "exemption": user["details"]["exemption"],
     }
     if exempt:

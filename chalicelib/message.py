@@ -202,7 +202,7 @@ def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:
 
 def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:
     for user in users:
-        cause = _wrapped([" ".join(user["cause"].split())], indent=_INDENT * 3)
+        cause = _wrapped([user["cause"]], indent=_INDENT * 3)
         yield "\n".join([f"{_INDENT}{user['user_name']}", *cause])
 
 
@@ -214,8 +214,9 @@ def _with_user(line: str, user_name: str, between: str = "  ") -> str:
 def _wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
     hanging = indent or _INDENT
     for sentence in sentences:
+        one_line = " ".join(sentence.split())  # whatever a tag or a cause has for blanks
         yield from textwrap.wrap(
-            sentence, _MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
+            one_line, _MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
         )
 
 

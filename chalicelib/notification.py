@@ -11,7 +11,7 @@ from chalicelib.judging import SCHEMA_VERSION
 from chalicelib.message import compose_message
 from chalicelib.report import is_complete, report_locations, summarize
 from chalicelib.shapes import Finding, Report
-from chalicelib.wording import advice_label, changes_lines, counted, coverage_line, headline, keys_line, to_do_line
+from chalicelib.wording import changes_lines, counted, coverage_line, headline, keys_line, to_do_line, why_advised
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
 _FIRST_FINDINGS = 10
@@ -65,8 +65,8 @@ def should_notify(report: Report, notify_on: NotifyOn) -> bool:
     if not is_complete(report) or notify_on is NotifyOn.ALWAYS:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
-        news = ("new", "resolved", "new_unused", "new_root_access_keys")
-        return any(changes[what] for what in news)  # type: ignore[literal-required]  # they are its fields
+        resolved = any(key["how"] != "exempted" for key in changes["resolved"])
+        return bool(changes["new"] or resolved or changes["new_unused"] or changes["new_root_access_keys"])
     if has_root_access_keys(report) or totals["expired"] or totals["unused"]:
         return True
     return notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0
@@ -104,7 +104,10 @@ def _choice(name: str, text: str, choices: Sequence[str]) -> str:
 
 
 def _for_programs(report: Report, folder: str) -> dict[str, Any]:
-    first = _most_urgent(report, _FIRST_FINDINGS)
+    first: list[dict[str, Any]] = [
+        {**{name: value for name, value in finding.items() if name not in _FOR_REPORTS_ONLY}, "change": change}
+        for finding, change in _most_urgent(report, _FIRST_FINDINGS)
+    ]
     while len(_compact(first).encode()) > _MAX_FINDINGS_BYTES:
         first.pop()
     unchecked = [{**user, "cause": user["cause"][:_MAX_CAUSE]} for user in report["unchecked"][:_FIRST_UNCHECKED]]
@@ -137,9 +140,9 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
         *changes_lines(report),
         "",
         *(
-            f"{advice_label(finding)} `{finding['access_key_id']}` `{finding['user_name']}`"
-            f" {counted(finding['age_days'], 'day')} old" + _MARKS.get(finding["change"] or finding["verdict"], "")
-            for finding in first
+            f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
+            f"{_MARKS.get(change or finding['verdict'], '')}. {why_advised(finding)}"
+            for finding, change in first
         ),
         *([f"and {more} more in the report."] if more else []),
     ]
@@ -164,7 +167,7 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
     }
 
 
-def _most_urgent(report: Report, number: int) -> list[Any]:
+def _most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]:
     """Return the first findings: the new expired ones, the oldest, the unused, those due soon; each with its change."""
     changes = report["changes"]
     new = {key["access_key_id"] for key in changes["new"]} if changes else set()
@@ -178,10 +181,7 @@ def _most_urgent(report: Report, number: int) -> list[Any]:
         report["findings"],
         key=lambda finding: (_URGENCY.index(finding["verdict"]), finding["access_key_id"] not in new),
     )
-    return [
-        {**{name: value for name, value in finding.items() if name not in _FOR_REPORTS_ONLY}, "change": change(finding)}
-        for finding in urgent[:number]
-    ]
+    return [(finding, change(finding)) for finding in urgent[:number]]
 
 
 def _attributes(report: Report) -> dict[str, dict[str, str]]:

@@ -31,6 +31,7 @@ _COLUMNS = (
     "as_of",
     "advice",
     "advice_in_words",
+    "safe_to_deactivate",
     "last_used_at",
     "last_used_service",
     "last_used_region",
@@ -125,9 +126,11 @@ def _detail_cells(finding: Finding) -> dict[str, Any]:
         used: dict[str, Any] = {"last_used_at": last_used or "never"}
     else:
         used = {f"last_used_{name}": value for name, value in last_used.items()}
+    safe = finding["safe_to_deactivate"]
     exemption = finding["exemption"] or {"until": None, "reason": None, "why_not": None}
     return {
         **used,
+        "safe_to_deactivate": None if safe is None else str(safe).lower(),
         "exempt_until": exemption["until"],
         "exempt_reason": exemption["reason"],
         "not_exempt_because": exemption["why_not"],

@@ -75,10 +75,10 @@ def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
 
 def is_complete(report: Report) -> bool:
     """Say whether all was found out that the scan is for; without it, no report is clean."""
-    coverage, root = report["coverage"], report["root"]
+    coverage, root = report["coverage"], report.get("root")  # which reports of before did not have
     if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
         return False
-    return not (coverage["keys_last_use_unknown"] and "max_unused_days" in report["policy"])
+    return not (coverage.get("keys_last_use_unknown") and "max_unused_days" in report["policy"])
 
 
 def summarize(report: Report) -> Summary:
@@ -90,8 +90,8 @@ def summarize(report: Report) -> Summary:
         "complete": is_complete(report),
         "coverage": report["coverage"],
         "totals": report["totals"],
-        "root": report["root"],
-        "advice": report["advice"],
+        "root": report.get("root"),
+        "advice": report.get("advice"),
         "changes": _count_changes(report.get("changes")),
     }
 
@@ -110,7 +110,7 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
         "still_expired": len(changes["still_expired"]),
         "resolved": len(changes["resolved"]),
         "unknown": len(changes["unknown"]),
-        "new_unused": len(changes["new_unused"]),
+        "new_unused": len(changes.get("new_unused", [])),
     }
 
 
@@ -153,6 +153,8 @@ def _users_left_out(policy: Mapping[str, Any]) -> list[str]:
 def _check_page(report: Report, page: Page, number: int) -> None:
     if page["page"] != number:
         raise InvalidEvidenceError(f"page {page['page']} stands in the place of page {number}")
+    if "exempt" not in page:
+        raise InvalidEvidenceError(f"page {number} was judged by an older version; start another scan")
     for field in ("schema_version", "scan_id", "account_id", "as_of", "policy"):
         if page.get(field) != report.get(field):
             raise InvalidEvidenceError(f"page {number} has another {field} than page 1")

@@ -5,6 +5,8 @@ Instants are texts as `chalicelib.age.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+ACTIVE = "Active"  # status of a key that can be used
+
 
 class LastUsed(TypedDict):
     """When, for which service and in which Region a key was used last, as IAM has it."""
@@ -52,6 +54,7 @@ class Finding(TypedDict):
     other_keys: list[OtherKey]
     advice: str | None  # deactivate, finish_rotation, rotate, delete; none without knowing its use
     advice_in_words: str | None
+    safe_to_deactivate: bool | None  # null without advice
     exemption: Exemption | None
     exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
 
@@ -241,5 +244,5 @@ class Summary(TypedDict):
     coverage: Coverage
     totals: Totals
     root: Root | None
-    advice: AdviceCounts
+    advice: AdviceCounts | None  # null for a report of before there was advice
     changes: ChangeCounts | None

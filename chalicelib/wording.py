@@ -19,7 +19,7 @@ _TO_DO = {
     "finish_rotation": "finish the rotation of",
     "rotate": "rotate",
     "delete": "delete",
-    "none": "find out the use of",
+    "none": "look into",
 }
 
 
@@ -52,17 +52,20 @@ def what_is_missing(report: Report) -> Iterator[str]:
     if unchecked := coverage["users_unchecked"]:
         yield f"{counted(unchecked, 'user')} could not be checked and may have more"
     if root and root["cause"] is not None:
-        yield f"whether the root user has access keys is unknown ({root['cause']})"
+        yield "whether the root user has access keys could not be found out"
     if (unknown := coverage["keys_last_use_unknown"]) and "max_unused_days" in report["policy"]:
         yield f"the last use of {counted(unknown, 'key')} is unknown"
 
 
 def to_do_line(report: Report) -> Iterator[str]:
     """Count the expired and the unused keys by what to do with them; nothing where there are none."""
-    counts = count_advice(finding for finding in report["findings"] if finding["verdict"] != "due_soon")
-    parts = [f"{_TO_DO[action]} {number}" for action, number in counts.items() if number]
+    findings = [finding for finding in report["findings"] if finding["verdict"] != "due_soon"]
+    parts = {action: f"{_TO_DO[action]} {number}" for action, number in count_advice(findings).items() if number}
+    rotated = [finding["safe_to_deactivate"] for finding in findings if finding["advice"] == "finish_rotation"]
+    if any(rotated):
+        parts["finish_rotation"] += f" ({sum(map(bool, rotated))} safe to deactivate now)"
     if parts:
-        yield f"What to do with them: {', '.join(parts)}."
+        yield f"What to do with them: {', '.join(parts.values())}."
 
 
 def coverage_line(coverage: Coverage) -> str:
@@ -84,9 +87,11 @@ def keys_line(report: Report) -> str:
 
 
 def root_lines(report: Report) -> Iterator[str]:
-    """Say that the root user has no access keys, where that is so; the headline says all else."""
+    """Say that the root user has no access keys, or why that is not known; the headline says all else."""
     if report["root"] and report["root"]["verdict"] == "ok":
         yield "Root user: no access keys."
+    if report["root"] and report["root"]["cause"] is not None:
+        yield f"Root user: unknown. {report['root']['cause']}"
 
 
 def details_lines(report: Report) -> Iterator[str]:
@@ -114,6 +119,8 @@ def advice_label(finding: Finding) -> str:
 
 def why_advised(finding: Finding) -> str:
     """Say in a sentence what to do with a key and why."""
+    if finding["tags"] == "unknown" and finding["last_used"] != "unknown":
+        return "Its user's tags are not known, so it may be exempt: find out before you deactivate it."
     return finding["advice_in_words"] or "Its use is not known: find out before you deactivate it."
 
 

@@ -8,6 +8,7 @@ from statelint.linter import Linter
 # The end of a problem's path, to why it is none. https://states-language.net/#wait-state
 EXTENSIONS = {
     ".WaitForIam.Seconds": "a JSONata state takes an expression here; statelint 3.1.0 only a number",
+    ".WaitForRoot.Seconds": "the same",
 }
 
 

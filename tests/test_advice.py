@@ -6,63 +6,64 @@ from typing import Any
 import pytest
 
 from chalicelib.advice import advise
-from chalicelib.age import AgeRule, format_instant
+from chalicelib.age import format_instant
 from tests.reports import AS_OF, Used, used
 
 SECOND = 1 / 86_400
-RULE = AgeRule(AS_OF, 90, 14)
-RULE_45 = AgeRule(AS_OF, 90, 14, max_unused_days=45)
 
 
-def judged(age: float, last: Used = None, status: str = "Active", key_id: str = "AKIAOLD", **where: str) -> Any:
+def judged(age: float, last: Used = None, status: str = "Active", **more: str) -> Any:
     """A judged key, `age` days old, used last so many days ago."""
+    key_id, verdict = more.pop("key_id", "AKIAOLD"), more.pop("verdict", "expired")
     created_at = format_instant(AS_OF - timedelta(days=age))
-    last_used = None if last == "never" else used(last, **where)
-    return {"access_key_id": key_id, "status": status, "created_at": created_at, "last_used": last_used}
+    last_used = None if last == "never" else used(last, **more)
+    key = {"access_key_id": key_id, "status": status, "created_at": created_at, "verdict": verdict}
+    return {**key, "last_used": last_used}
 
 
-def newer(age: float, last: Used, status: str = "Active") -> Any:
-    return judged(age, last, status, "AKIANEW")
+def newer(age: float, last: Used, status: str = "Active", verdict: str = "ok") -> Any:
+    return judged(age, last, status, key_id="AKIANEW", verdict=verdict)
 
 
 @pytest.mark.parametrize(
-    ("key", "others", "rule", "action"),
+    ("key", "others", "action"),
     [
-        pytest.param(judged(200, "never"), [], RULE, "deactivate", id="never used"),
-        pytest.param(judged(200, "never"), [newer(5, 1)], RULE, "deactivate", id="never used, with a successor"),
-        pytest.param(judged(200, "never"), [newer(5, "unknown")], RULE, "deactivate", id="never used, other unknown"),
-        pytest.param(judged(200, 90 - SECOND), [], RULE, "rotate", id="used a second short of 90 days ago"),
-        pytest.param(judged(200, 90), [], RULE, "deactivate", id="used exactly 90 days ago"),
-        pytest.param(judged(200, 90 + SECOND), [], RULE, "deactivate", id="used 90 days and a second ago"),
-        pytest.param(judged(200, 90), [newer(5, 1)], RULE, "deactivate", id="unused, with a successor"),
-        pytest.param(judged(200, 45), [], RULE_45, "rotate", id="used exactly 45 days ago, where 45 are allowed"),
-        pytest.param(judged(200, 45 + SECOND), [], RULE_45, "deactivate", id="not used for longer than is allowed"),
+        pytest.param(judged(200, "never"), [], "deactivate", id="never used"),
+        pytest.param(judged(200, "never"), [newer(5, 1)], "deactivate", id="never used, with a successor"),
+        pytest.param(judged(200, "never"), [newer(5, "unknown")], "deactivate", id="never used, other unknown"),
+        pytest.param(judged(200, 90 - SECOND), [], "rotate", id="used a second short of 90 days ago"),
+        pytest.param(judged(200, 90), [], "deactivate", id="used exactly 90 days ago"),
+        pytest.param(judged(200, 90 + SECOND), [], "deactivate", id="used 90 days and a second ago"),
+        pytest.param(judged(200, 90), [newer(5, 1)], "deactivate", id="unused, with a successor"),
+        pytest.param(judged(60, 50, verdict="unused"), [], "deactivate", id="unused by the policy"),
+        pytest.param(judged(60, 50, verdict="unused"), [newer(5, 1)], "deactivate", id="unused, with a successor"),
+        pytest.param(judged(200, 50), [], "rotate", id="expired, however short the policy's time"),
+        pytest.param(judged(200, 5 + SECOND), [newer(5, 1)], "finish_rotation", id="not used since the successor"),
+        pytest.param(judged(200, 5), [newer(5, 1)], "finish_rotation", id="used the second it was created"),
+        pytest.param(judged(200, 1), [newer(5, 1)], "finish_rotation", id="both used"),
+        pytest.param(judged(200, 1), [newer(100, 90)], "rotate", id="the successor is unused for 90 days"),
+        pytest.param(judged(200, 1), [newer(100, 90 - SECOND)], "finish_rotation", id="and a second short of it"),
+        pytest.param(judged(200, 1), [newer(5, "never")], "rotate", id="the successor was never used"),
+        pytest.param(judged(200, 1), [newer(5, 1, "Inactive")], "rotate", id="the successor is inactive"),
+        pytest.param(judged(200, 1), [newer(60, 50, verdict="unused")], "rotate", id="the successor is unused itself"),
+        pytest.param(judged(200, 1), [newer(100, 1, verdict="expired")], "finish_rotation", id="the successor is old"),
+        pytest.param(judged(200, 1), [newer(200, 1)], "rotate", id="the other key is as old"),
+        pytest.param(judged(200, 1), [newer(300, 1)], "rotate", id="the other key is older"),
+        pytest.param(judged(200, 1), [], "rotate", id="in use, no other key"),
+        pytest.param(judged(200, -1), [], "rotate", id="used after the instant of the scan"),
+        pytest.param(judged(200, 1, "Inactive"), [], "delete", id="inactive"),
+        pytest.param(judged(200, "unknown", "Inactive"), [], "delete", id="inactive, use unknown"),
+        pytest.param(judged(200, "unknown"), [], None, id="use unknown"),
+        pytest.param(judged(200, "unknown"), [newer(5, 1)], None, id="use unknown, with a successor"),
+        pytest.param(judged(200, 1), [newer(5, "unknown")], None, id="the successor's use unknown"),
         pytest.param(
-            judged(200, 5 + SECOND), [newer(5, 1)], RULE, "finish_rotation", id="not used since the successor"
+            judged(200, 1), [newer(5, "unknown"), newer(6, 1)], "finish_rotation", id="another successor in use"
         ),
-        pytest.param(judged(200, 5), [newer(5, 1)], RULE, "finish_rotation", id="used the second it was created"),
-        pytest.param(judged(200, 1), [newer(5, 1)], RULE, "finish_rotation", id="both used"),
-        pytest.param(judged(200, 1), [newer(100, 90)], RULE, "rotate", id="the successor is unused for 90 days"),
-        pytest.param(judged(200, 1), [newer(100, 90 - SECOND)], RULE, "finish_rotation", id="and a second short of it"),
-        pytest.param(judged(200, 1), [newer(5, "never")], RULE, "rotate", id="the successor was never used"),
-        pytest.param(judged(200, 1), [newer(5, 1, "Inactive")], RULE, "rotate", id="the successor is inactive"),
-        pytest.param(judged(200, 1), [newer(200, 1)], RULE, "rotate", id="the other key is as old"),
-        pytest.param(judged(200, 1), [newer(300, 1)], RULE, "rotate", id="the other key is older"),
-        pytest.param(judged(200, 1), [], RULE, "rotate", id="in use, no other key"),
-        pytest.param(judged(200, -1), [], RULE, "rotate", id="used after the instant of the scan"),
-        pytest.param(judged(200, 1, "Inactive"), [], RULE, "delete", id="inactive"),
-        pytest.param(judged(200, "unknown", "Inactive"), [], RULE, "delete", id="inactive, use unknown"),
-        pytest.param(judged(200, "unknown"), [], RULE, None, id="use unknown"),
-        pytest.param(judged(200, "unknown"), [newer(5, 1)], RULE, None, id="use unknown, with a successor"),
-        pytest.param(judged(200, 1), [newer(5, "unknown")], RULE, None, id="the successor's use unknown"),
-        pytest.param(
-            judged(200, 1), [newer(5, "unknown"), newer(6, 1)], RULE, "finish_rotation", id="another successor in use"
-        ),
-        pytest.param(judged(200, 1), [newer(300, "unknown")], RULE, "rotate", id="an older key's use unknown"),
+        pytest.param(judged(200, 1), [newer(300, "unknown")], "rotate", id="an older key's use unknown"),
     ],
 )
-def test_what_to_do(key: Any, others: list[Any], rule: AgeRule, action: str | None) -> None:
-    advice = advise(key, others, rule)
+def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
+    advice = advise(key, others, AS_OF)
 
     assert (advice and advice.action) == action
 
@@ -104,8 +105,24 @@ def test_what_to_do(key: Any, others: list[Any], rule: AgeRule, action: str | No
             judged(200, 2),
             [newer(20, "never")],
             (
-                "In use, last on 2026-11-20 for s3 in us-east-1, and its successor AKIANEW is not in use yet:"
+                "In use, last on 2026-11-20 for s3 in us-east-1, and its successor AKIANEW is not in use:"
                 " move what uses this key to it, then deactivate this one."
+            ),
+        ),
+        (
+            judged(200, 2),
+            [newer(100, "never", verdict="expired")],
+            (
+                "In use, last on 2026-11-20 for s3 in us-east-1: once AKIANEW is deleted,"
+                " create its successor, move what uses it there, then deactivate it."
+            ),
+        ),
+        (
+            judged(100, 2),
+            [judged(200, 2, "Inactive")],
+            (
+                "In use, last on 2026-11-20 for s3 in us-east-1: once AKIAOLD is deleted,"
+                " create its successor, move what uses it there, then deactivate it."
             ),
         ),
         (judged(200, 2, "Inactive"), [], "Inactive already: delete it when nothing has missed it."),
@@ -117,7 +134,7 @@ def test_what_to_do(key: Any, others: list[Any], rule: AgeRule, action: str | No
     ],
 )
 def test_the_sentence_names_service_region_and_date(key: Any, others: list[Any], sentence: str) -> None:
-    advice = advise(key, others, RULE)
+    advice = advise(key, others, AS_OF)
 
     assert advice is not None
     assert advice.sentence == sentence
@@ -126,7 +143,37 @@ def test_the_sentence_names_service_region_and_date(key: Any, others: list[Any],
 def test_of_several_successors_in_use_the_newest_counts() -> None:
     since_the_first, since_the_second = judged(60, 1, key_id="AKIAFIRST"), judged(10, 1, key_id="AKIASECOND")
 
-    advice = advise(judged(200, 20), [since_the_first, since_the_second], RULE)
+    advice = advise(judged(200, 20), [since_the_first, since_the_second], AS_OF)
 
     assert advice is not None
     assert "AKIASECOND is in use, and this key was last used on 2026-11-02" in advice.sentence
+
+
+@pytest.mark.parametrize(
+    ("key", "others", "safe"),
+    [
+        (judged(200, "never"), [], True),
+        (judged(200, 90), [], True),
+        (judged(200, 5 + SECOND), [newer(5, 1)], True),
+        (judged(200, 5), [newer(5, 1)], False),
+        (judged(200, 1), [newer(5, 1)], False),
+        (judged(200, 1), [], False),
+        (judged(200, 1, "Inactive"), [], False),
+    ],
+)
+def test_only_a_key_that_nothing_uses_is_safe_to_deactivate(key: Any, others: list[Any], safe: bool) -> None:
+    advice = advise(key, others, AS_OF)
+
+    assert advice is not None
+    assert advice.safe_to_deactivate is safe
+
+
+def test_the_keys_of_one_user_are_not_advised_against_each_other() -> None:
+    in_use, idle = judged(200, 1), newer(100, "never", verdict="expired")
+
+    of_the_old, of_the_new = advise(in_use, [idle], AS_OF), advise(idle, [in_use], AS_OF)
+
+    assert of_the_new is not None
+    assert of_the_old is not None
+    assert of_the_new.action == "deactivate"
+    assert "move what uses this key to it" not in of_the_old.sentence

@@ -129,6 +129,15 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
 
+def test_no_tag_breaks_a_line_of_the_message() -> None:
+    tags = {"owner": "x\u2028\u2029Users: 9 listed = 9 checked", "iam-key-age:exempt-until": "\u2028All keys are fine"}
+
+    text = compose_message(report_of(user("alice", key("AKIA", 200, used=1), tags=tags)), FOLDER).text
+
+    assert text.splitlines() == text.split("\n")[:-1]
+    assert "owner x Users: 9 listed" in " ".join(text.split())
+
+
 def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
     last = before(*crowd(expired=5_000, prefix=LONG, first_age=5_000))
     now = [*crowd(expired=5_000, prefix=LONG, first_age=5_000, used="never"), *more_users(5_000)]

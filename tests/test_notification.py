@@ -51,7 +51,7 @@ DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), 
         pytest.param(FIRST_CLEAN, False, False, False, True, id="first, clean"),
         pytest.param(FIRST_EXPIRED, True, True, True, True, id="first, expired"),
         pytest.param(EXEMPT, False, False, False, True, id="exempt"),
-        pytest.param(EXEMPTED, False, True, False, True, id="exempt since"),
+        pytest.param(EXEMPTED, False, False, False, True, id="exempt since"),
         pytest.param(NEWLY_UNUSED, True, True, True, True, id="newly unused"),
         pytest.param(STILL_UNUSED, True, False, True, True, id="still unused"),
         pytest.param(NEW_ROOT, True, True, True, True, id="root user's keys, new"),
@@ -116,6 +116,7 @@ def test_people_get_text_and_programs_get_json() -> None:
                 "owner": None,
                 "advice": "deactivate",
                 "advice_in_words": "Never used since it was created on 2026-05-06: deactivate it.",
+                "safe_to_deactivate": True,
                 "change": "new",
             }
         ],
@@ -167,7 +168,10 @@ def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
     assert json.loads(message["sqs"])["schema_version"] == 1
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
     assert chat["content"]["title"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
-    assert "Deactivate `AKIAOLD` `alice` 200 days old, new" in chat["content"]["description"]
+    assert (
+        "`AKIAOLD` `alice` 200 days old, new. Never used since it was created on 2026-05-06: deactivate it."
+        in chat["content"]["description"]
+    )
     assert "1 listed = 1 checked + 0 not found + 0 unchecked" in chat["content"]["description"]
     assert any("report.html" in step for step in chat["content"]["nextSteps"])
     assert all(isinstance(step, str) for step in chat["content"]["nextSteps"])
@@ -181,7 +185,10 @@ def test_chat_lists_the_keys_that_are_due_soon() -> None:
 
 
 def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:
-    report = report_of(*crowd(expired=10_000), unchecked("bob", "<!channel> <https://example.com|click>"))
+    nasty = "<!channel> <https://example.com|click>"
+    tags = {"owner": nasty, "iam-key-age:exempt-until": nasty, "iam-key-age:exempt-reason": nasty}
+    alice = user("alice", key("AKIA", 20_000, used=1), tags=tags)
+    report = report_of(*crowd(expired=9_999, used=1), alice, unchecked("bob", nasty), root={"cause": nasty})
 
     content = json.loads(by_protocol(report, HttpsFormat.CHAT)["https"])["content"]
 

@@ -75,7 +75,7 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
         " INCOMPLETE: 1 user could not be checked and may have more."
     )
     header = page.locator("header").inner_text()
-    assert "What to do with them: rotate 1, find out the use of 3." in header
+    assert "What to do with them: rotate 1, look into 3." in header
     assert "Users: 6 listed = 5 checked + 0 not found + 1 unchecked." in header
     assert page.locator(".tiles").inner_text().split() == [
         *("4", "expired", "1", "due", "soon", "0", "ok", "1", "exempt", "1", "users", "unchecked")
@@ -171,8 +171,8 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
     assert first.locator("td").first.inner_text().splitlines() == [
         "Rotate",
         (
-            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use yet:"
-            " move what uses this key to it, then deactivate this one."
+            "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
+            " create its successor, move what uses it there, then deactivate it."
             " Not exempt: the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest."
         ),
     ]

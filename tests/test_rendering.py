@@ -64,9 +64,10 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "as_of": "2026-11-22T08:00:00Z",
         "advice": "rotate",
         "advice_in_words": (
-            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use yet:"
-            " move what uses this key to it, then deactivate this one."
+            "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
+            " create its successor, move what uses it there, then deactivate it."
         ),
+        "safe_to_deactivate": "false",
         "last_used_at": "2026-11-19T08:00:00Z",
         "last_used_service": "s3",
         "last_used_region": "us-east-1",
@@ -122,7 +123,7 @@ def test_the_csv_is_as_rfc_4180_has_it() -> None:
 
     assert '"' not in outside_of_quotes
     assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
-    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {22}
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {23}
 
 
 def test_the_csv_is_read_by_pandas() -> None:

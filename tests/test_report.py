@@ -11,6 +11,7 @@ from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
 from chalicelib.report import join_pages, read_root, summarize
 from chalicelib.shapes import Page, Report
+from chalicelib.wording import why_advised
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
@@ -84,9 +85,10 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "other_keys": [{"access_key_id": "A2", "age_days": 21, "status": "Active", "last_used": None}],
             "advice": "rotate",
             "advice_in_words": (
-                "In use, last on 2026-11-21 for s3 in us-east-1, and its successor A2 is not in use yet:"
+                "In use, last on 2026-11-21 for s3 in us-east-1, and its successor A2 is not in use:"
                 " move what uses this key to it, then deactivate this one."
             ),
+            "safe_to_deactivate": False,
             "exemption": None,
         },
         {
@@ -103,6 +105,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "other_keys": [{"access_key_id": "B2", "age_days": 90, "status": "Inactive", "last_used": "unknown"}],
             "advice": None,
             "advice_in_words": None,
+            "safe_to_deactivate": None,
             "exemption": None,
         },
     ]
@@ -162,7 +165,8 @@ def test_tags_that_could_not_be_had_exempt_nobody() -> None:
 
     [finding] = report["findings"]
     assert (finding["verdict"], finding["owner"], finding["tags"]) == ("expired", "unknown", "unknown")
-    assert finding["advice"] == "rotate"
+    assert finding["advice"] is None
+    assert "it may be exempt" in why_advised(finding)
     assert report["details_unknown"] == [{"user_name": "alice", "cause": "denied"}]
     assert report["coverage"]["users_unchecked"] == 0
     assert summarize(report)["complete"]
@@ -281,6 +285,44 @@ def test_what_iam_says_of_the_root_user_is_told(
     assert summarize(report)["root"] == root
     assert summarize(report)["complete"] is complete
     assert len(report["not_covered"]) == not_covered
+
+
+def test_a_report_of_before_there_was_advice_is_still_summarized() -> None:
+    report: Any = join_pages([judge(checked("alice", key("A1")))])
+    for name in ("root", "advice", "exempt", "details_unknown"):
+        del report[name]
+    for name in ("detail_calls", "keys_last_use_unknown"):
+        del report["coverage"][name]
+    report["changes"] = {"since": None, "new": [], "still_expired": [], "resolved": [], "unknown": []}
+
+    summary = summarize(report)
+
+    assert (summary["complete"], summary["root"], summary["advice"]) == (True, None, None)
+
+
+def test_a_page_of_before_there_was_advice_says_to_scan_again() -> None:
+    old: Any = judge(checked("alice", key("A1")))
+    del old["exempt"]
+
+    with pytest.raises(InvalidEvidenceError, match="page 1 was judged by an older version; start another scan"):
+        join_pages([old])
+
+
+def test_where_unused_keys_are_judged_a_user_who_was_not_asked_about_leaves_the_scan_incomplete() -> None:
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=10))
+
+    report = join_pages([judge(checked("alice", key("A1", FRESH)), terms=terms)])
+
+    assert report["coverage"]["keys_last_use_unknown"] == 1
+    assert not summarize(report)["complete"]
+
+
+def test_an_inactive_key_whose_last_use_is_unknown_leaves_no_scan_incomplete() -> None:
+    policy = ScanPolicy(max_unused_days=45, include_inactive=True)
+    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
+    bob = checked("bob", key("B1", OLD, "Inactive"), last_used=["unknown"], cause="denied")
+
+    assert summarize(join_pages([judge(bob, terms=terms)]))["complete"]
 
 
 def test_the_summary_counts_findings_by_advice() -> None:

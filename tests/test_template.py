@@ -138,7 +138,7 @@ def test_no_function_that_the_machine_calls_refers_to_the_machine(template: dict
 def test_every_task_has_a_time_out_and_retries(name: str) -> None:
     again = [
         *TASKS[name].get("Retry", []),
-        *(catch for catch in TASKS[name].get("Catch", []) if catch["Next"] == "TryAgain?"),
+        *(catch for catch in TASKS[name].get("Catch", []) if catch["Next"].endswith("TryAgain?")),
     ]
 
     assert TASKS[name]["TimeoutSeconds"] > 0

@@ -731,7 +731,7 @@ def test_a_finding_has_last_use_owner_tags_other_keys_and_advice(scanner: Scanne
         "advice": "rotate",
     }
     assert "on 2026-11-21 for dynamodb in eu-west-1" in finding["advice_in_words"]
-    assert "AKIANEWNEWNEWNEWNEW1 is not in use yet" in finding["advice_in_words"]
+    assert "AKIANEWNEWNEWNEWNEW1 is not in use" in finding["advice_in_words"]
 
 
 def test_keys_whose_last_use_is_denied_are_judged_and_their_use_is_unknown(
@@ -760,7 +760,7 @@ def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown
     result = scanner.scan([{**user("alice", OLD), **OWNED}])
 
     [finding] = result.report["findings"]
-    assert (finding["last_used"], finding["advice"]) == (None, "deactivate")
+    assert (finding["last_used"], finding["advice"]) == (None, None)  # the user may be exempt
     assert (finding["owner"], finding["tags"], finding["exemption"]) == ("unknown", "unknown", None)
     assert result.report["coverage"]["users_checked"] == 1
     assert "not authorized" in result.report["details_unknown"][0]["cause"]
@@ -889,7 +889,6 @@ def test_a_scan_that_is_not_full_does_not_ask_for_the_root_user(scanner: Scanner
 
 
 def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.uniform", lambda low, _high: low)  # the shortest waits
     refuse(monkeypatch, "get_account_summary", deny)
 
     result = scanner.full_scan([aged("alice", 10)])
@@ -898,6 +897,25 @@ def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypa
     assert result.report["root"]["verdict"] == "unknown"
     assert "not authorized" in result.report["root"]["cause"]
     assert "INCOMPLETE: root user unchecked" in result.mail[0]["Subject"]
+    assert "Root user: unknown. Iam.IamException" in result.mail[0]["Message"]
+    assert iam_calls(result)["iam:GetAccountSummary"] == 1
+
+
+def test_a_root_user_is_asked_for_again_where_iam_throttles(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
+    asked: list[None] = []
+
+    def throttle_thrice(_response: IamResponse) -> None:
+        asked.append(None)
+        if len(asked) <= 3:
+            raise Throttled
+
+    refuse(monkeypatch, "get_account_summary", throttle_thrice)
+
+    result = scanner.full_scan([aged("alice", 10)])
+
+    assert result.report["root"]["verdict"] == "ok"
+    assert len(asked) == 4
 
 
 def test_where_unused_keys_are_judged_each_key_is_asked_about_and_the_report_says_what_it_took(
@@ -954,6 +972,15 @@ def test_the_largest_page_stays_well_below_what_a_state_takes(scanner: Scanner, 
         *("iam-key-age:exempt-until", "iam-key-age:exempt-reason", "owner", "email")
     }
     assert result.stats["largest_payload_bytes"] < 0.8 * 256 * 1024
+
+
+def test_a_tag_of_the_owner_that_says_nothing_is_passed_over(scanner: Scanner) -> None:
+    tags = {"owner": "", "email": "web@example.com"}
+
+    report = scanner.report([{**user("alice", OLD), "tags": tags}])
+
+    assert report["findings"][0]["owner"] == "web@example.com"
+    assert report["findings"][0]["tags"] == {"email": "web@example.com"}
 
 
 def test_a_tag_that_is_too_long_for_a_page_is_cut_and_shows_it(scanner: Scanner) -> None:
