@@ -55,7 +55,8 @@ def _finish_rotation(last_used: LastUsed, successor: JudgedKey) -> Advice:
         sentence = f"{in_use}, and this key was last used on {_when_and_where(last_used)}, {since}: deactivate it."
         return Advice("finish_rotation", sentence, safe_to_deactivate=True)
     then = "move that to the successor, then deactivate this one"
-    return Advice("finish_rotation", f"{in_use}, but so was this key on {_when_and_where(last_used)}: {then}.")
+    next_ = ", and rotate the successor next" if successor["verdict"] == Verdict.EXPIRED else ""
+    return Advice("finish_rotation", f"{in_use}, but so was this key on {_when_and_where(last_used)}: {then}{next_}.")
 
 
 def _rotate(last_used: LastUsed, successors: Sequence[JudgedKey], others: Sequence[JudgedKey]) -> Advice:
@@ -65,7 +66,8 @@ def _rotate(last_used: LastUsed, successors: Sequence[JudgedKey], others: Sequen
         to = f"its successor {idle[0]['access_key_id']} is not in use: move what uses this key to it"
         return Advice("rotate", f"{in_use}, and {to}, then deactivate this one.")
     room = "".join(f"once {other['access_key_id']} is deleted, " for other in others[:1])  # IAM takes two keys a user
-    return Advice("rotate", f"{in_use}: {room}create its successor, move what uses it there, then deactivate it.")
+    then = "create a successor, move what uses this key to it, then deactivate this one"
+    return Advice("rotate", f"{in_use}: {room}{then}.")
 
 
 def _successors(key: JudgedKey, others: Iterable[JudgedKey]) -> list[JudgedKey]:

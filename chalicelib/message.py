@@ -137,7 +137,8 @@ def _of_verdict(report: Report, verdict: str) -> list[Finding]:
 def _how_to(report: Report) -> Iterator[str]:
     if report["findings"]:
         yield "How to rotate a key: create its successor, move what uses the key to it,"
-        yield "deactivate the key, and delete it when nothing has missed it:"
+        yield "deactivate the key (--status Active undoes that), and delete it when nothing"
+        yield "has missed it:"
         yield f"{_INDENT}aws iam create-access-key --user-name USER"
         yield f"{_INDENT}aws iam update-access-key --status Inactive \\"
         yield f"{_INDENT}    --user-name USER --access-key-id KEY"
@@ -185,7 +186,7 @@ def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         exemption = finding["exemption"] or {"until": None, "reason": None}
         line = f"{_INDENT}{finding['access_key_id']:<20}  until {exemption['until']}"
-        reason = _wrapped([f"{finding['age_days']} days old. Reason: {exemption['reason']}"], indent=_INDENT * 3)
+        reason = _wrapped([age_in_words(finding), f"Reason: {exemption['reason']}"], indent=_INDENT * 3)
         yield "\n".join([_with_user(line, finding["user_name"]), *reason])
 
 

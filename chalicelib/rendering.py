@@ -116,7 +116,9 @@ def _root_cells(report: Report) -> Iterator[dict[str, Any]]:
     root = report["root"]
     if root and root["verdict"] != "ok":
         verdict = "unchecked" if root["verdict"] == "unknown" else root["verdict"]
-        yield {"verdict": verdict, "user_name": "<root_account>", "cause": root["cause"]}
+        advice = {"advice": "delete", "advice_in_words": f"{wording.ROOT_ADVICE.capitalize()}."}
+        row = {"verdict": verdict, "user_name": "<root_account>", "cause": root["cause"]}
+        yield {**row, **(advice if root["cause"] is None else {})}
 
 
 def _detail_cells(finding: Finding) -> dict[str, Any]:

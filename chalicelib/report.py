@@ -23,7 +23,7 @@ from chalicelib.shapes import (
     Totals,
 )
 
-_ROOT_USER = "the root user: IAM does not list it among an account's users"
+_ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
 _ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 

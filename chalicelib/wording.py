@@ -13,6 +13,7 @@ _HOW_RESOLVED = {
     "exempted": "exempt now",
     "no_longer_matching": "not too old, or passed over, by this scan's policy",
 }
+ROOT_ADVICE = "sign in as the root user and delete them under Security credentials"
 _ADVICE = {"deactivate": "Deactivate", "finish_rotation": "Finish rotating", "rotate": "Rotate", "delete": "Delete"}
 _TO_DO = {
     "deactivate": "deactivate",
@@ -27,7 +28,7 @@ def headline(report: Report) -> Iterator[str]:
     """Say the verdict in a sentence or few, what is new first."""
     account_id, totals, policy = report["account_id"], report["totals"], report["policy"]
     if has_root_access_keys(report):
-        yield f"The root user of AWS account {account_id} has access keys: delete them (Security Hub IAM.4)."
+        yield f"The root user of AWS account {account_id} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
     changes = report["changes"]
     if changes and changes["since"]:
         new = len(changes["new"])
@@ -126,10 +127,12 @@ def why_advised(finding: Finding) -> str:
 
 def age_in_words(finding: Finding) -> str:
     """Say how old a key is, until when it is or was in time, and whose it is."""
-    age = counted(finding["age_days"], "day")
-    overdue = finding["verdict"] == "expired" or finding.get("exempt_from") == "expired"
-    owner = f", owner {finding['owner']}" if finding["owner"] not in (None, "unknown") else ""
-    return f"{age} old, {'overdue since' if overdue else 'in time until'} {finding['overdue_at'][:10]}{owner}"
+    tenses = {"expired": f", overdue since {finding['overdue_at'][:10]}"}
+    tenses["exempt"] = f", would be {finding.get('exempt_from', '').replace('_', ' ')}"
+    tenses["due_soon"] = f", in time until {finding['overdue_at'][:10]}"
+    owner = f", owner {finding['owner']}" if finding["owner"] else ", no owner tag"
+    owner = "" if finding["owner"] == "unknown" else owner
+    return f"{counted(finding['age_days'], 'day')} old{tenses.get(finding['verdict'], '')}{owner}"
 
 
 def last_use_in_words(finding: Finding) -> str:

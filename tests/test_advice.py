@@ -98,7 +98,7 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
             [],
             (
                 "In use, last on 2026-11-20 for s3 in us-east-1:"
-                " create its successor, move what uses it there, then deactivate it."
+                " create a successor, move what uses this key to it, then deactivate this one."
             ),
         ),
         (
@@ -114,7 +114,7 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
             [newer(100, "never", verdict="expired")],
             (
                 "In use, last on 2026-11-20 for s3 in us-east-1: once AKIANEW is deleted,"
-                " create its successor, move what uses it there, then deactivate it."
+                " create a successor, move what uses this key to it, then deactivate this one."
             ),
         ),
         (
@@ -122,14 +122,14 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
             [judged(200, 2, "Inactive")],
             (
                 "In use, last on 2026-11-20 for s3 in us-east-1: once AKIAOLD is deleted,"
-                " create its successor, move what uses it there, then deactivate it."
+                " create a successor, move what uses this key to it, then deactivate this one."
             ),
         ),
         (judged(200, 2, "Inactive"), [], "Inactive already: delete it when nothing has missed it."),
         (
             judged(200, 2, service="N/A", region="N/A"),
             [],
-            "In use, last on 2026-11-20: create its successor, move what uses it there, then deactivate it.",
+            "In use, last on 2026-11-20: create a successor, move what uses this key to it, then deactivate this one.",
         ),
     ],
 )
@@ -176,4 +176,12 @@ def test_the_keys_of_one_user_are_not_advised_against_each_other() -> None:
     assert of_the_new is not None
     assert of_the_old is not None
     assert of_the_new.action == "deactivate"
-    assert "move what uses this key to it" not in of_the_old.sentence
+    assert "once AKIANEW is deleted, create a successor" in of_the_old.sentence
+
+
+@pytest.mark.parametrize(("verdict", "next_"), [("expired", True), ("due_soon", False), ("ok", False)])
+def test_a_successor_that_is_too_old_itself_is_said_to_be_next(verdict: str, next_: bool) -> None:
+    advice = advise(judged(200, 1), [newer(100, 1, verdict=verdict)], AS_OF)
+
+    assert advice is not None
+    assert advice.sentence.endswith(", and rotate the successor next.") is next_

@@ -97,7 +97,7 @@ def test_the_message_leads_with_what_is_new() -> None:
 def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
     assert "DUE SOON" not in compose_message(CASES["changes"], FOLDER).text
     assert (
-        "DUE SOON:\n  Rotate AKIASOONAAAAAAAAAAAA, soon\n      80 days old, in time until 2026-12-02\n"
+        "DUE SOON:\n  Rotate AKIASOONAAAAAAAAAAAA, soon\n      80 days old, in time until 2026-12-02, no owner tag\n"
         in compose_message(CASES["changes"], FOLDER, list_due_soon=True).text
     )
 
@@ -189,4 +189,4 @@ def test_the_oldest_keys_come_with_what_to_do_in_the_largest_account() -> None:
     text = compose_message(report_of(*crowd(expired=10_000, prefix="n" * 59, used=3)), FOLDER).text
 
     assert text.count("\n  Rotate AKIA") == text.count("days old, overdue since") >= 200
-    assert text.count("In use, last on 2026-11-19 for s3 in us-east-1: create its successor") == text.count("  Rotate")
+    assert text.count("In use, last on 2026-11-19 for s3 in us-east-1: create a successor") == text.count("  Rotate")

@@ -142,7 +142,9 @@ def test_what_is_too_long_for_a_message_is_left_to_the_report() -> None:
 def test_a_root_user_with_access_keys_is_said_first() -> None:
     message = by_protocol(NEW_ROOT)
 
-    assert message["default"].startswith("The root user of AWS account 123456789012 has access keys: delete them\n")
+    assert message["default"].startswith(
+        "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):\n"
+    )
     assert message["sms"].startswith("Root access key, 0 new of 0 expired access keys")
     assert json.loads(message["sqs"])["summary"]["root"]["verdict"] == "root_access_keys"
 

@@ -69,7 +69,8 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
     page = opened.open(REPORT)
 
     expect(page.locator("h1")).to_have_text(
-        "The root user of AWS account 123456789012 has access keys: delete them (Security Hub IAM.4)."
+        "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):"
+        " sign in as the root user and delete them under Security credentials."
         " 3 expired access keys are new since the last full scan."
         " 4 access keys in AWS account 123456789012 are older than 90 days."
         " INCOMPLETE: 1 user could not be checked and may have more."
@@ -172,7 +173,7 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
         "Rotate",
         (
             "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
-            " create its successor, move what uses it there, then deactivate it."
+            " create a successor, move what uses this key to it, then deactivate this one."
             " Not exempt: the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest."
         ),
     ]

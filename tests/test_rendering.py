@@ -65,7 +65,7 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "advice": "rotate",
         "advice_in_words": (
             "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
-            " create its successor, move what uses it there, then deactivate it."
+            " create a successor, move what uses this key to it, then deactivate this one."
         ),
         "safe_to_deactivate": "false",
         "last_used_at": "2026-11-19T08:00:00Z",
