@@ -96,7 +96,7 @@ def _why_not_exempt(until: str | None, reason: str | None, days: tuple[date, dat
     if end < today:
         return f"the exemption ended on {until}"
     if end > latest:
-        return f"the exemption's end, {until}, is too far ahead: it takes {latest} at the latest"
+        return f"the exemption's end, {until}, is too far ahead: {latest} is the last day allowed"
     if not (reason or "").strip():
         return f"the exemption has no reason, tag {REASON_TAG}"
     return None

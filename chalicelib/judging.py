@@ -174,7 +174,7 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms:
     created_at = parse_instant(key["created_at"])
     exempt = key["verdict"] == Verdict.EXEMPT
     known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
-    advice = advise(key, others, terms.rule_of_use.as_of) if known else None
+    advice = advise(key, others, terms.rule_of_use) if known else None
     finding: Finding = {
         "user_name": user["user_name"],
         "access_key_id": key["access_key_id"],

@@ -36,6 +36,7 @@ _COLUMNS = (
     "last_used_service",
     "last_used_region",
     "owner",
+    "exempt_from",
     "exempt_until",
     "exempt_reason",
     "not_exempt_because",

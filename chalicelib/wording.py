@@ -39,7 +39,7 @@ def headline(report: Report) -> Iterator[str]:
     keys = _none_or(totals["expired"], "access key")
     yield f"{keys} {where} {_is(totals['expired'])} older than {counted(policy['max_age_days'], 'day')}{when}."
     if totals["unused"]:
-        unused = counted(totals["unused"], "access key")
+        unused = counted(totals["unused"], "other access key" if totals["expired"] else "access key")
         tense = "was" if totals["unused"] == 1 else "were"
         yield f"{unused} {tense} not used for more than {counted(policy['max_unused_days'], 'day')}."
     if totals["due_soon"] and not totals["expired"]:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from chalicelib.advice import advise
-from chalicelib.age import format_instant
+from chalicelib.age import AgeRule, format_instant
 from tests.reports import AS_OF, Used, used
 
 SECOND = 1 / 86_400
+RULE = AgeRule(AS_OF, 90, 14)
+RULE_45 = AgeRule(AS_OF, 90, 14, max_unused_days=45)
 
 
 def judged(age: float, last: Used = None, status: str = "Active", **more: str) -> Any:
@@ -35,9 +37,6 @@ def newer(age: float, last: Used, status: str = "Active", verdict: str = "ok") -
         pytest.param(judged(200, 90), [], "deactivate", id="used exactly 90 days ago"),
         pytest.param(judged(200, 90 + SECOND), [], "deactivate", id="used 90 days and a second ago"),
         pytest.param(judged(200, 90), [newer(5, 1)], "deactivate", id="unused, with a successor"),
-        pytest.param(judged(60, 50, verdict="unused"), [], "deactivate", id="unused by the policy"),
-        pytest.param(judged(60, 50, verdict="unused"), [newer(5, 1)], "deactivate", id="unused, with a successor"),
-        pytest.param(judged(200, 50), [], "rotate", id="expired, however short the policy's time"),
         pytest.param(judged(200, 5 + SECOND), [newer(5, 1)], "finish_rotation", id="not used since the successor"),
         pytest.param(judged(200, 5), [newer(5, 1)], "finish_rotation", id="used the second it was created"),
         pytest.param(judged(200, 1), [newer(5, 1)], "finish_rotation", id="both used"),
@@ -63,7 +62,7 @@ def newer(age: float, last: Used, status: str = "Active", verdict: str = "ok") -
     ],
 )
 def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
-    advice = advise(key, others, AS_OF)
+    advice = advise(key, others, RULE)
 
     assert (advice and advice.action) == action
 
@@ -113,7 +112,8 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
             judged(200, 2),
             [newer(100, "never", verdict="expired")],
             (
-                "In use, last on 2026-11-20 for s3 in us-east-1: once AKIANEW is deleted,"
+                "In use, last on 2026-11-20 for s3 in us-east-1:"
+                " once AKIANEW (not in use) is deleted, for IAM takes two keys a user,"
                 " create a successor, move what uses this key to it, then deactivate this one."
             ),
         ),
@@ -121,11 +121,40 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
             judged(100, 2),
             [judged(200, 2, "Inactive")],
             (
-                "In use, last on 2026-11-20 for s3 in us-east-1: once AKIAOLD is deleted,"
+                "In use, last on 2026-11-20 for s3 in us-east-1:"
+                " once AKIAOLD (inactive) is deleted, for IAM takes two keys a user,"
                 " create a successor, move what uses this key to it, then deactivate this one."
             ),
         ),
-        (judged(200, 2, "Inactive"), [], "Inactive already: delete it when nothing has missed it."),
+        (
+            judged(100, 2),
+            [judged(200, 2)],
+            (
+                "In use, last on 2026-11-20 for s3 in us-east-1:"
+                " once AKIAOLD is deleted, for IAM takes two keys a user,"
+                " create a successor, move what uses this key to it, then deactivate this one."
+            ),
+        ),
+        (
+            judged(200, 20.1),
+            [newer(20, 1)],
+            (
+                "Its successor AKIANEW is in use,"
+                " and this key was last used on 2026-11-02T05:36:00Z for s3 in us-east-1,"
+                " before the successor was created on 2026-11-02T08:00:00Z: deactivate it."
+            ),
+        ),
+        (
+            judged(200, 2, "Inactive"),
+            [],
+            "Inactive already, last used on 2026-11-20 for s3 in us-east-1: delete it when nothing has missed it.",
+        ),
+        (
+            judged(200, "never", "Inactive"),
+            [],
+            "Inactive already and never used: delete it when nothing has missed it.",
+        ),
+        (judged(200, "unknown", "Inactive"), [], "Inactive already: delete it when nothing has missed it."),
         (
             judged(200, 2, service="N/A", region="N/A"),
             [],
@@ -134,7 +163,7 @@ def test_what_to_do(key: Any, others: list[Any], action: str | None) -> None:
     ],
 )
 def test_the_sentence_names_service_region_and_date(key: Any, others: list[Any], sentence: str) -> None:
-    advice = advise(key, others, AS_OF)
+    advice = advise(key, others, RULE)
 
     assert advice is not None
     assert advice.sentence == sentence
@@ -143,7 +172,7 @@ def test_the_sentence_names_service_region_and_date(key: Any, others: list[Any],
 def test_of_several_successors_in_use_the_newest_counts() -> None:
     since_the_first, since_the_second = judged(60, 1, key_id="AKIAFIRST"), judged(10, 1, key_id="AKIASECOND")
 
-    advice = advise(judged(200, 20), [since_the_first, since_the_second], AS_OF)
+    advice = advise(judged(200, 20), [since_the_first, since_the_second], RULE)
 
     assert advice is not None
     assert "AKIASECOND is in use, and this key was last used on 2026-11-02" in advice.sentence
@@ -158,11 +187,11 @@ def test_of_several_successors_in_use_the_newest_counts() -> None:
         (judged(200, 5), [newer(5, 1)], False),
         (judged(200, 1), [newer(5, 1)], False),
         (judged(200, 1), [], False),
-        (judged(200, 1, "Inactive"), [], False),
+        (judged(200, 1, "Inactive"), [], None),
     ],
 )
-def test_only_a_key_that_nothing_uses_is_safe_to_deactivate(key: Any, others: list[Any], safe: bool) -> None:
-    advice = advise(key, others, AS_OF)
+def test_only_a_key_that_nothing_uses_is_safe_to_deactivate(key: Any, others: list[Any], safe: bool | None) -> None:
+    advice = advise(key, others, RULE)
 
     assert advice is not None
     assert advice.safe_to_deactivate is safe
@@ -171,17 +200,34 @@ def test_only_a_key_that_nothing_uses_is_safe_to_deactivate(key: Any, others: li
 def test_the_keys_of_one_user_are_not_advised_against_each_other() -> None:
     in_use, idle = judged(200, 1), newer(100, "never", verdict="expired")
 
-    of_the_old, of_the_new = advise(in_use, [idle], AS_OF), advise(idle, [in_use], AS_OF)
+    of_the_old, of_the_new = advise(in_use, [idle], RULE), advise(idle, [in_use], RULE)
 
     assert of_the_new is not None
     assert of_the_old is not None
     assert of_the_new.action == "deactivate"
-    assert "once AKIANEW is deleted, create a successor" in of_the_old.sentence
+    assert "once AKIANEW (not in use) is deleted" in of_the_old.sentence
 
 
 @pytest.mark.parametrize(("verdict", "next_"), [("expired", True), ("due_soon", False), ("ok", False)])
 def test_a_successor_that_is_too_old_itself_is_said_to_be_next(verdict: str, next_: bool) -> None:
-    advice = advise(judged(200, 1), [newer(100, 1, verdict=verdict)], AS_OF)
+    advice = advise(judged(200, 1), [newer(100, 1, verdict=verdict)], RULE)
 
     assert advice is not None
     assert advice.sentence.endswith(", and rotate the successor next.") is next_
+
+
+@pytest.mark.parametrize(
+    ("key", "others", "action"),
+    [
+        (judged(200, 45), [], "rotate"),
+        (judged(200, 45 + SECOND), [], "deactivate"),
+        (judged(60, 45 + SECOND, verdict="unused"), [newer(5, 1)], "deactivate"),
+        (judged(200, 1), [newer(60, 45)], "finish_rotation"),
+        (judged(200, 1), [newer(60, 45 + SECOND, verdict="unused")], "rotate"),
+    ],
+)
+def test_a_key_that_the_policy_calls_unused_is_not_in_use(key: Any, others: list[Any], action: str) -> None:
+    advice = advise(key, others, RULE_45)
+
+    assert advice is not None
+    assert advice.action == action

@@ -75,7 +75,7 @@ def test_the_account_file_switches_the_root_finding(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["root"]["verdict"] == "root_access_keys"
     assert "Subject: Root access key, 0 expired access keys in AWS account" in done.stderr
     assert (
-        "The root user of AWS account 123456789012 has access keys (Security Hub\n  IAM.4): sign in as the"
+        "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):\n  sign in as the"
         in done.stderr
     )
 

@@ -53,12 +53,12 @@ MALFORMED = 'the exemption\'s end, "{}", is not a date such as 2027-06-30'
         (
             tags("2027-11-24"),
             AS_OF,
-            "the exemption's end, 2027-11-24, is too far ahead: it takes 2027-11-23 at the latest",
+            "the exemption's end, 2027-11-24, is too far ahead: 2027-11-23 is the last day allowed",
         ),
         (
             tags("9999-12-31"),
             AS_OF,
-            "the exemption's end, 9999-12-31, is too far ahead: it takes 2027-11-23 at the latest",
+            "the exemption's end, 9999-12-31, is too far ahead: 2027-11-23 is the last day allowed",
         ),
         *(
             (tags(text), AS_OF, MALFORMED.format(text))

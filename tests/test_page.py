@@ -172,9 +172,10 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
     assert first.locator("td").first.inner_text().splitlines() == [
         "Rotate",
         (
-            "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
+            "In use, last on 2026-11-19 for s3 in us-east-1:"
+            " once AKIADUE (not in use) is deleted, for IAM takes two keys a user,"
             " create a successor, move what uses this key to it, then deactivate this one."
-            " Not exempt: the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest."
+            " Not exempt: the exemption's end, 2030-01-01, is too far ahead: 2027-11-23 is the last day allowed."
         ),
     ]
     assert page.locator("#keys tbody tr", has_text="+plus").locator("td").first.inner_text().splitlines() == [

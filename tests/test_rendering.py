@@ -64,7 +64,8 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "as_of": "2026-11-22T08:00:00Z",
         "advice": "rotate",
         "advice_in_words": (
-            "In use, last on 2026-11-19 for s3 in us-east-1: once AKIADUE is deleted,"
+            "In use, last on 2026-11-19 for s3 in us-east-1:"
+            " once AKIADUE (not in use) is deleted, for IAM takes two keys a user,"
             " create a successor, move what uses this key to it, then deactivate this one."
         ),
         "safe_to_deactivate": "false",
@@ -72,9 +73,10 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "last_used_service": "s3",
         "last_used_region": "us-east-1",
         "owner": "'=own()",
+        "exempt_from": "",
         "exempt_until": "2030-01-01",
         "exempt_reason": "'=HYPERLINK(1)",
-        "not_exempt_because": "the exemption's end, 2030-01-01, is too far ahead: it takes 2027-11-23 at the latest",
+        "not_exempt_because": "the exemption's end, 2030-01-01, is too far ahead: 2027-11-23 is the last day allowed",
     }
 
 
@@ -87,6 +89,7 @@ def test_the_csv_tells_never_used_from_unknown_and_why_a_key_is_exempt() -> None
         "2026-11-22",
         "'=HYPERLINK(1)",
     )
+    assert by_key["AKIAVAULT"]["exempt_from"] == "expired"
     assert by_key["AKIAVAULT"]["advice"] == by_key["AKIAVAULT"]["not_exempt_because"] == ""
 
 
@@ -123,7 +126,7 @@ def test_the_csv_is_as_rfc_4180_has_it() -> None:
 
     assert '"' not in outside_of_quotes
     assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
-    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {23}
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {24}
 
 
 def test_the_csv_is_read_by_pandas() -> None:

@@ -857,7 +857,7 @@ def test_the_parameter_max_exempt_days_limits_how_long(scanner: Scanner) -> None
 
     assert report["totals"]["expired"] == 1
     assert report["findings"][0]["exemption"]["why_not"].endswith(
-        "2026-12-23, is too far ahead: it takes 2026-12-22 at the latest"
+        "2026-12-23, is too far ahead: 2026-12-22 is the last day allowed"
     )
 
 
