@@ -11,6 +11,7 @@ from chalicelib.shapes import Details, Exemption, LastUse, Unknown
 
 UNTIL_TAG = "iam-key-age:exempt-until"
 REASON_TAG = "iam-key-age:exempt-reason"
+_EXEMPTION_TAGS = (UNTIL_TAG, REASON_TAG)
 MAX_EXEMPT_DAYS_LIMIT = 3650
 _NOT_ASKED = "the scan did not ask for the last use and the tags"
 _ODD = "IAM described the last use or the tags in a way that cannot be read"
@@ -75,10 +76,13 @@ def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, 
     The end is a date, the whole day UTC included, at most `max_days` days after the one at which the tags were read.
     """
     until, reason = tags.get(UNTIL_TAG), tags.get(REASON_TAG)
-    if until is None and reason is None:
+    odd = next((name for name in tags if name not in _EXEMPTION_TAGS and name.lower() in _EXEMPTION_TAGS), None)
+    if until is None and reason is None and odd is None:
         return None
     days = (as_of.astimezone(UTC).date(), read_at.astimezone(UTC).date() + timedelta(days=max_days))
     why_not = _why_not_exempt(until, reason, days)
+    if odd is not None:
+        why_not = f"the exemption's tag {odd} has to be all in lower case"
     return {"in_force": why_not is None, "until": until, "reason": reason, "why_not": why_not}
 
 

@@ -99,7 +99,23 @@ def test_how_far_ahead_an_exemption_may_end_counts_from_when_it_is_read_not_from
 
 
 def test_tags_that_ask_for_no_exemption_are_none() -> None:
-    assert read_exemption({"owner": "web", "IAM-KEY-AGE:EXEMPT-UNTIL": "2026-12-01"}, AS_OF, AS_OF, 366) is None
+    assert read_exemption({"owner": "web", "exempt-until": "2026-12-01"}, AS_OF, AS_OF, 366) is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"IAM-Key-Age:Exempt-Until": "2026-12-01", "IAM-Key-Age:Exempt-Reason": "CHG-1"},
+        {"IAM-Key-Age:Exempt-Until": "2026-12-01", "iam-key-age:exempt-reason": "CHG-1"},
+        {"IAM-Key-Age:Exempt-Until": "2026-12-01", **tags("2026-12-01")},
+    ],
+)
+def test_an_exemption_whose_tag_is_in_another_case_does_not_exempt_and_says_so(asked: dict[str, str]) -> None:
+    exemption = read_exemption(asked, AS_OF, AS_OF, 366)
+
+    assert exemption is not None
+    assert not exemption["in_force"]
+    assert exemption["why_not"] == "the exemption's tag IAM-Key-Age:Exempt-Until has to be all in lower case"
 
 
 @pytest.mark.parametrize(

@@ -849,6 +849,16 @@ def test_an_exemption_that_is_over_exempts_no_more_and_the_message_says_why(scan
     assert "Not exempt: the exemption ended on 2026-11-22." in result.mail[0]["Message"]
 
 
+def test_an_exemption_tag_in_another_case_is_not_passed_over_in_silence(scanner: Scanner) -> None:
+    tags = {"IAM-Key-Age:Exempt-Until": "2026-12-01", "iam-key-age:exempt-reason": "CHG-1"}
+
+    result = scanner.scan([{**user("vault", OLD), "tags": tags}])
+
+    assert result.report["totals"]["expired"] == 1
+    text = " ".join(result.mail[0]["Message"].split())
+    assert "Not exempt: the exemption's tag IAM-Key-Age:Exempt-Until has to be all in lower case." in text
+
+
 def test_the_parameter_max_exempt_days_limits_how_long(scanner: Scanner) -> None:
     vault = {**user("vault", OLD), **exempt_until("2026-12-23")}
 
