@@ -8,7 +8,7 @@ from typing import Any, Literal
 from chalicelib.age import AgeRule, Verdict, parse_instant
 from chalicelib.judging import InvalidEvidenceError
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
-from chalicelib.report import join_pages, read_root, scan_kind
+from chalicelib.report import has_root_access_keys, join_pages, read_root, scan_kind
 from chalicelib.shapes import ACTIVE, Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
@@ -33,11 +33,6 @@ def join_and_compare(
     report = join_pages(comparison.watch(pages), read_root(root or {"cause": ""}))
     report["changes"] = comparison.changes(report)
     return report
-
-
-def has_root_access_keys(report: Mapping[str, Any]) -> bool:
-    """Say whether a scan found that the root user has access keys."""
-    return (report.get("root") or {}).get("verdict") == "root_access_keys"
 
 
 def becomes_latest(report: Report) -> bool:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from chalicelib.age import format_instant, parse_instant
+from chalicelib.policy import InvalidSettingError
 from chalicelib.shapes import Details, Exemption, LastUse, Unknown
 
 UNTIL_TAG = "iam-key-age:exempt-until"
@@ -17,13 +18,6 @@ _NOT_ASKED = "the scan did not ask for the last use and the tags"
 _ODD = "IAM described the last use or the tags in a way that cannot be read"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TAG_NAMES = re.compile(r"[A-Za-z0-9_.:/=+@-]{1,40}(,[A-Za-z0-9_.:/=+@-]{1,40}){0,9}", re.ASCII)
-
-
-class InvalidSettingError(Exception):
-    """A setting of the stage that is refused; the message names it and what it takes."""
-
-    def __init__(self, name: str, value: str, takes: str) -> None:
-        super().__init__(f'{name}: "{value}" is not accepted; it takes {takes}')
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chalicelib.changes import has_root_access_keys
-from chalicelib.report import is_complete
+from chalicelib.report import has_root_access_keys, is_complete
 from chalicelib.shapes import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.wording import (
     advice_label,
@@ -177,8 +176,10 @@ def _section(
 def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
-        unknown = ", use unknown" if finding["last_used"] == "unknown" else ""
-        about = [f"{age_in_words(finding)}{unknown}", *([] if unknown else [why_advised(finding)])]
+        if finding["last_used"] == "unknown" and not finding["advice"]:
+            about = [f"{age_in_words(finding)}, use unknown"]  # short, for there may be thousands
+        else:
+            about = [age_in_words(finding), why_advised(finding)]
         yield "\n".join([key, *_wrapped([*about, *why_not_exempt(finding)], indent=_INDENT * 3)])
 
 

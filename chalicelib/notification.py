@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, TypedDict
 
-from chalicelib.changes import has_root_access_keys
-from chalicelib.details import InvalidSettingError
 from chalicelib.judging import SCHEMA_VERSION
 from chalicelib.message import compose_message
-from chalicelib.report import is_complete, report_locations, summarize
+from chalicelib.policy import InvalidSettingError
+from chalicelib.report import has_root_access_keys, is_complete, report_locations, summarize
 from chalicelib.shapes import Finding, Report
 from chalicelib.wording import changes_lines, counted, coverage_line, headline, keys_line, to_do_line, why_advised
 

@@ -23,11 +23,17 @@ _AS_OF_TAKES = f'an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR},
 _FIELDS = ("max_age_days", "warn_days", "include_inactive", "max_unused_days", "users", "as_of")
 
 
-class InvalidPolicyError(Exception):
-    """A scan policy that is refused; the message names the field, its value and what it takes."""
-
+class _RefusedError(Exception):
     def __init__(self, field: str, value: object, takes: str) -> None:
         super().__init__(f"{field}: {_shown(value)} is not accepted; it takes {takes}")
+
+
+class InvalidPolicyError(_RefusedError):
+    """A scan policy that is refused; the message names the field, its value and what it takes."""
+
+
+class InvalidSettingError(_RefusedError):
+    """A setting of the stage that is refused; the message names it, its value and what it takes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class ScanPolicy:
         return AgeRule(as_of, self.max_age_days, self.warn_days, self.max_unused_days)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the policy as `parse_policy` reads it; the last three only where they are set."""
+        """Return the policy as `parse_policy` reads it; `max_unused_days`, `users`, `as_of` only where they are set."""
         document: dict[str, Any] = {
             "max_age_days": self.max_age_days,
             "warn_days": self.warn_days,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib import wording
-from chalicelib.report import is_complete
+from chalicelib.report import has_root_access_keys, is_complete
 from chalicelib.shapes import AgeBin, Finding, Report
 
 _PARTS = Path(__file__).with_name("page")
@@ -96,6 +96,7 @@ def render_html(report: Report) -> Iterator[str]:
     stream = page.stream(
         report=report,
         complete=is_complete(report),
+        has_root_access_keys=has_root_access_keys(report),
         wording=wording,
         changes_by_key=_changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,

@@ -65,8 +65,13 @@ def read_root(answer: Mapping[str, Any]) -> Root | None:
     return {"access_keys": access_keys, "verdict": "root_access_keys" if access_keys else "ok", "cause": None}
 
 
+def has_root_access_keys(report: Mapping[str, Any]) -> bool:
+    """Say whether a scan found that the root user has access keys; reports of before do not say it."""
+    return (report.get("root") or {}).get("verdict") == "root_access_keys"
+
+
 def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
-    """Count findings by what to do with them, "none" where their use is not known."""
+    """Count findings by what to do with them, "none" where there is no advice."""
     counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
     for finding in findings:
         counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields

@@ -54,7 +54,7 @@ class Finding(TypedDict):
     other_keys: list[OtherKey]
     advice: str | None  # deactivate, finish_rotation, rotate, delete; none without knowing its use
     advice_in_words: str | None
-    safe_to_deactivate: bool | None  # null without advice
+    safe_to_deactivate: bool | None  # null without advice and for an inactive key
     exemption: Exemption | None
     exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
 
@@ -76,7 +76,7 @@ class Coverage(TypedDict):
     keys_judged: int
     keys_inactive_skipped: int
     detail_calls: int  # for last uses and tags, without those that had to be made again
-    keys_last_use_unknown: int  # of the judged ones that it was asked of
+    keys_last_use_unknown: int  # of the active ones that it was wanted of
 
 
 class Totals(TypedDict):

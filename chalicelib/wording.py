@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from chalicelib.changes import has_root_access_keys
-from chalicelib.report import count_advice
+from chalicelib.report import count_advice, has_root_access_keys
 from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey
 
 _HOW_RESOLVED = {

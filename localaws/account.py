@@ -26,7 +26,7 @@ _TAKES = {
     "string_type": "takes text",
 }
 _MAX_DAYS = 36_500
-MAX_TAGS = 50
+_MAX_TAGS = 50
 
 
 class AccountError(Exception):
@@ -49,8 +49,8 @@ def _days(value: object) -> float:
 
 
 def _at_most_fifty(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > MAX_TAGS:
-        raise ValueError(f"takes at most {MAX_TAGS} tags")
+    if len(tags) > _MAX_TAGS:
+        raise ValueError(f"takes at most {_MAX_TAGS} tags")
     return tags
 
 

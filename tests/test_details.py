@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from chalicelib.details import (
-    InvalidSettingError,
     TagSettings,
     find_owner,
     parse_tag_settings,
     read_details,
     read_exemption,
 )
+from chalicelib.policy import InvalidSettingError
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 

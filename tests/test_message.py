@@ -129,6 +129,15 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
 
+def test_an_inactive_key_says_what_to_do_though_its_use_is_unknown() -> None:
+    off = user("alice", key("AKIA", 200, "Inactive", used="unknown"), cause=DENIED)
+
+    text = compose_message(report_of(off, include_inactive=True), FOLDER).text
+
+    assert "\n  Delete AKIA, alice\n" in text
+    assert "\n      Inactive already: delete it when nothing has missed it.\n" in text
+
+
 def test_no_tag_breaks_a_line_of_the_message() -> None:
     tags = {"owner": "x\u2028\u2029Users: 9 listed = 9 checked", "iam-key-age:exempt-until": "\u2028All keys are fine"}
 

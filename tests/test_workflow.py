@@ -639,6 +639,20 @@ def deny(_response: IamResponse) -> None:
     raise Denied
 
 
+def throttle(monkeypatch: pytest.MonkeyPatch, operation: str, times: int) -> Counter[str]:
+    """Throttle the first calls of an operation, with the shortest waits between; count them all."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    asked: Counter[str] = Counter()
+
+    def step(_response: IamResponse) -> None:
+        asked["calls"] += 1
+        if asked["calls"] <= times:
+            raise Throttled
+
+    refuse(monkeypatch, operation, step)
+    return asked
+
+
 def iam_calls(result: ScanResult) -> dict[str, int]:
     return {name: count for name, count in result.stats["calls"].items() if name.startswith("iam:")}
 
@@ -771,33 +785,20 @@ def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown
 def test_details_that_are_throttled_are_asked_for_again(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
-    asked: list[None] = []
-
-    def throttle_twice(_response: IamResponse) -> None:
-        asked.append(None)
-        if len(asked) <= 2:
-            raise Throttled
-
-    refuse(monkeypatch, operation, throttle_twice)
+    asked = throttle(monkeypatch, operation, times=2)
 
     report = scanner.report([{**user("alice", OLD), **OWNED}])
 
     assert report["findings"][0]["owner"] == "web@example.com"
     assert report["findings"][0]["advice"] == "deactivate"
     assert report["details_unknown"] == []
-    assert len(asked) == 3
+    assert asked["calls"] == 3
 
 
 def test_details_that_are_throttled_nine_times_are_unknown_and_the_user_stays_checked(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
-
-    def throttle(_response: IamResponse) -> None:
-        raise Throttled
-
-    refuse(monkeypatch, "get_access_key_last_used", throttle)
+    throttle(monkeypatch, "get_access_key_last_used", times=100)
 
     result = scanner.scan([{**user("alice", OLD, OLD), **OWNED}])
 
@@ -915,20 +916,12 @@ def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypa
 
 
 def test_a_root_user_is_asked_for_again_where_iam_throttles(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("random.random", lambda: 0.0)  # the shortest waits
-    asked: list[None] = []
-
-    def throttle_thrice(_response: IamResponse) -> None:
-        asked.append(None)
-        if len(asked) <= 3:
-            raise Throttled
-
-    refuse(monkeypatch, "get_account_summary", throttle_thrice)
+    asked = throttle(monkeypatch, "get_account_summary", times=3)
 
     result = scanner.full_scan([aged("alice", 10)])
 
     assert result.report["root"]["verdict"] == "ok"
-    assert len(asked) == 4
+    assert asked["calls"] == 4
 
 
 def test_where_unused_keys_are_judged_each_key_is_asked_about_and_the_report_says_what_it_took(
