@@ -43,10 +43,10 @@ def _run(arguments: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         if arguments.command == "serve":
-            return commands.serve(arguments.account, arguments.port, arguments.api_port)
+            return commands.serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
         output = commands.ScanOutput(arguments.out, arguments.stats, arguments.json)
         accounts = commands.ScanAccounts(arguments.account, arguments.previous)
-        return commands.scan(accounts, arguments.policy, output)
+        return commands.scan(accounts, arguments.policy, output, arguments.faults)
     except commands.BadInputError as error:
         return _refused(str(error))
 
@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (scan, serve):
         command.add_argument(
             "--account", type=_path, metavar="FILE", help="the account file; a demo account by default"
+        )
+        command.add_argument(
+            "--faults",
+            default="{}",
+            metavar="JSON",
+            help='let calls fail, such as \'{"iam": {"throttle_ratio": 0.3}}\'',
         )
     return parser
 

@@ -1,30 +1,16 @@
 """The account file: which IAM users and access keys the local AWS has."""
 
-import json
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chalicelib.age import parse_instant
+from localaws.documents import DocumentError, Strict, UserName, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
-_LONGEST_VALUE = 60
-_TAKES = {
-    "model_type": "takes an object",
-    "dict_type": "takes an object",
-    "list_type": "takes a list",
-    "string_type": "takes text",
-}
 _MAX_DAYS = 36_500
 _MAX_TAGS = 50
 
@@ -65,33 +51,19 @@ def _at_most_two(value: int) -> int:
     return value
 
 
-def _matching(pattern: str, takes: str) -> Any:
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value, re.ASCII):
-            raise ValueError(f"takes {takes}")
-        return value
-
-    return AfterValidator(check)
-
-
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Days = Annotated[float, BeforeValidator(_days)]
-UserName = Annotated[str, _matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
-AccessKeyId = Annotated[str, _matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
-Status = Annotated[str, _matching("Active|Inactive", '"Active" or "Inactive"')]
-AccountId = Annotated[str, _matching(r"[0-9]{12}", "12 digits, as text")]
-TagKey = Annotated[str, _matching(r"[^{}]{1,128}", "1 to 128 characters, { and } not among them")]
+AccessKeyId = Annotated[str, matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
+Status = Annotated[str, matching("Active|Inactive", '"Active" or "Inactive"')]
+AccountId = Annotated[str, matching(r"[0-9]{12}", "12 digits, as text")]
+TagKey = Annotated[str, matching(r"[^{}]{1,128}", "1 to 128 characters, { and } not among them")]
 TagValue = Annotated[
-    str, _matching(r"[^{}]{0,256}|\{date:[+-]\d{1,4}\}", "up to 256 characters without { and }, or {date:+30}")
+    str, matching(r"[^{}]{0,256}|\{date:[+-]\d{1,4}\}", "up to 256 characters without { and }, or {date:+30}")
 ]
-UserPath = Annotated[str, _matching(r"/|/[\x21-\x7e]{1,510}/", "/ or text of up to 512 characters between two /")]
+UserPath = Annotated[str, matching(r"/|/[\x21-\x7e]{1,510}/", "/ or text of up to 512 characters between two /")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class LastUsed(_Strict):
+class LastUsed(Strict):
     """When, for what and where a key was used last; `days_ago` counts against now."""
 
     at: Instant | None = None
@@ -110,7 +82,7 @@ class LastUsed(_Strict):
         return self.at or now - timedelta(days=self.days_ago or 0)
 
 
-class AccessKey(_Strict):
+class AccessKey(Strict):
     """An access key; its age counts against now where `age_days` gives it."""
 
     access_key_id: AccessKeyId | None = None
@@ -130,26 +102,26 @@ class AccessKey(_Strict):
         return self.created_at or now - timedelta(days=self.age_days or 0)
 
 
-class User(_Strict):
+class User(Strict):
     """An IAM user."""
 
     user_name: UserName
     path: UserPath = "/"
-    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_at_most_fifty)] = {}
-    access_keys: list[AccessKey] = []
+    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_at_most_fifty)] = Field(default={})
+    access_keys: list[AccessKey] = Field(default=[])
 
     def tags_at(self, now: datetime) -> list[dict[str, str]]:
         """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
         return [{"Key": key, "Value": _value_at(value, now)} for key, value in self.tags.items()]
 
 
-class Root(_Strict):
+class Root(Strict):
     """The root user; IAM says only whether it has access keys."""
 
     access_keys: Annotated[int, AfterValidator(_at_most_two)] = 0
 
 
-class Account(_Strict):
+class Account(Strict):
     """An AWS account, as far as this app looks at it."""
 
     account_id: AccountId = "123456789012"
@@ -173,13 +145,9 @@ def load_account(path: Path) -> Account:
     except UnicodeDecodeError as error:
         raise AccountError(f"{path}: is not UTF-8 text") from error
     try:
-        document = json.loads(text, object_pairs_hook=_each_field_once)
-    except (ValueError, RecursionError) as error:
-        raise AccountError(f"{path}: is not JSON: {error}") from error
-    try:
-        return Account.model_validate(document)
-    except ValidationError as error:
-        raise AccountError(f"{path}: {_first_of(error)}") from error
+        return parse_document(Account, text, "account")
+    except DocumentError as error:
+        raise AccountError(f"{path}: {error}") from error
 
 
 def _refuse_duplicates(field: str, values: Any) -> None:
@@ -188,25 +156,3 @@ def _refuse_duplicates(field: str, values: Any) -> None:
         if value in seen:
             raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
         seen.add(value)
-
-
-def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        raise ValueError(f"an object has a field twice; its fields are {', '.join(name for name, _ in pairs)}")
-    return document
-
-
-def _first_of(error: ValidationError) -> str:
-    """Say the first mistake as field, value and what is accepted."""
-    mistake = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in mistake["loc"]) or "account"
-    match mistake["type"]:
-        case "extra_forbidden":
-            return f"{field}: unknown field"
-        case "missing":
-            return f"{field}: is missing"
-    shown = json.dumps(mistake["input"], default=str)
-    shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
-    takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
-    return f"{field}: {shown} is not accepted: {takes}"

@@ -11,6 +11,7 @@ from botocore.config import Config
 INTERPRETER = "LOCALAWSSTATEMACHINE"
 FUNCTION = "LOCALAWSLAMBDA"
 HARNESS = "LOCALAWSHARNESS"
+GUEST = "LOCALAWSGUEST"  # another tool, to be measured as the scan is
 
 _lock = threading.Lock()  # a session makes one client at a time
 

@@ -26,6 +26,8 @@ from chalicelib.wording import (
     to_the_second,
 )
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
+from localaws.documents import DocumentError
+from localaws.faults import Faults, parse_faults
 from localaws.harness import REGION, LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
 _TABLE_ROWS = 25
@@ -101,11 +103,11 @@ class ScanOutput:
             ) from error
 
 
-def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
+def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -> int:
     """Run one whole scan, and one of the account as it was before, and show it; return the exit status."""
     console = Console(stderr=output.report_alone, highlight=False)
     account, before = accounts.load()
-    parsed = _parse(policy)
+    parsed, going_wrong = _parse(policy), _parse_faults(faults)
     if before and scan_kind(parsed.to_json()) != "full":
         raise BadInputError("--previous: full scans alone are compared; it takes a --policy without users and as_of")
     output.prepare()
@@ -116,6 +118,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
                 if before:
                     _require_success(aws.scan(policy, _bar(progress, task, len(before.users))))
                     aws.seed(account)
+                aws.inject(going_wrong)
                 users = len(account.users if parsed.users is None else parsed.users)
                 result = aws.scan(policy, _bar(progress, task, users))
                 progress.update(task, completed=users)
@@ -125,6 +128,11 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput) -> int:
     except LocalAwsError as error:
         return _failed(error)
     _show(console, result, output.folder)
+    return exit_status(result)
+
+
+def exit_status(result: ScanResult) -> int:
+    """Say a scan's end as a process does: 0 it succeeded, whatever it found, 1 it failed."""
     return 1 if result.error else 0
 
 
@@ -139,12 +147,13 @@ def _bar(progress: Progress, task: TaskID, users: int) -> Callable[[int], None]:
     return lambda asked: progress.update(task, completed=min(asked, users))
 
 
-def serve(account_file: Path | None, port: int, api_port: int) -> int:
+def serve(account_file: Path | None, port: int, api_port: int, faults: str) -> int:
     """Stay up until Ctrl-C; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    account = _load(account_file)
+    account, going_wrong = _load(account_file), _parse_faults(faults)
     try:
         with LocalAws(account, port, api_port) as aws:
+            aws.inject(going_wrong)
             _show_serving(console, aws)
             while not threading.Event().wait(0.5):  # signal.pause() sleeps on where another thread takes the signal
                 pass
@@ -172,6 +181,13 @@ def _parse(policy: str) -> ScanPolicy:
         return parse_policy_text(policy, ScanPolicy())
     except InvalidPolicyError as error:
         raise BadInputError(f"--policy: {error}") from error
+
+
+def _parse_faults(faults: str) -> Faults:
+    try:
+        return parse_faults(faults)
+    except DocumentError as error:
+        raise BadInputError(f"--faults: {error}") from error
 
 
 def _progress(console: Console) -> Progress:

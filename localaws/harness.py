@@ -25,9 +25,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from chalicelib.scans import failure_in_words
-from localaws import mail, mends
+from localaws import mail, mends, pace
 from localaws.account import Account
 from localaws.callers import HARNESS, make_client
+from localaws.faults import Faults
 from localaws.gate import Gate
 from localaws.settings import InvalidSettingError, check_settings
 from localaws.workers import Workers
@@ -162,7 +163,7 @@ class LocalAws:
         states = self.client("stepfunctions")
         while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             progress(self._gate.calls().get("iam:ListAccessKeys", 0))
-            time.sleep(0.1)
+            time.sleep(min(0.5, 0.05 + (time.monotonic() - began) / 20))  # each look takes time from the scan
         stats = {**self._stats(arn), "seconds": round(time.monotonic() - began, 3)}
         return ScanResult(
             scan_id=execution["name"],
@@ -181,6 +182,10 @@ class LocalAws:
     def forget_calls(self) -> None:
         """Count calls from nought again."""
         self._gate.reset()
+
+    def inject(self, faults: Faults) -> None:
+        """Let calls of the state machine and of the functions go wrong from now on."""
+        self._gate.inject(faults)
 
     def files(self, scan_id: str) -> dict[str, bytes]:
         """Return all that is under scans/<scan_id>/, by its path there."""
@@ -225,8 +230,9 @@ class LocalAws:
         self._workers = Workers(self._folder, self.endpoint_url, self._log)
         started.callback(self._workers.stop)
         self._payloads = mends.LargestPayload()
-        mends.apply(self.endpoint_url, REGION, self._workers.invoke, self._payloads)
+        mends.apply(mends.Wiring(REGION, self._workers.invoke, self._payloads))
         mail.apply()
+        pace.apply(self._gate, self.endpoint_url)
 
     def _deploy(self, template: Path) -> None:
         """Deploy the packaged template, with what `aws cloudformation package` does before."""
@@ -283,13 +289,15 @@ class LocalAws:
         runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
         counts = [states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["total"] for run in runs]
         entered = sum(event.endswith("StateEntered") for event in events)
+        again = max(0, events.count("TaskScheduled") - events.count("TaskStateEntered"))  # a retry is a transition, too
         return {
             "calls": self._gate.calls(),
             "throttled": self._gate.throttled,
             "history_events": len(events),
             "largest_payload_bytes": self._payloads.size,
             "child_executions": sum(counts),
-            "state_transitions": entered + sum(counts),
+            "state_transitions": entered + again + sum(counts),
+            "iam_seconds": round(self._gate.iam_seconds, 3),
         }
 
 

@@ -19,7 +19,6 @@ from urllib.parse import urlparse
 
 import boto3
 import jsonata.utils
-from botocore.config import Config
 from jsonata import Jsonata
 from moto.apigateway.models import RestAPI, apigateway_backends
 from moto.awslambda.models import LambdaFunction
@@ -29,7 +28,6 @@ from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.s3.models import s3_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
@@ -38,7 +36,10 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.state import state
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils, state_task_lambda
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service,
     state_task_service_aws_sdk,
@@ -57,8 +58,6 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfun
 from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
-
-from localaws.callers import INTERPRETER, make_client
 
 # A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
 Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
@@ -90,23 +89,21 @@ def _utf8_size(payload: str) -> int:
 
 
 @dataclass
-class _Wiring:
+class Wiring:
     """What the mends reach in the local AWS that runs just now."""
 
-    endpoint_url: str
     region: str
     invoke: Invoke
     payloads: LargestPayload
 
 
-_wiring: _Wiring
+_wiring: Wiring
 
 
-def apply(endpoint_url: str, region: str, invoke: Invoke, payloads: LargestPayload) -> None:
-    """Mend moto for a server at `endpoint_url`, with Lambda functions run by `invoke` and payloads measured."""
+def apply(wiring: Wiring) -> None:
+    """Mend moto for the local AWS that begins to run."""
     global _wiring  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
-    _wiring = _Wiring(endpoint_url, region, invoke, payloads)
-    _interpreters_client.cache_clear()
+    _wiring = wiring
     _mend_once()
 
 
@@ -116,9 +113,9 @@ def _mend_once() -> None:
     warnings.filterwarnings("ignore", message="Tried to parse AWS::", module="moto")
     evaluate_jsonata()
     accept_express_children()
+    fail_maps_of_which_too_much_failed()
     name_service_errors_as_aws_does()
     write_bodies_as_json()
-    reuse_the_interpreters_clients()
     measure_payloads()
     limit_payloads_in_utf8()
     paginate_iam_lists()
@@ -131,7 +128,6 @@ def _mend_once() -> None:
     create_state_machines_that_execute()
     name_executions()
     keep_stopped_executions_stopped()
-    find_backends_once()
 
 
 def evaluate_jsonata() -> None:
@@ -141,8 +137,10 @@ def evaluate_jsonata() -> None:
     """
 
     def _eval_body(self: StringJSONata, env: Environment) -> None:
-        bindings = {"states": env.states._states_data}
-        bindings |= env.variable_store._outer_scope | env.variable_store._inner_scope
+        parts, names = _references(self.expression)
+        variables = env.variable_store._outer_scope | env.variable_store._inner_scope
+        states = {part: value for part, value in env.states._states_data.items() if part in parts}
+        bindings = {"states": states} | {name: variables[name] for name in names if name in variables}
         data = json.loads(to_json_str(bindings))
         try:
             Jsonata.CURRENT.jsonata = evaluator = copy.copy(_parsed(self.expression))  # one a thread, as it wants
@@ -164,6 +162,12 @@ def _parsed(expression: str) -> Jsonata:
     return parsed
 
 
+@functools.cache
+def _references(expression: str) -> tuple[set[str], set[str]]:
+    """Return which parts of $states, and which variables, an expression may refer to: the rest need not be bound."""
+    return set(re.findall(r"\$states\.(\w+)", expression)), set(re.findall(r"\$(\w+)", expression))
+
+
 def _partition(items: Sequence[Any], size: float) -> list[list[Any]]:
     return [list(items[start : start + int(size)]) for start in range(0, len(items), int(size))]
 
@@ -182,13 +186,38 @@ def _query_evaluation_error(env: Environment, cause: str) -> FailureEventExcepti
 
 
 def accept_express_children() -> None:
-    """Run EXPRESS children as STANDARD ones: the interpreter's grammar does not know EXPRESS."""
+    """Run EXPRESS children as STANDARD ones, and let their tolerated failures be whole: the grammar knows neither."""
     parse = AmazonStateLanguageParser.parse
 
     def parse_express(definition: str) -> Any:
-        return parse(re.sub(r'("ExecutionType"\s*:\s*)"EXPRESS"', r'\1"STANDARD"', definition))
+        definition = re.sub(r'("ExecutionType"\s*:\s*)"EXPRESS"', r'\1"STANDARD"', definition)
+        return parse(re.sub(r'("ToleratedFailurePercentage"\s*:\s*\d+)\b', r"\1.0", definition))
 
     _mend(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
+
+
+def fail_maps_of_which_too_much_failed() -> None:
+    """Fail a Distributed Map when more of its children failed than it tolerates: moto takes any number for none."""
+    run = DistributedIterationComponent._map_run
+
+    def run_and_count(self: Any, env: Environment, eval_input: Any) -> None:
+        run(self, env, eval_input)
+        counts = eval_input.map_run_record.item_counter.describe()
+        failed, total = counts["failed"] + counts["timedOut"], counts["total"]
+        if failed * 100 > total * eval_input.tolerated_failure_percentage:
+            name = StatesErrorName(typ=StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+            cause = "The specified tolerated failure threshold was exceeded"
+            details: Any = {"error": name.error_name, "cause": cause}
+            raise FailureEventException(
+                FailureEvent(
+                    env=env,
+                    error_name=name,
+                    event_type=HistoryEventType.MapRunFailed,
+                    event_details=cast("EventDetails", {"mapRunFailedEventDetails": details}),
+                )
+            )
+
+    _mend(DistributedIterationComponent, "_map_run", run_and_count)
 
 
 def name_service_errors_as_aws_does() -> None:
@@ -204,27 +233,6 @@ def write_bodies_as_json() -> None:
             parameters["Body"] = json.dumps(parameters["Body"]).encode()
 
     _mend(StateTaskServiceAwsSdk, "_normalise_parameters", normalise)
-
-
-def reuse_the_interpreters_clients() -> None:
-    """Make one client a service: moto makes one for every task call, which takes most of a local scan's time."""
-
-    def boto_client_for(region: str, service: str, state_credentials: object = None) -> Any:
-        return _interpreters_client(service, region)
-
-    _mend(state_task_service_aws_sdk, "boto_client_for", boto_client_for)
-    _mend(lambda_eval_utils, "boto_client_for", boto_client_for)
-
-
-@functools.cache
-def _interpreters_client(service: str, region: str) -> Any:
-    config = Config(
-        parameter_validation=False,
-        retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
-        read_timeout=900,  # as long as a Lambda function may run
-        max_pool_connections=50,
-    )
-    return make_client(service, region, _wiring.endpoint_url, INTERPRETER, config)
 
 
 def measure_payloads() -> None:
@@ -379,7 +387,7 @@ def create_state_machines_that_execute() -> None:
         place = properties["DefinitionS3Location"]
         value: bytes = s3_backends[account_id]["aws"].get_object(place["Bucket"], place["Key"]).value  # type: ignore[union-attr]  # it is there
         substitutions = properties.get("DefinitionSubstitutions", {})
-        return re.sub(r"\$\{(\w+)\}", lambda match: substitutions[match[1]], value.decode())
+        return re.sub(r"\$\{(\w+)\}", lambda match: str(substitutions[match[1]]), value.decode())
 
     def create(name: str, cloudformation_json: Any, account_id: str, region_name: str, **_: Any) -> StateMachine:
         properties = cloudformation_json["Properties"]
@@ -433,16 +441,3 @@ def keep_stopped_executions_stopped() -> None:
 
     _mend(Environment, "set_error", set_error_unless_stopped)
     _mend(ExecutionWorker, "stop", stop_what_has_begun)
-
-
-def find_backends_once() -> None:
-    """Remember which backend serves a host: moto tries hundreds of patterns at each request."""
-    find = DomainDispatcherApplication.get_backend_for_host
-    remembered: dict[str | None, Any] = {}
-
-    def get_backend_for_host(self: DomainDispatcherApplication, host: str | None) -> Any:
-        if host not in remembered:
-            remembered[host] = find(self, host)
-        return remembered[host]
-
-    _mend(DomainDispatcherApplication, "get_backend_for_host", get_backend_for_host)

@@ -9,6 +9,7 @@ from statelint.linter import Linter
 EXTENSIONS = {
     ".WaitForIam.Seconds": "a JSONata state takes an expression here; statelint 3.1.0 only a number",
     ".WaitForRoot.Seconds": "the same",
+    ".CheckUsers.MaxConcurrency": "the same; and a substitution is no number in valid JSON",
 }
 
 

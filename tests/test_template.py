@@ -176,7 +176,9 @@ def test_no_task_retries_everything_or_an_error_that_stays() -> None:
 
 def test_the_children_use_no_variable_from_outside_which_a_distributed_map_cannot_see() -> None:
     children = DEFINITION["States"]["CheckUsers"]["ItemProcessor"]
-    assigning = [part for _, state in states(children) for part in (state, *state.get("Catch", []))]
+    assigning = [
+        part for _, state in states(children) for part in (state, *state.get("Catch", []), *state.get("Choices", []))
+    ]
     assigned = {name for part in assigning for name in part.get("Assign", {})}
     assigned |= set(re.findall(r"function\(\$(\w+)\)", json.dumps(children)))
 

@@ -1,0 +1,78 @@
+"""Documents that a person writes as JSON, checked against a model; what is refused is said in one clear line."""
+
+import json
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+_LONGEST_VALUE = 60
+_TAKES = {
+    "model_type": "takes an object",
+    "dict_type": "takes an object",
+    "list_type": "takes a list",
+    "string_type": "takes text",
+    "int_type": "takes a whole number",
+    "float_type": "takes a number",
+}
+
+
+class DocumentError(Exception):
+    """A document that is refused; the message names field, value and what is accepted."""
+
+
+class Strict(BaseModel):
+    """A part of a document: no unknown fields, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def matching(pattern: str, takes: str) -> Any:
+    """Return a validator that holds a text to a pattern."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(f"takes {takes}")
+        return value
+
+    return AfterValidator(check)
+
+
+UserName = Annotated[str, matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
+
+
+def parse_document(model: type[Model], text: str, name: str) -> Model:
+    """Read JSON as a model, which `name` is to be called by; DocumentError for what is not one."""
+    try:
+        document = json.loads(text, object_pairs_hook=_each_field_once)
+    except (ValueError, RecursionError) as error:
+        raise DocumentError(f"is not JSON: {error}") from error
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise DocumentError(_first_of(error, name)) from error
+
+
+def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"an object has a field twice; its fields are {', '.join(name for name, _ in pairs)}")
+    return document
+
+
+def _first_of(error: ValidationError, name: str) -> str:
+    """Say the first mistake as field, value and what is accepted."""
+    mistake = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in mistake["loc"]) or name
+    match mistake["type"]:
+        case "extra_forbidden":
+            return f"{field}: unknown field"
+        case "missing":
+            return f"{field}: is missing"
+    shown = json.dumps(mistake["input"], default=str)
+    shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
+    takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
+    return f"{field}: {shown} is not accepted: {takes}"
