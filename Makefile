@@ -38,7 +38,7 @@ check: setup ## lint, types, template and state machine
 	$(BIN)/cfn-lint build/sam.json
 
 bench: setup ## measure; what it printed is in docs/performance.md
-	@$(BIN)/python -m bench.build_report
+	@$(BIN)/python -m bench
 
 picture: demo ## take the picture of the README anew, of the demo's report
 	@$(BIN)/python -m tests.browser out/demo/report.html docs/report.png

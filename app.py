@@ -1,4 +1,7 @@
-"""The edge of iam-key-age: each handler takes its input apart, calls one core function, translates the answer."""
+"""The edge of iam-key-age: each handler takes its input apart, calls one core function, translates the answer.
+
+What one handler alone needs is imported in it: a cold start of one function does not wait for the others' modules.
+"""
 
 import os
 from datetime import UTC, datetime
@@ -13,13 +16,8 @@ from chalice.app import (
     Response,
 )
 
-from chalicelib import evidence, scans
+from chalicelib import scans
 from chalicelib.age import parse_instant
-from chalicelib.changes import becomes_latest, join_and_compare
-from chalicelib.details import parse_tag_settings
-from chalicelib.judging import ScanTerms, judge_page
-from chalicelib.metrics import metrics_line
-from chalicelib.notification import compose_notification, parse_https_format, parse_notify_on, should_notify
 from chalicelib.policy import (
     InvalidPolicyError,
     ScanPolicy,
@@ -28,8 +26,6 @@ from chalicelib.policy import (
     parse_stage_defaults,
     worth_asking_about,
 )
-from chalicelib.rendering import RENDERINGS
-from chalicelib.report import report_locations, scan_kind, summarize
 
 app = Chalice(app_name="iam-key-age")
 sigv4 = IAMAuthorizer()
@@ -67,6 +63,9 @@ def start_scan() -> Response:
 @app.route("/scan/{scan_id}", methods=["GET"], authorizer=sigv4)
 def get_scan(scan_id: str) -> dict[str, Any]:
     """Tell a scan's status and, once it is there, what it found."""
+    from chalicelib import evidence
+    from chalicelib.report import report_locations, summarize
+
     try:
         scan = scans.describe_scan(scan_id)
     except scans.ScanNotFoundError as error:
@@ -86,6 +85,8 @@ def get_scan(scan_id: str) -> dict[str, Any]:
 @app.lambda_function()
 def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
+    from chalicelib.report import scan_kind
+
     scan = event["scan"]
     policy = parse_policy(scan["policy"], stage_defaults())
     complete = policy.to_json()
@@ -99,6 +100,10 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
+    from chalicelib import evidence
+    from chalicelib.details import parse_tag_settings
+    from chalicelib.judging import ScanTerms, judge_page
+
     scan = event["scan"]
     policy = parse_policy(scan["policy"], stage_defaults())
     terms = ScanTerms(
@@ -117,6 +122,13 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
+    from chalicelib import evidence
+    from chalicelib.changes import becomes_latest, join_and_compare
+    from chalicelib.metrics import metrics_line
+    from chalicelib.notification import compose_notification, parse_https_format, parse_notify_on, should_notify
+    from chalicelib.rendering import RENDERINGS
+    from chalicelib.report import report_locations, summarize
+
     scan_id = event["scan"]["scan_id"]
     notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
     https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))

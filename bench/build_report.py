@@ -15,9 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from bench.tables import print_table
 from chalicelib.age import format_instant
 from chalicelib.changes import join_and_compare
 from chalicelib.details import REASON_TAG, UNTIL_TAG
@@ -127,19 +125,16 @@ def _peak_mb() -> float:
 
 
 def _print_table() -> None:
-    table = Table("findings", "peak memory", "join", "csv", "html", "json", "message", "of 256 KiB")
+    rows = []
     for keys in SIZES:
         taken = run(keys)
-        rendered = (f"{taken[f'{kind}_seconds']:.2f} s {taken[f'{kind}_bytes'] / 1e6:.2f} MB" for kind in _KINDS)
-        table.add_row(
-            f"{taken['findings']:,}",
-            f"{taken['peak_mb']:.0f} MB",
-            f"{taken['join_seconds']:.2f} s",
-            *rendered,
-            f"{taken['message_bytes']:,} B",
-            f"{taken['message_bytes'] / (256 * 1024):.0%}",
-        )
-    Console(width=120).print(table)
+        rendered = (f"{taken[f'{kind}_seconds']:.2f} s, {taken[f'{kind}_bytes'] / 1e6:.2f} MB" for kind in _KINDS)
+        message = f"{taken['message_bytes']:,} bytes, {taken['message_bytes'] / (256 * 1024):.0%}"
+        peak = f"{taken['peak_mb']:.0f} MB"
+        rows.append([f"{taken['findings']:,}", peak, f"{taken['join_seconds']:.2f} s", *rendered, message])
+    rendered_as = [f"report.{kind}" for kind in _KINDS]
+    header = ["findings", "peak memory", "join and compare", *rendered_as, "message, of 256 KiB"]
+    print_table("Building the report", "python -m bench.build_report", header, rows)
 
 
 _KINDS = ("csv", "html", "json")

@@ -7,11 +7,13 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 _DAY = timedelta(days=1)
+_SECONDS_LONG = len("2026-11-22T08:00:00Z")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 # Time of day and zone of an ISO 8601 instant; `datetime.fromisoformat` alone takes any separator.
-_TIME_AND_ZONE = re.compile(r"T.*(Z|[+-]\d\d(:?\d\d)?)$", re.ASCII)
+_TIME_AND_ZONE = r"T.*(Z|[+-]\d\d(:?\d\d)?)$"
 
 
 class Verdict(StrEnum):
@@ -38,12 +40,17 @@ class AgeRule:
 
     def verdict(self, created_at: datetime) -> Verdict:
         """Judge a key by its age in exact time: of exactly `max_age_days` it is not yet expired."""
-        age = self.as_of - created_at
-        if age > self.max_age_days * _DAY:
-            return Verdict.EXPIRED
-        if age > (self.max_age_days - self.warn_days) * _DAY:
-            return Verdict.DUE_SOON
-        return Verdict.OK
+        if created_at >= self._due_before:
+            return Verdict.OK
+        return Verdict.EXPIRED if created_at < self._expired_before else Verdict.DUE_SOON
+
+    @cached_property
+    def _expired_before(self) -> datetime:
+        return self.as_of - self.max_age_days * _DAY
+
+    @cached_property
+    def _due_before(self) -> datetime:
+        return self.as_of - (self.max_age_days - self.warn_days) * _DAY
 
     def is_unused(self, created_at: datetime, last_used_at: datetime | None) -> bool:
         """Judge a key by its last use, None for never: then by its creation."""
@@ -58,7 +65,7 @@ class AgeRule:
         """
         if self.max_unused_days is not None:
             return _END_OF_TIME
-        limit = self.as_of - (self.max_age_days - self.warn_days) * _DAY
+        limit = self._due_before
         return limit + timedelta(microseconds=-limit.microsecond % 1_000_000)
 
     def age_days(self, created_at: datetime) -> int:
@@ -72,7 +79,22 @@ class AgeRule:
 
 def parse_instant(text: str) -> datetime:
     """Read an ISO 8601 instant with a zone as UTC; ValueError for anything else."""
-    if not _TIME_AND_ZONE.search(text):
+    return read_instant(text)[0]
+
+
+def read_instant(text: str) -> tuple[datetime, str]:
+    """Read an instant as `parse_instant` does, and give it as `format_instant` writes it, too.
+
+    AWS writes it so to begin with, and a scan reads thousands: those are told by their shape.
+    """
+    if len(text) == _SECONDS_LONG and text[7] == "-" and text[10] == "T" and text[13] == ":" and text[19] == "Z":
+        return datetime.fromisoformat(text), text
+    instant = _parse(text)
+    return instant, format_instant(instant)
+
+
+def _parse(text: str) -> datetime:
+    if not re.search(_TIME_AND_ZONE, text, re.ASCII):
         raise ValueError("not an ISO 8601 instant with a zone")
     try:
         return datetime.fromisoformat(text).astimezone(UTC)

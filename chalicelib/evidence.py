@@ -3,20 +3,17 @@
 import functools
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from chalicelib.judging import InvalidEvidenceError
 from chalicelib.report import report_locations
+from chalicelib.scans import InvalidScanIdError, is_scan_id
 from chalicelib.shapes import Page, Report
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-
-# A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
-_SCAN_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", re.ASCII)
 
 _LATEST_KEY = "latest.json"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
@@ -24,21 +21,6 @@ _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "h
 
 class EvidenceUnavailableError(Exception):
     """S3 would not take or give a file just now; the state machine tries again."""
-
-
-class InvalidScanIdError(Exception):
-    """A scan id that cannot name a scan's files."""
-
-    def __init__(self, scan_id: str) -> None:
-        shown = json.dumps(scan_id[:90])
-        super().__init__(
-            f"scan_id: {shown} is not accepted; it takes 1 to 80 characters out of A-Z a-z 0-9 _ - . (not first)"
-        )
-
-
-def is_scan_id(text: str) -> bool:
-    """Say whether a text can name a scan."""
-    return _SCAN_ID.fullmatch(text) is not None
 
 
 def save_page(page: Page) -> None:

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from chalicelib.advice import advise
-from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
+from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
 from chalicelib.details import TagSettings, find_owner, read_details, read_exemption
 from chalicelib.policy import ScanPolicy
 from chalicelib.shapes import ACTIVE, Finding, JudgedKey, OtherKey, Page, UserEvidence
 
 SCHEMA_VERSION = 1
-_FINDINGS = (Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON)
+_FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
 _NO_OUTCOME = "the scan got no outcome for this user"
 
 
@@ -55,9 +55,10 @@ def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Itera
     coming = _outcomes_by_user(listed, outcomes)
     users = [_judge_user(name, coming.get(name), terms) for name in listed]
     keys = [key for user in users for key in user.get("keys", ())]
-    by_outcome = Counter(user["outcome"] for user in users)
-    by_verdict = Counter(key["verdict"] for key in keys)
-    found = [finding for user in users for finding in _findings(user, terms)]
+    by_outcome = Counter([user["outcome"] for user in users])
+    by_verdict = Counter([key["verdict"] for key in keys])
+    detailed = [user for user in users if "details" in user]
+    found = [finding for user in detailed for finding in _findings(user, terms)]
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": terms.scan_id,
@@ -72,10 +73,10 @@ def judge_page(terms: ScanTerms, number: int, listed: list[str], outcomes: Itera
             "users_unchecked": by_outcome["unchecked"],
             "keys_judged": len(keys) - by_verdict[None],
             "keys_inactive_skipped": by_verdict[None],
-            "detail_calls": sum(
-                1 + len(user.get("keys", ())) for user in users if coming.get(user["user_name"], {}).get("details")
+            "detail_calls": sum(1 + len(user["keys"]) for user in detailed if coming[user["user_name"]].get("details")),
+            "keys_last_use_unknown": sum(
+                key["last_used"] == "unknown" for user in detailed for key in user["keys"] if key["status"] == ACTIVE
             ),
-            "keys_last_use_unknown": sum(key.get("last_used") == "unknown" for key in keys if key["status"] == ACTIVE),
         },
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],
@@ -117,23 +118,25 @@ def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTe
         cause = f"IAM described a key in a way that cannot be judged: {error!r}"
         return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
     asked = outcome.get("details")
-    if asked or any(_needs_details(key, terms.policy) for key in user["keys"]):
+    if asked or _need_details(user["keys"], terms.policy):
         _judge_by_details(user, asked, terms)
     return user
 
 
-def _needs_details(key: JudgedKey, policy: ScanPolicy) -> bool:
-    return key["verdict"] in _FINDINGS or (policy.max_unused_days is not None and key["status"] == ACTIVE)
+def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
+    if policy.max_unused_days is not None and any(key["status"] == ACTIVE for key in keys):
+        return True
+    return not _FINDINGS.isdisjoint([key["verdict"] for key in keys])
 
 
 def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
-    created_at = parse_instant(key["created_at"])
-    judged = terms.policy.include_inactive or key["status"] == ACTIVE
+    created_at, written = read_instant(key["created_at"])
+    status = key["status"]
     return {
         "access_key_id": key["access_key_id"],
-        "status": key["status"],
-        "created_at": format_instant(created_at),
-        "verdict": terms.rule.verdict(created_at).value if judged else None,
+        "status": status,
+        "created_at": written,
+        "verdict": terms.rule.verdict(created_at) if status == ACTIVE or terms.policy.include_inactive else None,
     }
 
 
@@ -150,10 +153,10 @@ def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> No
     for key, last_used in zip(user["keys"], last_uses, strict=True):
         key["last_used"] = last_used
         if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule_of_use):
-            key["verdict"] = Verdict.UNUSED.value
+            key["verdict"] = Verdict.UNUSED
         if exempt and key["verdict"] in _FINDINGS:
             key["exempt_from"] = str(key["verdict"])
-            key["verdict"] = Verdict.EXEMPT.value
+            key["verdict"] = Verdict.EXEMPT
 
 
 def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:

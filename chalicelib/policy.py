@@ -16,7 +16,7 @@ MAX_AGE_DAYS_LIMIT = MAX_UNUSED_DAYS_LIMIT = 3650
 MAX_USERS = 100
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
-_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}", re.ASCII)
+_USER_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
 _USERS_TAKES = f"1 to {MAX_USERS} IAM user names, each once, of 1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _AS_OF_TAKES = f'an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "2026-11-22T08:00:00Z"'
@@ -147,7 +147,7 @@ def _users(value: object) -> tuple[str, ...]:
         raise InvalidPolicyError(counted, value, _USERS_TAKES)
     names: set[str] = set()
     for index, name in enumerate(value):
-        if not isinstance(name, str) or not _USER_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(_USER_NAME, name, re.ASCII):
             raise InvalidPolicyError(f"users[{index}]", name, _USERS_TAKES)
         if name in names:
             raise InvalidPolicyError(f"users[{index}] (a duplicate)", name, _USERS_TAKES)

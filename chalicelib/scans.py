@@ -3,25 +3,37 @@
 import functools
 import json
 import os
-import secrets
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.age import format_instant
-from chalicelib.evidence import is_scan_id
-from chalicelib.policy import ScanPolicy
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
+    from chalicelib.policy import ScanPolicy
+
+# A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
+_SCAN_ID = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 
 _ENDED_EARLY = {
     "ABORTED": "stopped before its end",
     "FAILED": "failed without a word why",
     "TIMED_OUT": "ran into its time-out",
 }
+
+
+class InvalidScanIdError(Exception):
+    """A scan id that cannot name a scan's files."""
+
+    def __init__(self, scan_id: str) -> None:
+        shown = json.dumps(scan_id[:90])
+        super().__init__(
+            f"scan_id: {shown} is not accepted; it takes 1 to 80 characters out of A-Z a-z 0-9 _ - . (not first)"
+        )
 
 
 class ScanNotFoundError(Exception):
@@ -49,6 +61,11 @@ class Scan:
         return self.status in ("RUNNING", "PENDING_REDRIVE")
 
 
+def is_scan_id(text: str) -> bool:
+    """Say whether a text can name a scan."""
+    return re.fullmatch(_SCAN_ID, text, re.ASCII) is not None
+
+
 def scheduled_id(event_time: datetime) -> str:
     """Name a scheduled scan after its event, so that an event delivered twice starts one scan."""
     return f"scheduled-{_stamp(event_time)}"
@@ -56,10 +73,10 @@ def scheduled_id(event_time: datetime) -> str:
 
 def adhoc_id(now: datetime) -> str:
     """Name a scan on demand."""
-    return f"adhoc-{_stamp(now)}-{secrets.token_hex(3)}"
+    return f"adhoc-{_stamp(now)}-{os.urandom(3).hex()}"
 
 
-def start_scan(scan_id: str, policy: ScanPolicy) -> Scan:
+def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
     """Start a scan; ScanExistsError if one of this id was started before."""
     states = _states()
     try:

@@ -1,0 +1,39 @@
+"""Local scans of made-up accounts, and what they counted; shared by the benchmarks that run some."""
+
+import functools
+import logging
+
+from localaws.callers import forget_the_users_aws
+
+forget_the_users_aws()  # before moto is imported, which reads them
+
+from bench.accounts import everyday_account, quota_account  # noqa: E402
+from localaws.harness import LocalAws, ScanResult  # noqa: E402  # imports moto
+
+for chatty in ("moto", "samtranslator", "werkzeug"):
+    logging.getLogger(chatty).setLevel(logging.CRITICAL)
+
+
+@functools.cache
+def scan_everyday(users: int) -> ScanResult:
+    """Scan an everyday account of a size; once a process."""
+    with LocalAws(everyday_account(users)) as aws:
+        return whole(aws.scan("{}"))
+
+
+def scan_quota() -> ScanResult:
+    """Scan the largest account that IAM allows."""
+    with LocalAws(quota_account()) as aws:
+        return whole(aws.scan("{}"))
+
+
+def whole(result: ScanResult) -> ScanResult:
+    """Give a scan back that checked everybody; else there is nothing to measure."""
+    if result.error or result.report["coverage"]["users_unchecked"] or result.report["details_unknown"]:
+        raise RuntimeError(f"the scan {result.status}: {result.error}, {result.report['coverage']}")
+    return result
+
+
+def iam_calls(result: ScanResult) -> int:
+    """Count what a scan asked of IAM."""
+    return sum(count for call, count in result.stats["calls"].items() if call.startswith("iam:"))
