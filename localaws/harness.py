@@ -19,8 +19,8 @@ from typing import Any
 import requests
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
-from moto.core.model_instances import reset_model_data
 from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
+from moto.moto_api._internal import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
@@ -219,7 +219,7 @@ class LocalAws:
         return "\n".join(text.splitlines()[-lines:])
 
     def _serve(self, started: contextlib.ExitStack) -> None:
-        reset_model_data()
+        moto_api_backend.reset()
         self._gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
         port = _free_port(self._port, "--port") if self._port else 0
         server: BaseWSGIServer = make_server(
