@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from localaws.documents import Strict, UserName, parse_document
 
@@ -41,6 +41,12 @@ class IamFaults(Strict):
     latency_ms: Annotated[float, _between(0, _LONGEST_MS, "milliseconds")] = 0
     deny: list[UserName] = Field(default=[])
     delete: list[UserName] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _has_a_rate_for_its_burst(self) -> "IamFaults":
+        if self.burst is not None and self.rate_per_second is None:
+            raise ValueError("takes burst only beside rate_per_second")
+        return self
 
 
 class Failing(Strict):

@@ -13,13 +13,15 @@ from datetime import datetime
 from http import HTTPStatus
 from types import NoneType, SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import jsonpath_ng.parser
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from moto.core import responses
 from moto.core.request import Request
+from moto.core.utils import method_names_from_class
 from moto.iam.responses import IamResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.stepfunctions.parser.asl.component.common.path import result_path
@@ -32,7 +34,6 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramState
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from urllib3 import HTTPResponse
-from werkzeug.test import create_environ, run_wsgi_app
 
 from localaws.callers import INTERPRETER, make_client
 from localaws.gate import Gate
@@ -55,6 +56,7 @@ def _apply_once() -> None:
     parse_result_paths_once()
     run_without_threads_of_their_own()
     copy_plain_data_quickly()
+    list_methods_once()
     find_backends_once()
 
 
@@ -84,25 +86,39 @@ def reuse_clients(endpoint_url: str) -> None:
 
 def _answer_in_this_process(request: AWSPreparedRequest, authorization: str, **_: object) -> AWSResponse:
     """Call the local AWS as the function that it is here, not through a socket of our own."""
-    url = urlsplit(request.url)
-    headers = [(name, value if isinstance(value, str) else value.decode()) for name, value in request.headers.items()]
-    environ = create_environ(
-        url.path,
-        query_string=url.query,
-        method=request.method,
-        headers=[*headers, ("Authorization", authorization)],
-        data=request.body or b"",
-    )
-    served = functools.partial(_gate.serve, application=_iam) if "/iam/" in authorization else _gate
-    body, status, answered = run_wsgi_app(served, environ)
-    raw = HTTPResponse(io.BytesIO(b"".join(body)), preload_content=False)
-    return AWSResponse(request.url, int(status.split()[0]), dict(answered), raw)  # type: ignore[arg-type]  # as moto does
+    url, body = urlsplit(request.url), request.body or b""
+    sent = body.read() if hasattr(body, "read") else body
+    content = sent.encode() if isinstance(sent, str) else bytes(sent)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(url.path) or "/",
+        "QUERY_STRING": url.query,
+        "SERVER_NAME": url.hostname,
+        "SERVER_PORT": str(url.port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": url.scheme,
+        "wsgi.input": io.BytesIO(content),
+        "wsgi.errors": sys.stderr,
+        "CONTENT_LENGTH": str(len(content)),
+        "HTTP_HOST": url.netloc,
+        "HTTP_AUTHORIZATION": authorization,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value if isinstance(value, str) else value.decode()
+    answered: list[Any] = []
+    serve = functools.partial(_gate.serve, application=_iam) if "/iam/" in authorization else _gate
+    body = b"".join(serve(environ, lambda *answer: answered.extend(answer)))
+    raw = HTTPResponse(io.BytesIO(body), preload_content=False)
+    return AWSResponse(request.url, int(answered[0].split()[0]), dict(answered[1]), raw)  # type: ignore[arg-type]  # as moto does
 
 
 def _iam(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer for IAM, of which a scan asks the most, without Flask's way to it."""
     request = Request(environ)
-    status, headers, body = IamResponse.dispatch(request, request.raw_url, dict(request.headers))
+    url = f"http://{environ['HTTP_HOST']}/"
+    status, headers, body = IamResponse.dispatch(request, url, dict(request.headers))
     start_response(f"{status} {HTTPStatus(status).phrase}", [(name, str(value)) for name, value in headers.items()])
     return [body.encode() if isinstance(body, str) else body]
 
@@ -158,6 +174,11 @@ def _copied(value: Any) -> Any:
     if kind in _UNCHANGING:
         return value
     return copy.copy(value) if isinstance(value, ProgramState) else copy.deepcopy(value)
+
+
+def list_methods_once() -> None:
+    """Remember the methods of a class that answers requests: moto lists them at each request."""
+    setattr(responses, "method_names_from_class", functools.cache(method_names_from_class))  # noqa: B010  # an import
 
 
 def find_backends_once() -> None:
