@@ -48,12 +48,14 @@ class Counts:
     children: int
     iam_calls_in_children: int
     pages: int
+    invocations: int
     s3_puts: int
     s3_gets: int
     publishes: int
 
 
 LAMBDA_GB = 0.25
+_BILLED_A_MESSAGE = 2  # of 64 KB; a message has up to 98
 _EXPRESS_GB = 64 / 1024  # the smallest step of memory that is billed
 _EXPRESS_STEP = 0.1  # seconds, rounded up
 _STATES_OF_A_STANDARD_CHILD = 2  # the least: ask, and say
@@ -69,6 +71,7 @@ def read_counts(stats: Mapping[str, Any], users: int) -> Counts:
         children=children,
         iam_calls_in_children=sum(calls.get(call, 0) for call in asked),
         pages=calls["iam:ListUsers"],
+        invocations=calls["lambda:InvokeFunction"] + 1,  # of the one that started the scan, too
         s3_puts=calls["s3:PutObject"],
         s3_gets=calls["s3:GetObject"],
         publishes=calls.get("sns:Publish", 0),
@@ -110,9 +113,9 @@ def _express(children: int, seconds: float, prices: Prices) -> float:
 def _rest(counts: Counts, prices: Prices, durations: Durations) -> dict[str, float]:
     seconds = durations.read_policy + counts.pages * durations.validate_keys + durations.build_report
     return {
-        "lambda": (counts.pages + 2) * prices.lambda_request + seconds * LAMBDA_GB * prices.lambda_gb_second,
+        "lambda": counts.invocations * prices.lambda_request + seconds * LAMBDA_GB * prices.lambda_gb_second,
         "s3": counts.s3_puts * prices.s3_put + counts.s3_gets * prices.s3_get,
-        "sns": counts.publishes * (prices.sns_publish + prices.sns_email),
+        "sns": counts.publishes * (_BILLED_A_MESSAGE * prices.sns_publish + prices.sns_email),
     }
 
 

@@ -46,7 +46,7 @@ class Variant:
 
 
 SHIPPED = Variant("as shipped", users=1_000)
-CONCURRENCIES = [Variant(f"{children} children at a time", children) for children in (1, 2, 3, 4, 5)]
+CONCURRENCIES = [Variant(f"children at a time: {children}", children) for children in (1, 2, 3, 4, 5)]
 OTHERS = [
     Variant("a child's 20 users all at once", users_at_once=20),
     Variant("a child's users 4 at once", users_at_once=4),

@@ -1,6 +1,5 @@
 """Local scans of made-up accounts, and what they counted; shared by the benchmarks that run some."""
 
-import functools
 import logging
 
 from localaws.callers import forget_the_users_aws
@@ -14,9 +13,8 @@ for chatty in ("moto", "samtranslator", "werkzeug"):
     logging.getLogger(chatty).setLevel(logging.CRITICAL)
 
 
-@functools.cache
 def scan_everyday(users: int) -> ScanResult:
-    """Scan an everyday account of a size; once a process."""
+    """Scan an everyday account of a size."""
     with LocalAws(everyday_account(users)) as aws:
         return whole(aws.scan("{}"))
 

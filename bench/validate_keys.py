@@ -1,6 +1,6 @@
 """What judging takes: keys a second and peak memory of `judge_page`, beside a plain `strptime` loop on the same input.
 
-`python -m bench.validate_keys` prints a table; `python -m bench.validate_keys KEYS LOOP` one measurement as JSON.
+`python -m bench.validate_keys` prints a table; `python -m bench.validate_keys AGES WAY` one measurement as JSON.
 """
 
 import json

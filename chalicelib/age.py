@@ -11,6 +11,7 @@ from functools import cached_property
 
 _DAY = timedelta(days=1)
 _SECONDS_LONG = len("2026-11-22T08:00:00Z")
+_SHAPE = ("-", "T", ":", ":", "Z")
 _END_OF_TIME = datetime(9999, 12, 31, tzinfo=UTC)
 # Time of day and zone of an ISO 8601 instant; `datetime.fromisoformat` alone takes any separator.
 _TIME_AND_ZONE = r"T.*(Z|[+-]\d\d(:?\d\d)?)$"
@@ -87,7 +88,7 @@ def read_instant(text: str) -> tuple[datetime, str]:
 
     AWS writes it so to begin with, and a scan reads thousands: those are told by their shape.
     """
-    if len(text) == _SECONDS_LONG and text[7] == "-" and text[10] == "T" and text[13] == ":" and text[19] == "Z":
+    if len(text) == _SECONDS_LONG and (text[7], text[10], text[13], text[16], text[19]) == _SHAPE:
         return datetime.fromisoformat(text), text
     instant = _parse(text)
     return instant, format_instant(instant)

@@ -15,11 +15,15 @@ from chalicelib.shapes import ACTIVE, Finding, JudgedKey, OtherKey, Page, UserEv
 
 SCHEMA_VERSION = 1
 _FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
-_NO_OUTCOME = "the scan got no outcome for this user"
+NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
 
 
 class InvalidEvidenceError(Exception):
     """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
+
+
+class TooManyChildrenFailedError(Exception):
+    """More of a scan's users are without an outcome than a report is made with."""
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,11 @@ def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) 
 
 def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTerms) -> UserEvidence:
     if outcome is None:
-        return {"user_name": user_name, "outcome": "unchecked", "cause": _NO_OUTCOME}
+        return {"user_name": user_name, "outcome": "unchecked", "cause": NO_OUTCOME}
     if outcome["outcome"] == "not_found":
         return {"user_name": user_name, "outcome": "not_found"}
     if outcome["outcome"] != "checked":
-        return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", _NO_OUTCOME))}
+        return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", NO_OUTCOME))}
     user: UserEvidence = {"user_name": user_name, "outcome": "checked"}
     try:
         user["keys"] = [_judge_age(key, terms) for key in outcome["keys"]]

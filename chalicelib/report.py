@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from chalicelib.age import parse_instant
-from chalicelib.judging import SCHEMA_VERSION, InvalidEvidenceError
+from chalicelib.judging import NO_OUTCOME, SCHEMA_VERSION, InvalidEvidenceError, TooManyChildrenFailedError
 from chalicelib.shapes import (
     AdviceCounts,
     AgeBin,
@@ -25,11 +25,15 @@ from chalicelib.shapes import (
 
 _ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
 _ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
+_ONE_IN = 5  # users at most may be without an outcome
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 
 
 def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
-    """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together."""
+    """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together.
+
+    TooManyChildrenFailedError where more than one user in five has no outcome at all.
+    """
     report: Report | None = None
     seen: set[str] = set()
     ages: Counter[int] = Counter()
@@ -41,11 +45,24 @@ def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
         _count_ages(ages, page)
     if report is None:
         raise InvalidEvidenceError("the scan has no page")
+    _check_outcomes(report)
     report["findings"].sort(key=_oldest_first)
     report["exempt"].sort(key=_oldest_first)
     report["advice"] = count_advice(report["findings"])
     report["age_histogram"] = _histogram(ages, report["policy"]["max_age_days"])
     return report
+
+
+def _check_outcomes(report: Report) -> None:
+    without, listed = (
+        sum(user["cause"] == NO_OUTCOME for user in report["unchecked"]),
+        report["coverage"]["users_listed"],
+    )
+    if without * _ONE_IN > listed:
+        raise TooManyChildrenFailedError(
+            f"{without} of {listed} users have no outcome, for child executions failed or ran out of time;"
+            f" a report is made where it is at most one in {_ONE_IN}"
+        )
 
 
 def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:

@@ -1,6 +1,8 @@
 """The whole of it: packages the app, starts the local AWS, deploys, and scans."""
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -27,6 +29,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from chalicelib.scans import failure_in_words
 from localaws import mail, mends, pace
+from localaws.account import AccessKey as AccountKey
 from localaws.account import Account
 from localaws.callers import HARNESS, make_client
 from localaws.faults import Faults
@@ -122,11 +125,11 @@ class LocalAws:
         backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
         for user in account.users:
             moto_user = backend.create_user(REGION, user.user_name, user.path, user.tags_at(now))
-            for key in user.access_keys:
+            for index, key in enumerate(user.access_keys):
                 moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
                     user.user_name, prefix="AKIA", account_id=account_id, status=key.status
                 )
-                moto_key.access_key_id = key.access_key_id or moto_key.access_key_id
+                moto_key.access_key_id = key.access_key_id or _made_up_id(user.user_name, index, key)
                 moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
                 if used := key.last_used:
                     moto_key.last_used = AccessKeyLastUsed(
@@ -317,6 +320,12 @@ class LocalAws:
 class _QuietRequestHandler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Leave requests unlogged: the gate counts them."""
+
+
+def _made_up_id(user_name: str, index: int, key: AccountKey) -> str:
+    """Make an access key id of what is known of a key: the same account has the same ids each time."""
+    known = f"{user_name} {index} {key.created_at or key.age_days}"
+    return f"AKIA{base64.b32encode(hashlib.sha256(known.encode()).digest())[:16].decode()}"
 
 
 def package(folder: Path) -> Path:

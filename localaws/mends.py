@@ -165,6 +165,8 @@ def _parsed(expression: str) -> Jsonata:
 @functools.cache
 def _references(expression: str) -> tuple[set[str], set[str]]:
     """Return which parts of $states, and which variables, an expression may refer to: the rest need not be bound."""
+    if re.search(r"\$states(?!\.\w)", expression):
+        raise ValueError(f"{expression}: only parts of $states are bound here")
     return set(re.findall(r"\$states\.(\w+)", expression)), set(re.findall(r"\$(\w+)", expression))
 
 
@@ -185,6 +187,16 @@ def _query_evaluation_error(env: Environment, cause: str) -> FailureEventExcepti
     )
 
 
+_FAILED_CHILD = {
+    "ExecutionArn": "arn:aws:states:us-east-1:123456789012:express:iam-key-age-local/CheckUsers:child",
+    "Name": "child",
+    "Status": "FAILED",
+    "Error": "States.Timeout",
+    "Cause": "as the local AWS says it",
+    "Input": '{"user_names": []}',
+}
+
+
 def accept_express_children() -> None:
     """Run EXPRESS children as STANDARD ones, and let their tolerated failures be whole: the grammar knows neither."""
     parse = AmazonStateLanguageParser.parse
@@ -197,11 +209,16 @@ def accept_express_children() -> None:
 
 
 def fail_maps_of_which_too_much_failed() -> None:
-    """Fail a Distributed Map when more of its children failed than it tolerates: moto takes any number for none."""
+    """Fail a Distributed Map when more of its children failed than it tolerates: moto takes any number for none.
+
+    A failed child that is tolerated leaves its execution among the results, on moto nothing at all.
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+    """
     run = DistributedIterationComponent._map_run
 
     def run_and_count(self: Any, env: Environment, eval_input: Any) -> None:
         run(self, env, eval_input)
+        env.stack[-1] = [_FAILED_CHILD if result is None else result for result in env.stack[-1]]
         counts = eval_input.map_run_record.item_counter.describe()
         failed, total = counts["failed"] + counts["timedOut"], counts["total"]
         if failed * 100 > total * eval_input.tolerated_failure_percentage:

@@ -7,10 +7,11 @@ import copy
 import functools
 import io
 import sys
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from http import HTTPStatus
+from queue import SimpleQueue
 from types import NoneType, SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -143,13 +144,30 @@ def run_without_threads_of_their_own() -> None:
 
 
 class _PooledThread:
-    _pool = ThreadPoolExecutor(max_workers=1_000, thread_name_prefix="task")
+    """Takes a thread that has nothing to do, or a new one; daemons all, so that none keeps the process from its end."""
 
-    def __init__(self, target: Callable[[], None], daemon: bool) -> None:  # noqa: ARG002  # Thread has it  # as Thread has it
+    _lock = threading.Lock()
+    _waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    _idle = 0
+
+    def __init__(self, target: Callable[[], None], daemon: bool) -> None:  # noqa: ARG002  # as Thread has it
         self._target = target
 
     def start(self) -> None:
-        self._pool.submit(self._target)
+        with _PooledThread._lock:
+            if _PooledThread._idle:
+                _PooledThread._idle -= 1
+                _PooledThread._waiting.put(self._target)
+                return
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        target = self._target
+        while True:
+            target()
+            with _PooledThread._lock:
+                _PooledThread._idle += 1
+            target = _PooledThread._waiting.get()
 
 
 def parse_result_paths_once() -> None:

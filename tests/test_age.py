@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant
+from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -186,3 +186,19 @@ def test_what_is_no_instant_with_a_zone_is_refused(text: str) -> None:
 )
 def test_an_instant_is_written_with_a_fraction_only_where_it_has_one(instant: datetime, text: str) -> None:
     assert format_instant(instant) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ("2026-11-22T08:00:00Z", "2026-11-22T08:00:00Z"),
+        ("2026-11-22T08:00:00+00:00", "2026-11-22T08:00:00Z"),
+        ("2026-11-22T10:00:00+02:00", "2026-11-22T08:00:00Z"),
+        ("2026-11-22T08:00:00.500Z", "2026-11-22T08:00:00.5Z"),
+        ("2026-W47-7T08:00:00Z", "2026-11-22T08:00:00Z"),
+        ("2026-11-22T080000.0Z", "2026-11-22T08:00:00Z"),
+        ("2026-11-22T08:00Z", "2026-11-22T08:00:00Z"),
+    ],
+)
+def test_an_instant_is_read_and_written_in_one_way(written: str, normal: str) -> None:
+    assert read_instant(written) == (parse_instant(normal), normal)

@@ -297,6 +297,12 @@ def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
         (["scan", "--out", ""], 'argument --out: "" is not accepted; it takes a path'),
         (["scan", "--account", ""], "argument --account"),
         (["scan", "--stats", "/none/such/stats.json"], "/none/such/stats.json: cannot be written: No such file"),
+        (["scan", "--faults", "{"], "--faults: is not JSON"),
+        (
+            ["scan", "--faults", '{"iam": {"throttle_ratio": 2}}'],
+            "--faults: iam.throttle_ratio: 2 is not accepted: takes",
+        ),
+        (["serve", "--faults", '{"smtp": {}}'], "--faults: smtp: unknown field"),
         (["serve", "--port", "0"], 'argument --port: "0" is not accepted; it takes a port from 1 to 65535'),
         (["serve", "--port", "http"], 'argument --port: "http" is not accepted'),
         (["serve", "--api-port", "65536"], "argument --api-port"),
@@ -336,6 +342,37 @@ def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, 
     assert not (tmp_path / "out" / "report.json").exists()
     if options:
         assert done.stdout == ""
+
+
+def test_faults_happen_to_the_scan_and_a_seed_makes_them_the_same_each_time(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"users": [user(f"user-{number}", "2020-01-01T00:00:00Z") for number in range(8)]})
+    faults = {"seed": 3, "iam": {"throttle_ratio": 0.2, "latency_ms": 1, "deny": ["user-1"], "delete": ["user-2"]}}
+    runs = []
+
+    for name in ("first", "second"):
+        stats = tmp_path / f"{name}.json"
+        done = localaws(
+            *("scan", "--account", account, "--faults", json.dumps(faults), "--json", "--stats", str(stats))
+        )
+        runs.append((done.returncode, json.loads(done.stdout), json.loads(stats.read_text())))
+
+    [(status, report, stats), (_, report_again, stats_again)] = runs
+    assert status == 0
+    assert [person["user_name"] for person in report["unchecked"]] == ["user-1"]
+    assert report["not_found"] == ["user-2"]
+    assert stats["throttled"] == stats_again["throttled"] > 0
+    assert stats["calls"] == stats_again["calls"]
+    assert report["findings"] == report_again["findings"]
+
+
+def test_a_scan_whose_faults_are_for_good_ends_with_status_1(tmp_path: Path) -> None:
+    account = account_file(tmp_path, {"users": []})
+
+    done = localaws("scan", "--account", account, "--faults", '{"lambda": {"read_policy": {"fail": -1}}}')
+
+    assert done.returncode == 1
+    assert "The scan FAILED: Lambda.ServiceException" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_previous_scans_another_account_file_before_and_tells_what_changed(tmp_path: Path) -> None:

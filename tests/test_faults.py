@@ -1,13 +1,16 @@
 """What `--faults` takes, and which calls it answers with which error."""
 
+import io
 import json
 from collections import Counter
 from typing import Any
 
 import pytest
 
+from localaws.callers import HARNESS, INTERPRETER
 from localaws.documents import DocumentError
 from localaws.faults import Call, FaultInjector, Faults, TokenBucket, parse_faults
+from localaws.gate import Gate
 
 ACCOUNT = "123456789012"
 
@@ -165,3 +168,33 @@ def test_the_first_calls_fail_or_all(fail: int, failed: int) -> None:
     answers = [faults.answer(PUT) for _ in range(5)]
 
     assert [answer is not None for answer in answers] == [True] * failed + [False] * (5 - failed)
+
+
+def test_the_gate_lets_calls_of_iam_take_their_time_and_fail_and_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("localaws.gate.time.sleep", slept.append)
+    gate = Gate(lambda _environ, _start: [b"fine"], ACCOUNT)
+    gate.inject(parse_faults('{"iam": {"latency_ms": 50, "throttle_ratio": 1}}'))
+    answered: list[str] = []
+
+    bodies = [
+        b"".join(gate(environ(caller), lambda status, _headers: answered.append(status)))
+        for caller in (INTERPRETER, HARNESS)
+    ]
+
+    assert slept == [0.05]
+    assert answered == ["400 Bad Request"]
+    assert b"Rate exceeded" in bodies[0]
+    assert bodies[1] == b"fine"  # what the harness asks is neither counted nor let fail
+    assert (gate.calls(), gate.throttled) == ({"iam:ListUsers": 1}, 1)
+
+
+def environ(caller: str) -> dict[str, Any]:
+    body = b"Action=ListUsers&Version=2010-05-08"
+    return {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={caller}/20260101/us-east-1/iam/aws4_request, …",
+    }

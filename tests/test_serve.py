@@ -94,6 +94,21 @@ def test_a_scan_from_post_to_report_and_message(served: Served) -> None:
     assert "pubudu" in message["Body"]
 
 
+def test_faults_happen_to_what_is_served() -> None:
+    served = start("--faults", '{"iam": {"deny": ["pubudu"]}}')
+    try:
+        body = json.dumps({**POLICY, "users": ["pubudu"]})
+        headers = {"Content-Type": "application/json"}
+        started = requests.post(served.api, data=body, headers=headers, timeout=10).json()
+        scan = served.wait_for(started["scan_id"])
+    finally:
+        served.process.terminate()
+        served.process.wait(20)
+
+    assert scan["status"] == "SUCCEEDED"
+    assert scan["summary"]["coverage"]["users_unchecked"] == 1
+
+
 def test_an_empty_body_scans_by_the_stages_defaults(served: Served) -> None:
     started = requests.post(served.api, timeout=10)
 
