@@ -35,8 +35,7 @@ def headline(report: Report) -> Iterator[str]:
     where = f"of the users named in the scan policy, AWS account {account_id}"
     where = where if names_users(report) else f"in AWS account {account_id}"
     when = f" as of {report['as_of']}" if "as_of" in policy else ""
-    keys = _none_or(totals["expired"], "access key")
-    yield f"{keys} {where} {_is(totals['expired'])} older than {counted(policy['max_age_days'], 'day')}{when}."
+    yield _expired_keys(report, where, when)
     if totals["unused"]:
         unused = counted(totals["unused"], "other access key" if totals["expired"] else "access key")
         tense = "was" if totals["unused"] == 1 else "were"
@@ -44,6 +43,16 @@ def headline(report: Report) -> Iterator[str]:
     if totals["due_soon"] and not totals["expired"]:
         yield f"{counted(totals['due_soon'], 'access key')} will be within {counted(policy['warn_days'], 'day')}."
     yield from (f"INCOMPLETE: {what}." for what in what_is_missing(report))
+
+
+def _expired_keys(report: Report, where: str, when: str) -> str:
+    coverage, expired = report["coverage"], report["totals"]["expired"]
+    if coverage["users_unchecked"] and not coverage["users_checked"]:
+        return f"Nothing is known of the access keys {where}: no user could be checked."
+    keys = _none_or(expired, "access key")
+    checked = " that could be checked" if coverage["users_unchecked"] and not expired else ""
+    age = counted(report["policy"]["max_age_days"], "day")
+    return f"{keys}{checked} {where} {_is(expired)} older than {age}{when}."
 
 
 def what_is_missing(report: Report) -> Iterator[str]:

@@ -110,6 +110,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -
     parsed, going_wrong = _parse(policy), _parse_faults(faults)
     if before and scan_kind(parsed.to_json()) != "full":
         raise BadInputError("--previous: full scans alone are compared; it takes a --policy without users and as_of")
+    _warn_of_strangers(console, going_wrong, account)
     output.prepare()
     try:
         with _progress(console) as progress:
@@ -121,7 +122,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -
                 aws.inject(going_wrong)
                 users = len(account.users if parsed.users is None else parsed.users)
                 result = aws.scan(policy, _bar(progress, task, users))
-                progress.update(task, completed=users)
+                progress.update(task, completed=None if result.error else users)
         output.write(result)
     except PolicyRefusedError as error:
         raise BadInputError(f"--policy: {error}") from error
@@ -151,6 +152,7 @@ def serve(account_file: Path | None, port: int, api_port: int, faults: str) -> i
     """Stay up until Ctrl-C; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
     account, going_wrong = _load(account_file), _parse_faults(faults)
+    _warn_of_strangers(console, going_wrong, account)
     try:
         with LocalAws(account, port, api_port) as aws:
             aws.inject(going_wrong)
@@ -188,6 +190,14 @@ def _parse_faults(faults: str) -> Faults:
         return parse_faults(faults)
     except DocumentError as error:
         raise BadInputError(f"--faults: {error}") from error
+
+
+def _warn_of_strangers(console: Console, faults: Faults, account: Account) -> None:
+    """Say which users the faults name for nothing: a typo would look as if a scan had survived them."""
+    known = {user.user_name for user in account.users}
+    for field, named in (("deny", faults.iam.deny), ("delete", faults.iam.delete)):
+        if strangers := [name for name in named if name not in known]:
+            console.print(f"--faults: iam.{field}: the account has no user {', '.join(strangers)}", style="yellow")
 
 
 def _progress(console: Console) -> Progress:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -53,7 +53,7 @@ def parse_document(model: type[Model], text: str, name: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise DocumentError(_first_of(error, name)) from error
+        raise DocumentError(_first_of(error, name, model)) from error
 
 
 def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,16 +63,28 @@ def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-def _first_of(error: ValidationError, name: str) -> str:
+def _first_of(error: ValidationError, name: str, model: type[Strict]) -> str:
     """Say the first mistake as field, value and what is accepted."""
     mistake = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in mistake["loc"]) or name
     match mistake["type"]:
         case "extra_forbidden":
-            return f"{field}: unknown field"
+            return f"{field}: unknown field; the fields here are {', '.join(_fields_beside(mistake['loc'], model))}"
         case "missing":
             return f"{field}: is missing"
     shown = json.dumps(mistake["input"], default=str)
     shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
     takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
     return f"{field}: {shown} is not accepted: {takes}"
+
+
+def _fields_beside(place: tuple[int | str, ...], model: Any) -> list[str]:
+    """Return the fields that a model has where a place in its document is."""
+    for part in place[:-1]:
+        if isinstance(part, str):
+            model = next(
+                field for name, field in model.model_fields.items() if (field.alias or name) == part
+            ).annotation
+        while get_args(model):  # a list of models, or a model that may be left out
+            model = get_args(model)[0]
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -52,9 +52,11 @@ class Gate:
             body = _answered(error, start_response)
         else:
             body = b"".join(application(environ, start_response))
+        throttled = _THROTTLED.search(body[:1000]) is not None
         with self._lock:
             self._calls[f"{service}:{call.operation}"] += 1
-            self._throttled += _THROTTLED.search(body[:1000]) is not None
+            self._throttled += throttled
+            self._users_asked += call.operation == "ListAccessKeys" and not throttled
         if service == "iam":
             self._count_iam(time.monotonic())
         return [body]
@@ -68,6 +70,7 @@ class Gate:
         with self._lock:
             self._calls: Counter[str] = Counter()
             self._throttled = 0
+            self._users_asked = 0
             self._iam_began: float | None = None
             self._iam_ended = 0.0
 
@@ -75,6 +78,11 @@ class Gate:
     def throttled(self) -> int:
         """How many of the calls were answered with a throttling error."""
         return self._throttled
+
+    @property
+    def users_asked(self) -> int:
+        """For how many users IAM was asked and said, or refused to say, what keys they have."""
+        return self._users_asked
 
     @property
     def iam_seconds(self) -> float:

@@ -168,7 +168,7 @@ class LocalAws:
             raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{self.log_tail()}")
         arn = response.json()["execution_arn"]
         while self._is_running(arn):
-            progress(self._gate.calls().get("iam:ListAccessKeys", 0))
+            progress(self._gate.users_asked)
             time.sleep(0.1)
         execution = self.client("stepfunctions").describe_execution(executionArn=arn)
         stats = {**self._stats(arn), "seconds": round(time.monotonic() - began, 3)}

@@ -61,7 +61,7 @@ def test_the_faults_of_the_documentation_are_read_whole() -> None:
         ('{"seed": 1.5}', "seed: 1.5 is not accepted: takes a whole number"),
         ('{"seed": true}', "seed: true is not accepted: takes a whole number"),
         ('{"seed": 1, "seed": 2}', "an object has a field twice"),
-        ('{"dynamodb": {}}', "dynamodb: unknown field"),
+        ('{"dynamodb": {}}', "dynamodb: unknown field; the fields here are seed, iam, lambda, s3, sns"),
         ('{"iam": {"throttle_ratio": 1.1}}', "iam.throttle_ratio: 1.1 is not accepted: takes a share from 0 to 1"),
         ('{"iam": {"throttle_ratio": NaN}}', "iam.throttle_ratio: NaN is not accepted: takes a share from 0 to 1"),
         ('{"iam": {"throttle_ratio": "0.3"}}', 'iam.throttle_ratio: "0.3" is not accepted: takes a number'),
@@ -71,7 +71,10 @@ def test_the_faults_of_the_documentation_are_read_whole() -> None:
         ('{"iam": {"latency_ms": -1}}', "iam.latency_ms: -1 is not accepted: takes milliseconds from 0 to 60,000"),
         ('{"iam": {"deny": "bob"}}', 'iam.deny: "bob" is not accepted: takes a list'),
         ('{"iam": {"deny": ["b b"]}}', 'iam.deny.0: "b b" is not accepted: takes 1 to 64 characters'),
-        ('{"lambda": {"app": {"fail": 1}}}', "lambda.app: unknown field"),
+        (
+            '{"lambda": {"app": {"fail": 1}}}',
+            "lambda.app: unknown field; the fields here are read_policy, validate_keys, build_report",
+        ),
         ('{"lambda": {"build_report": 2}}', "lambda.build_report: 2 is not accepted: takes an object"),
         (
             '{"s3": {"fail": -2}}',

@@ -16,7 +16,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.item
 )
 
 from localaws.commands import exit_status
-from localaws.faults import Faults, parse_faults
+from localaws.faults import Call, FaultInjector, Faults, _s3_error, parse_faults
 from localaws.harness import PROJECT, ScanResult
 from tests.conftest import Scanner, user
 from tests.test_workflow import Interference, Throttled, aged, interference, invoke, keep_as_latest, latest  # noqa: F401  # a fixture
@@ -113,6 +113,17 @@ def test_users_denied(scanner: Scanner, inject: Inject) -> None:
     assert result.stats["calls"]["iam:ListAccessKeys"] == 120  # a refusal is not asked for again
 
 
+def test_all_users_denied(scanner: Scanner, inject: Inject) -> None:
+    inject(iam={"deny": sorted(names(3))})
+
+    result = scanner.scan(people(3))
+
+    assert_everybody_once(result, 3, unchecked=3)
+    assert "INCOMPLETE: 3 of 3 users unchecked" in result.mail[0]["Subject"]
+    assert result.mail[0]["Message"].startswith("Nothing is known of the access keys in AWS account 123456789012")
+    assert "older than" not in result.mail[0]["Message"].partition("\n\n")[0]
+
+
 def test_users_deleted_after_being_listed(scanner: Scanner, inject: Inject) -> None:
     inject(iam={"delete": ["user-0000", "user-0101"]})
 
@@ -178,6 +189,26 @@ def test_s3_failing_for_good(scanner: Scanner, inject: Inject) -> None:
     assert_nothing_green(result, "EvidenceUnavailableError")
     assert result.files == {}
     assert result.stats["calls"]["s3:PutObject"] == 6 * 4
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_last_write_failing_for_good(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = FaultInjector.answer
+
+    def refuse_the_last_write(self: FaultInjector, call: Call) -> Any:
+        return (
+            _s3_error() if call.path.endswith("/latest.json") and call.operation == "PutObject" else answer(self, call)
+        )
+
+    keep_as_latest(scanner, None)
+    with monkeypatch.context() as patched:
+        patched.setattr(FaultInjector, "answer", refuse_the_last_write)
+        failed = scanner.full_scan([aged("alice", 200)])
+    after = scanner.full_scan([aged("alice", 200)])
+
+    assert_nothing_green(failed, "S3.S3Exception", report=True)
+    assert len(failed.mail) == 2  # the scan's own message, then that it failed
+    assert [key["user_name"] for key in after.report["changes"]["new"]] == ["alice"]
 
 
 @pytest.mark.usefixtures("impatient")
