@@ -132,6 +132,7 @@ def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path
         "calls",
         "throttled",
         "history_events",
+        "iam_seconds",
         "largest_payload_bytes",
         "child_executions",
         "state_transitions",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
+from chalicelib.judging import InvalidEvidenceError, ScanTerms, TooManyChildrenFailedError, judge_page
 from chalicelib.policy import ScanPolicy
 from chalicelib.report import join_pages, read_root, summarize
 from chalicelib.shapes import Page, Report
@@ -443,7 +443,22 @@ def test_pages_that_do_not_make_up_one_scan_are_refused(pages: list[Page]) -> No
         join_pages(pages)
 
 
-_outcomes = st.sampled_from(["checked", "not_found", "unchecked", "missing"])
+_outcomes = st.sampled_from(["checked"] * 6 + ["not_found", "unchecked", "missing"])
+
+
+@pytest.mark.parametrize(("without", "whole"), [(1, True), (2, True), (3, False)])
+def test_a_report_is_made_with_one_user_in_five_without_an_outcome_and_with_no_more(without: int, whole: bool) -> None:
+    listed = [f"user-{number}" for number in range(10)]
+    outcomes = [{"user_name": name, "outcome": "checked", "keys": []} for name in listed[without:]]
+    page = judge_page(ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy()), 1, listed, outcomes)
+
+    if whole:
+        assert join_pages([page])["coverage"]["users_unchecked"] == without
+    else:
+        with pytest.raises(TooManyChildrenFailedError, match="3 of 10 users have no outcome"):
+            join_pages([page])
+
+
 _tags = st.sampled_from([None, "unknown", {}, EXEMPT, {**EXEMPT, "iam-key-age:exempt-until": "2026-01-01"}])
 _last_used = st.lists(st.sampled_from([{}, USED, "unknown"]), max_size=3)
 _details = st.tuples(_last_used, _tags)
@@ -475,7 +490,12 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
                     {"user_name": name, "outcome": outcome, "keys": keys, "cause": "why", "details": details}
                 )
         pages.append(judge_page(terms, number, listed, outcomes))
+    everybody = [outcome for users in made_up for outcome, _, _ in users]
 
+    if everybody.count("missing") * 5 > len(everybody):
+        with pytest.raises(TooManyChildrenFailedError):
+            join_pages(pages)
+        return
     report = join_pages(pages)
 
     coverage, totals = report["coverage"], report["totals"]

@@ -437,3 +437,23 @@ def test_the_functions_and_the_definition_get_the_same_tags(template: dict[str, 
 
 def test_statelint_finds_nothing_but_the_listed_extensions() -> None:
     assert problems() == []
+
+
+def test_how_many_children_ask_at_a_time_is_a_parameter_up_to_all_of_a_page(template: dict[str, Any]) -> None:
+    parameter = template["Parameters"]["IamConcurrency"]
+    check_users = DEFINITION["States"]["CheckUsers"]
+    a_child = int(re.findall(r"\$partition\(\$listed, (\d+)\)", check_users["Items"])[0])
+    a_page = DEFINITION["States"]["BeginScan"]["Assign"]["listUsersRequest"]["MaxItems"]
+
+    assert check_users["MaxConcurrency"] == "{% $number('${IamConcurrency}') %}"
+    assert (parameter["MinValue"], parameter["Default"], parameter["MaxValue"]) == (1, 2, a_page // a_child)
+
+
+def test_a_child_that_begins_nothing_new_has_time_to_end() -> None:
+    child = DEFINITION["States"]["CheckUsers"]["ItemProcessor"]["States"]
+    seconds = int(re.findall(r"\$millis\(\) \+ (\d+)", child["BeginChild"]["Assign"]["giveUpAt"])[0]) / 1000
+    of_a_user = child["EachUser"]["ItemProcessor"]["States"]
+    longest_call = max(state.get("TimeoutSeconds", 0) for state in of_a_user.values())
+    longest_wait = int(re.findall(r"\$min\(\[(\d+),", of_a_user["WaitForIam"]["Seconds"])[0])
+
+    assert seconds + longest_wait + longest_call < 0.75 * 300
