@@ -54,10 +54,8 @@ def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
 
 
 def _check_outcomes(report: Report) -> None:
-    without, listed = (
-        sum(user["cause"] == NO_OUTCOME for user in report["unchecked"]),
-        report["coverage"]["users_listed"],
-    )
+    without = sum(user["cause"] == NO_OUTCOME for user in report["unchecked"])
+    listed = report["coverage"]["users_listed"]
     if without * _ONE_IN > listed:
         raise TooManyChildrenFailedError(
             f"{without} of {listed} users have no outcome, for child executions failed or ran out of time;"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,11 +85,8 @@ class ScanResult:
 class LocalAws:
     """A running local AWS with the app deployed in it; a context manager that leaves nothing behind."""
 
-    def __init__(
-        self, account: Account, port: int = 0, api_port: int = 0, parameters: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, account: Account, port: int = 0, api_port: int = 0) -> None:
         self.account = account
-        self._parameters = parameters or {}  # of the stack
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
@@ -257,11 +254,7 @@ class LocalAws:
                     s3.upload_file(str(template.parent / path), "localaws-artifacts", f"{name}/{field}")
                     resource["Properties"][field] = f"s3://localaws-artifacts/{name}/{field}"
         try:
-            cloudformation.create_stack(
-                StackName=STACK,
-                TemplateBody=json.dumps(document),
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in self._parameters.items()],
-            )
+            cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
         except ClientError as error:
             raise LocalAwsError(f"the stack could not be created: {error}") from error
 

@@ -113,7 +113,7 @@ def _mend_once() -> None:
     warnings.filterwarnings("ignore", message="Tried to parse AWS::", module="moto")
     evaluate_jsonata()
     accept_express_children()
-    fail_maps_of_which_too_much_failed()
+    leave_failed_children_among_the_results()
     name_service_errors_as_aws_does()
     write_bodies_as_json()
     measure_payloads()
@@ -208,33 +208,18 @@ def accept_express_children() -> None:
     _mend(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
 
 
-def fail_maps_of_which_too_much_failed() -> None:
-    """Fail a Distributed Map when more of its children failed than it tolerates: moto takes any number for none.
+def leave_failed_children_among_the_results() -> None:
+    """Leave the execution of a failed child among a Distributed Map's results, as AWS does: moto leaves nothing.
 
-    A failed child that is tolerated leaves its execution among the results, on moto nothing at all.
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
     """
     run = DistributedIterationComponent._map_run
 
-    def run_and_count(self: Any, env: Environment, eval_input: Any) -> None:
+    def run_and_tell(self: Any, env: Environment, eval_input: Any) -> None:
         run(self, env, eval_input)
         env.stack[-1] = [_FAILED_CHILD if result is None else result for result in env.stack[-1]]
-        counts = eval_input.map_run_record.item_counter.describe()
-        failed, total = counts["failed"] + counts["timedOut"], counts["total"]
-        if failed * 100 > total * eval_input.tolerated_failure_percentage:
-            name = StatesErrorName(typ=StatesErrorNameType.StatesExceedToleratedFailureThreshold)
-            cause = "The specified tolerated failure threshold was exceeded"
-            details: Any = {"error": name.error_name, "cause": cause}
-            raise FailureEventException(
-                FailureEvent(
-                    env=env,
-                    error_name=name,
-                    event_type=HistoryEventType.MapRunFailed,
-                    event_details=cast("EventDetails", {"mapRunFailedEventDetails": details}),
-                )
-            )
 
-    _mend(DistributedIterationComponent, "_map_run", run_and_count)
+    _mend(DistributedIterationComponent, "_map_run", run_and_tell)
 
 
 def name_service_errors_as_aws_does() -> None:
