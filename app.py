@@ -4,31 +4,26 @@ What one handler alone needs is imported in it: a cold start of one function doe
 """
 
 import os
+import time
 from datetime import UTC, datetime
 from typing import Any
 
-from chalice.app import (
-    BadRequestError,
-    Chalice,
-    CloudWatchEvent,
-    IAMAuthorizer,
-    NotFoundError,
-    Response,
-)
+from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
-from chalicelib import scans
+from chalicelib import rest, scans
 from chalicelib.age import parse_instant
 from chalicelib.policy import (
     InvalidPolicyError,
+    InvalidStageError,
     ScanPolicy,
     parse_policy,
-    parse_policy_text,
+    parse_request,
     parse_stage_defaults,
     worth_asking_about,
 )
 
 app = Chalice(app_name="iam-key-age")
-sigv4 = IAMAuthorizer()
+app.register_middleware(rest.answer_and_log, "http")
 
 
 @app.schedule(os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)"))
@@ -42,44 +37,82 @@ def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
     return {"scan_id": scan_id}
 
 
-@app.route("/scan", methods=["POST"], authorizer=sigv4)
-def start_scan() -> Response:
-    """Start a scan on demand; the body is a scan policy, an empty one the stage's defaults."""
+@rest.signed_route(app, "POST", "/scan")
+def start_scan(request: Request) -> Response:
+    """Start a scan on demand, or find the one that runs; the body is a scan policy and `wait_seconds`."""
+    from chalicelib import answers, on_demand
+    from chalicelib.parameters import IDEMPOTENCY_KEY, read_header
+
+    began = time.monotonic()
+    rest.read_query(request)
     defaults = stage_defaults()
+    wanted = parse_request(rest.json_body(request), defaults)
+    key = read_header(request.headers, IDEMPOTENCY_KEY)
+    clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
+    scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock)
+    scan = scans.wait_for_end(scan, wanted.wait_seconds - (time.monotonic() - began))
+    if scan.running:
+        return Response(answers.scan_started(scan, already_running), status_code=200 if already_running else 202)
+    status, report = status_of(scan)
+    return Response(answers.scan_ended(scan, status, report, already_running))
+
+
+@rest.signed_route(app, "GET", "/scan")
+def list_scans(request: Request) -> Any:
+    """List the recent scans."""
+    from chalicelib import answers, parameters
+
+    query = rest.read_query(request, parameters.STATUS, parameters.LIMIT, parameters.NEXT)
+    token = query.get("next", "")
+    limit = query.get("limit", parameters.DEFAULT_LIMIT)
     try:
-        policy = parse_policy_text(json_body(), defaults)
-    except InvalidPolicyError as error:
-        raise BadRequestError(str(error)) from error
-    scan = scans.start_scan(scans.adhoc_id(datetime.now(UTC)), policy)
-    body = {
-        "scan_id": scan.scan_id,
-        "execution_arn": scan.execution_arn,
-        "status": scan.status,
-        "links": {"self": f"/scan/{scan.scan_id}"},
-    }
-    return Response(status_code=202, body=body)
+        listed, after = scans.list_scans(limit, query.get("status"), parameters.decode_next(token))
+    except scans.InvalidNextError as error:
+        raise parameters.invalid_next(token) from error
+    return answers.scan_list(listed, after)
 
 
-@app.route("/scan/{scan_id}", methods=["GET"], authorizer=sigv4)
-def get_scan(scan_id: str) -> dict[str, Any]:
-    """Tell a scan's status and, once it is there, what it found."""
-    from chalicelib import evidence
-    from chalicelib.report import report_locations, summarize
+@rest.signed_route(app, "GET", "/scan/{scan_id}")
+def get_scan(request: Request, scan_id: str) -> Any:
+    """Tell where a scan is and, once its report is there, what it found."""
+    rest.read_query(request)
+    return status_of(scans.describe_scan(scan_id))[0]
 
-    try:
-        scan = scans.describe_scan(scan_id)
-    except scans.ScanNotFoundError as error:
-        raise NotFoundError("scan_id: there is no scan of this id") from error
-    report = None if scan.running else evidence.load_report(scan_id)
-    return {
-        "scan_id": scan.scan_id,
-        "status": scan.status,
-        "started_at": scan.started_at,
-        "stopped_at": scan.stopped_at,
-        "summary": summarize(report) if report else None,
-        "error": scan.error,
-        "reports": report_locations(evidence.scan_folder(scan_id)) if report else {},
-    }
+
+@rest.signed_route(app, "GET", "/scan/{scan_id}/findings")
+def list_findings(request: Request, scan_id: str) -> Any:
+    """List the keys that a scan found."""
+    from chalicelib import answers, evidence, parameters
+
+    query = rest.read_query(request, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT)
+    scans.require_scan_id(scan_id)
+    report = evidence.load_report(scan_id)
+    if report is None:
+        raise scans.without_report(scan_id)
+    return answers.findings_page(report, query, evidence.load_all_pages(scan_id))
+
+
+@rest.signed_route(app, "GET", "/scan/{scan_id}/report")
+def get_report(request: Request, scan_id: str) -> Response:
+    """Go to a rendering of a scan's report."""
+    from chalicelib import evidence, parameters
+
+    kind = rest.read_query(request, parameters.FORMAT)["format"]
+    scans.require_scan_id(scan_id)
+    link = evidence.link_report(scan_id, kind)
+    if link is None:
+        raise scans.without_report(scan_id)
+    body = {"location": link, "expires_in_seconds": evidence.LINK_SECONDS}
+    return Response(body, {"Location": link}, status_code=303)
+
+
+@rest.signed_route(app, "GET", "/openapi.json")
+def get_openapi(request: Request) -> Any:
+    """Give the OpenAPI document of these routes."""
+    from chalicelib.openapi import openapi_document
+
+    rest.read_query(request)
+    return openapi_document()
 
 
 @app.lambda_function()
@@ -114,7 +147,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         tag_settings=parse_tag_settings(os.environ),
         started_at=parse_instant(scan["started_at"]),
     )
-    page = judge_page(terms, event["page"], event["listed"], event["outcomes"])
+    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], event.get("users_before", 0))
     evidence.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
@@ -148,13 +181,16 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 def stage_defaults() -> ScanPolicy:
     """Read the scan policy that the stage's settings make up."""
-    return parse_stage_defaults(os.environ)
+    try:
+        return parse_stage_defaults(os.environ)
+    except InvalidPolicyError as error:
+        raise InvalidStageError(f"a setting of the stage: {error}") from error
 
 
-def json_body() -> bytes:
-    """Return the request's body, which has to say that it is JSON if there is one."""
-    request: Any = app.current_request  # there is one while a route's handler runs
-    body: bytes = request.raw_body
-    if body.strip() and not request.headers.get("content-type"):
-        raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
-    return body
+def status_of(scan: scans.Scan) -> tuple[Any, Any]:
+    """Return what GET /scan/{scan_id} answers, and the scan's report, None where there is none."""
+    from chalicelib import answers, evidence
+
+    report = None if scan.running else evidence.load_report(scan.scan_id)
+    progress = evidence.read_progress(scan.scan_id)
+    return answers.scan_status(scan, progress, report, evidence.scan_folder(scan.scan_id)), report

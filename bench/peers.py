@@ -22,8 +22,8 @@ from bench.scans import iam_calls, whole
 from bench.tables import print_table
 from chalicelib.age import AgeRule, Verdict
 from localaws.account import Account
-from localaws.callers import GUEST
-from localaws.harness import REGION, LocalAws
+from localaws.callers import GUEST, REGION
+from localaws.harness import LocalAws
 
 USERS = 2_000
 _BENCH = Path(__file__).parent

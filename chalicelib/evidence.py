@@ -5,21 +5,23 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from chalicelib.judging import InvalidEvidenceError
 from chalicelib.report import report_locations
-from chalicelib.scans import InvalidScanIdError, is_scan_id
-from chalicelib.shapes import Page, Report
+from chalicelib.scans import InvalidScanIdError, UnavailableError, is_scan_id
+from chalicelib.shapes import Page, Progress, Report
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+LINK_SECONDS = 300
 _LATEST_KEY = "latest.json"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
-class EvidenceUnavailableError(Exception):
+class EvidenceUnavailableError(UnavailableError):
     """S3 would not take or give a file just now; the state machine tries again."""
 
 
@@ -37,6 +39,25 @@ def load_pages(scan_id: str, count: int) -> Iterator[Page]:
         yield cast(Page, page)
 
 
+def load_all_pages(scan_id: str) -> Iterator[Page]:
+    """Give all the pages of a scan that there are, one at a time."""
+    yield from load_pages(scan_id, count_pages(scan_id))
+
+
+def count_pages(scan_id: str) -> int:
+    """Say how many pages of a scan there are so far."""
+    with _told_if_unavailable():
+        listed = _s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
+    return int(listed["KeyCount"])  # a thousand pages are 100,000 users, and IAM's quota is 5,000
+
+
+def read_progress(scan_id: str) -> Progress:
+    """Say how far a scan is: its pages, and the users on them, null where an older version judged them."""
+    pages = count_pages(scan_id)
+    last = _get(_page_key(scan_id, pages)) if pages else {"users_so_far": 0}
+    return {"pages": pages, "users": (last or {}).get("users_so_far")}
+
+
 def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
     """Keep a rendering of a scan's report: json, csv or html, as its text comes."""
     with tempfile.TemporaryFile() as file:  # so that no rendering is ever whole in memory
@@ -49,6 +70,23 @@ def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
 def load_report(scan_id: str) -> Report | None:
     """Give a scan's report, or None where there is none."""
     return cast("Report | None", _get(_report_key(scan_id)))
+
+
+def link_report(scan_id: str, kind: str) -> str | None:
+    """Make a link to a rendering of a scan's report that works for LINK_SECONDS; None where there is none."""
+    from botocore.exceptions import ClientError
+
+    bucket, key = _bucket(), _report_key(scan_id, kind)
+    try:
+        with _told_if_unavailable():
+            _s3().head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return None
+        raise
+    named = f'inline; filename="iam-key-age-{scan_id}.{kind}"'
+    wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": named}
+    return _s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
 
 
 def load_last_report() -> Report | None:
@@ -105,33 +143,32 @@ def _folder(scan_id: str) -> str:
 
 
 def _put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
+    with _told_if_unavailable():
         _s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
-    except (BotoCoreError, ClientError) as error:
-        raise _unavailable(error) from error
 
 
 def _get(key: str) -> Any | None:
+    try:
+        with _told_if_unavailable():
+            answer = _s3().get_object(Bucket=_bucket(), Key=key)
+            return json.loads(answer["Body"].read())
+    except _s3().exceptions.NoSuchKey:
+        return None
+
+
+@contextmanager
+def _told_if_unavailable() -> Iterator[None]:
+    """Raise EvidenceUnavailableError for an error of S3 that another try may not meet."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = _s3().get_object(Bucket=_bucket(), Key=key)
-        return json.loads(answer["Body"].read())
-    except _s3().exceptions.NoSuchKey:
-        return None
-    except (BotoCoreError, ClientError) as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: Exception) -> Exception:
-    """Return what to raise for an error of S3: itself where another try would meet it again."""
-    from botocore.exceptions import ClientError
-
-    if isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403, 404):
-        return error
-    return EvidenceUnavailableError(str(error))
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403, 404):
+            raise
+        raise EvidenceUnavailableError(str(error)) from error
+    except BotoCoreError as error:
+        raise EvidenceUnavailableError(str(error)) from error
 
 
 def _bucket() -> str:
@@ -143,5 +180,10 @@ def _s3() -> "S3Client":
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+    config = Config(
+        connect_timeout=3,
+        read_timeout=10,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        signature_version="s3v4",  # by which a link says for how long it works
+    )
     return boto3.client("s3", config=config)

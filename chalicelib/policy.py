@@ -11,29 +11,74 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.age import AgeRule, format_instant, parse_instant
+from chalicelib.rules import RefusedError, Rule, check, takes
 
-MAX_AGE_DAYS_LIMIT = MAX_UNUSED_DAYS_LIMIT = 3650
-MAX_USERS = 100
+MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
-_USER_NAME = r"[A-Za-z0-9_+=,.@-]{1,64}"
-_USERS_TAKES = f"1 to {MAX_USERS} IAM user names, each once, of 1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
-_AS_OF_TAKES = f'an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "2026-11-22T08:00:00Z"'
-_FIELDS = ("max_age_days", "warn_days", "include_inactive", "max_unused_days", "users", "as_of")
+_USER_NAME_TAKES = "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
+USER_NAME_RULE: Rule = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9_+=,.@-]{1,64}$",
+    "description": f"an IAM user name, {_USER_NAME_TAKES}",
+}
+POLICY_RULES: dict[str, Rule] = {
+    "max_age_days": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_AGE_DAYS_LIMIT,
+        "title": "A key older than this is expired",
+    },
+    "warn_days": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_AGE_DAYS_LIMIT - 1,
+        "title": "A key is due soon this long before; less than max_age_days",
+    },
+    "include_inactive": {"type": "boolean", "title": "Whether inactive keys are judged, too"},
+    "max_unused_days": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_AGE_DAYS_LIMIT,
+        "title": "An active key that was not used for longer is unused; without it, that is not judged",
+    },
+    "users": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 100,
+        "uniqueItems": True,
+        "items": USER_NAME_RULE,
+        "title": "Just these users are checked; without it, all of them",
+        "description": f"1 to 100 IAM user names, each once, of {_USER_NAME_TAKES}",
+    },
+    "as_of": {
+        "type": "string",
+        "format": "date-time",
+        "title": "The instant that keys are judged at, past or future; without it, the start of the scan",
+        "description": f"an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "
+        '"2026-11-22T08:00:00Z"',
+    },
+}
+# Of a request to scan, beside the scan policy.
+WAIT_RULE: Rule = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": 25,
+    "title": "Seconds that the call may wait for the end of the scan; without it, it does not",
+}
 
 
-class _RefusedError(Exception):
-    def __init__(self, field: str, value: object, takes: str) -> None:
-        super().__init__(f"{field}: {_shown(value)} is not accepted; it takes {takes}")
-
-
-class InvalidPolicyError(_RefusedError):
+class InvalidPolicyError(RefusedError):
     """A scan policy that is refused; the message names the field, its value and what it takes."""
 
 
-class InvalidSettingError(_RefusedError):
+class InvalidSettingError(RefusedError):
     """A setting of the stage that is refused; the message names it, its value and what it takes."""
+
+
+class InvalidStageError(Exception):
+    """The settings of the stage make up no scan policy."""
 
 
 @dataclass(frozen=True)
@@ -70,27 +115,41 @@ class ScanPolicy:
         return document
 
 
+@dataclass(frozen=True)
+class ScanRequest:
+    """What POST /scan is asked for: a scan by a policy, and how many seconds the call may wait for its end."""
+
+    policy: ScanPolicy
+    wait_seconds: int = 0
+
+
 def parse_policy(document: object, defaults: ScanPolicy) -> ScanPolicy:
     """Read a scan policy, or raise InvalidPolicyError; a field not given is the default.
 
     The default of `warn_days` bends below a smaller `max_age_days`; a value given is never changed.
     """
-    if not isinstance(document, dict):
-        raise InvalidPolicyError("scan policy", document, f"an object with any of {', '.join(_FIELDS)}")
-    for field, value in document.items():
-        if field not in _FIELDS:
-            raise InvalidPolicyError("unknown field", {field: value}, f"only {', '.join(_FIELDS)}")
-    max_age_days = _integer(document, "max_age_days", 1, MAX_AGE_DAYS_LIMIT, defaults.max_age_days)
+    return _policy(_object(document, POLICY_RULES), defaults)
+
+
+def parse_request(text: str | bytes, defaults: ScanPolicy) -> ScanRequest:
+    """Read the body of POST /scan: a scan policy, and `wait_seconds`; InvalidPolicyError as in `parse_policy_text`."""
+    rules = {**POLICY_RULES, "wait_seconds": WAIT_RULE}
+    document = _object(_json(text), rules) if text.strip() else {}
+    return ScanRequest(_policy(document, defaults), _read(document, "wait_seconds", WAIT_RULE, 0))
+
+
+def _policy(document: dict[str, Any], defaults: ScanPolicy) -> ScanPolicy:
+    rules = POLICY_RULES
+    max_age_days = _read(document, "max_age_days", rules["max_age_days"], defaults.max_age_days)
+    longest = max_age_days - 1
+    warn_rule = {**rules["warn_days"], "maximum": longest}
+    users = _read(document, "users", rules["users"], defaults.users)
     return ScanPolicy(
         max_age_days=max_age_days,
-        warn_days=_integer(document, "warn_days", 0, max_age_days - 1, min(defaults.warn_days, max_age_days - 1)),
-        include_inactive=_boolean(document, "include_inactive", defaults.include_inactive),
-        max_unused_days=(
-            _integer(document, "max_unused_days", 1, MAX_UNUSED_DAYS_LIMIT, 0)
-            if "max_unused_days" in document
-            else defaults.max_unused_days
-        ),
-        users=_users(document["users"]) if "users" in document else defaults.users,
+        warn_days=_read(document, "warn_days", warn_rule, min(defaults.warn_days, longest)),
+        include_inactive=_read(document, "include_inactive", rules["include_inactive"], defaults.include_inactive),
+        max_unused_days=_read(document, "max_unused_days", rules["max_unused_days"], defaults.max_unused_days),
+        users=None if users is None else tuple(users),
         as_of=_as_of(document["as_of"]) if "as_of" in document else defaults.as_of,
     )
 
@@ -106,14 +165,7 @@ def worth_asking_about(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
 
 def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
     """Read a scan policy from JSON text; empty text is the defaults. InvalidPolicyError as in `parse_policy`."""
-    if not text.strip():
-        return defaults
-    try:
-        document = json.loads(text, object_pairs_hook=_object_of)
-    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
-        shown = text.decode(errors="replace") if isinstance(text, bytes) else text
-        raise InvalidPolicyError("scan policy", shown, f"well-formed JSON ({error})") from error
-    return parse_policy(document, defaults)
+    return parse_policy(_json(text), defaults) if text.strip() else defaults
 
 
 def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
@@ -127,32 +179,26 @@ def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
     return parse_policy(document, ScanPolicy())
 
 
-def _integer(document: dict[str, Any], field: str, low: int, high: int, default: int) -> int:
-    value = document.get(field, default)
-    if type(value) is not int or not low <= value <= high:  # true is an int to isinstance
-        raise InvalidPolicyError(field, value, f"an integer from {low} to {high}")
-    return value
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object_of)
+    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
+        shown = text.decode(errors="replace") if isinstance(text, bytes) else text
+        raise InvalidPolicyError("scan policy", shown, f"well-formed JSON ({error})") from error
 
 
-def _boolean(document: dict[str, Any], field: str, default: bool) -> bool:
-    value = document.get(field, default)
-    if not isinstance(value, bool):
-        raise InvalidPolicyError(field, value, "true or false")
-    return value
+def _object(document: object, rules: Mapping[str, Rule]) -> dict[str, Any]:
+    names = ", ".join(rules)
+    if not isinstance(document, dict):
+        raise InvalidPolicyError("scan policy", document, f"an object with any of {names}")
+    for field, value in document.items():
+        if field not in rules:
+            raise InvalidPolicyError("unknown field", {field: value}, f"only {names}")
+    return document
 
 
-def _users(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not 1 <= len(value) <= MAX_USERS:
-        counted = f"users ({len(value)} of them)" if isinstance(value, list) else "users"
-        raise InvalidPolicyError(counted, value, _USERS_TAKES)
-    names: set[str] = set()
-    for index, name in enumerate(value):
-        if not isinstance(name, str) or not re.fullmatch(_USER_NAME, name, re.ASCII):
-            raise InvalidPolicyError(f"users[{index}]", name, _USERS_TAKES)
-        if name in names:
-            raise InvalidPolicyError(f"users[{index}] (a duplicate)", name, _USERS_TAKES)
-        names.add(name)
-    return tuple(value)
+def _read(document: dict[str, Any], field: str, rule: Rule, default: Any) -> Any:
+    return check(field, document[field], rule, InvalidPolicyError) if field in document else default
 
 
 def _as_of(value: object) -> datetime:
@@ -161,7 +207,7 @@ def _as_of(value: object) -> datetime:
     except ValueError:
         instant = None
     if instant is None or not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-        raise InvalidPolicyError("as_of", value, _AS_OF_TAKES)
+        raise InvalidPolicyError("as_of", value, takes(POLICY_RULES["as_of"]))
     return instant
 
 
@@ -173,11 +219,3 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values = [value for name, value in pairs if name == twice]
         raise InvalidPolicyError("field given twice", {twice: values}, "each field once")
     return document
-
-
-def _shown(value: object, longest: int = 80) -> str:
-    try:
-        text = json.dumps(value, default=str)
-    except RecursionError:
-        return "a value nested too deeply"
-    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,10 +1,12 @@
-"""Scans as executions of the state machine: start one, ask for one."""
+"""Scans as executions of the state machine: start one, ask for one or for the recent ones."""
 
 import functools
 import json
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
     from chalicelib.policy import ScanPolicy
 
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
-_SCAN_ID = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+_LISTED_AT_ONCE = 1000
+_SECONDS_BETWEEN_LOOKS = 0.5
+# Step Functions answers these with 400, as it does what another try would meet again.
+_TRANSIENT = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
 
 _ENDED_EARLY = {
     "ABORTED": "stopped before its end",
@@ -37,11 +43,30 @@ class InvalidScanIdError(Exception):
 
 
 class ScanNotFoundError(Exception):
-    """No scan has this id."""
+    """No scan has this id, or it has no report; the message says which."""
+
+    def __init__(self, why: str = "there is no scan of this id") -> None:
+        super().__init__(f"scan_id: {why}")
 
 
 class ScanExistsError(Exception):
     """A scan has this id already."""
+
+
+class ScanConflictError(Exception):
+    """A scan of this name judges by another policy."""
+
+
+class InvalidNextError(Exception):
+    """Step Functions does not know this place in its list."""
+
+
+class UnavailableError(Exception):
+    """AWS did not answer, or would not just now; another try may get what this one did not."""
+
+
+class ScansUnavailableError(UnavailableError):
+    """Step Functions did not answer, or would not just now."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +79,7 @@ class Scan:
     started_at: str | None = None
     stopped_at: str | None = None
     error: str | None = None
+    policy_text: str | None = None  # the execution's input
 
     @property
     def running(self) -> bool:
@@ -63,7 +89,13 @@ class Scan:
 
 def is_scan_id(text: str) -> bool:
     """Say whether a text can name a scan."""
-    return re.fullmatch(_SCAN_ID, text, re.ASCII) is not None
+    return re.fullmatch(SCAN_ID_PATTERN, text, re.ASCII) is not None
+
+
+def require_scan_id(text: str) -> None:
+    """Raise ScanNotFoundError for a text that cannot name a scan: it is to reach no ARN and no key."""
+    if not is_scan_id(text):
+        raise ScanNotFoundError
 
 
 def scheduled_id(event_time: datetime) -> str:
@@ -71,42 +103,77 @@ def scheduled_id(event_time: datetime) -> str:
     return f"scheduled-{_stamp(event_time)}"
 
 
-def adhoc_id(now: datetime) -> str:
-    """Name a scan on demand."""
-    return f"adhoc-{_stamp(now)}-{os.urandom(3).hex()}"
+def adhoc_id(now: datetime, tail: str = "") -> str:
+    """Name a scan on demand; without a tail, like no other."""
+    return f"adhoc-{_stamp(now)}-{tail or os.urandom(3).hex()}"
 
 
 def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
-    """Start a scan; ScanExistsError if one of this id was started before."""
+    """Start a scan; one of this id that runs by the same policy is that scan, ScanExistsError for any other."""
     states = _states()
+    text = json.dumps(policy.to_json())
     try:
-        answer = states.start_execution(
-            stateMachineArn=_state_machine_arn(), name=scan_id, input=json.dumps(policy.to_json())
-        )
+        with _told_if_unavailable():
+            answer = states.start_execution(stateMachineArn=_state_machine_arn(), name=scan_id, input=text)
     except states.exceptions.ExecutionAlreadyExists as error:
         raise ScanExistsError(scan_id) from error
-    return Scan(scan_id, answer["executionArn"], "RUNNING")
+    return Scan(scan_id, answer["executionArn"], "RUNNING", policy_text=text)
 
 
 def describe_scan(scan_id: str) -> Scan:
     """Ask for a scan; ScanNotFoundError for an id that is none."""
-    if not is_scan_id(scan_id):
-        raise ScanNotFoundError(scan_id)
+    require_scan_id(scan_id)
     states = _states()
     arn = _state_machine_arn().replace(":stateMachine:", ":execution:", 1) + f":{scan_id}"
     try:
-        execution = states.describe_execution(executionArn=arn)
+        with _told_if_unavailable():
+            execution = states.describe_execution(executionArn=arn)
     except (states.exceptions.ExecutionDoesNotExist, states.exceptions.InvalidArn) as error:
-        raise ScanNotFoundError(scan_id) from error
-    stopped = execution.get("stopDate")
-    return Scan(
-        scan_id=scan_id,
-        execution_arn=arn,
-        status=execution["status"],
-        started_at=format_instant(execution["startDate"]),
-        stopped_at=format_instant(stopped) if stopped else None,
-        error=failure_in_words(execution),
-    )
+        raise ScanNotFoundError from error
+    return _scan_of(execution)
+
+
+def without_report(scan_id: str) -> ScanNotFoundError:
+    """Return the error for a scan without a report, which says why there is none; ScanNotFoundError for no scan."""
+    scan = describe_scan(scan_id)
+    why = f": {scan.error}" if scan.error else ""
+    return ScanNotFoundError(f"this scan is {scan.status} and has no report{' yet' if scan.running else why}")
+
+
+def wait_for_end(scan: Scan, seconds: float) -> Scan:
+    """Ask for a scan that runs until it has ended or the seconds are over; return it as it was seen last."""
+    deadline = time.monotonic() + seconds
+    try:
+        while scan.running and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _SECONDS_BETWEEN_LOOKS))
+            scan = describe_scan(scan.scan_id)
+    except (UnavailableError, ScanNotFoundError):
+        pass  # it was started, and that it ended was not seen: as if the time were over
+    return scan
+
+
+def list_scans(limit: int, status: str | None = None, token: str | None = None) -> tuple[list[Scan], str | None]:
+    """Give the recent scans, newest first, and the token for what comes after; InvalidNextError for one that is none.
+
+    Step Functions forgets an execution after 90 days. What `describe_scan` says of errors is not in its list.
+    """
+    states = _states()
+    request: dict[str, Any] = {"stateMachineArn": _state_machine_arn(), "maxResults": limit}
+    if status:
+        request["statusFilter"] = status
+    if token:
+        request["nextToken"] = token
+    try:
+        with _told_if_unavailable():
+            answer = states.list_executions(**request)
+    except states.exceptions.InvalidToken as error:
+        raise InvalidNextError from error
+    return [_scan_of(execution) for execution in answer["executions"]], answer.get("nextToken")
+
+
+def running_scans() -> list[Scan]:
+    """Give the scans that run, newest first, the first thousand of them."""
+    return list_scans(_LISTED_AT_ONCE, "RUNNING")[0]
 
 
 def account_of(execution_arn: str) -> str:
@@ -117,17 +184,49 @@ def account_of(execution_arn: str) -> str:
 def failure_in_words(execution: Mapping[str, Any]) -> str | None:
     """Say why an execution, as DescribeExecution tells of it, did not succeed; None if it did or still runs.
 
-    The cause that a Lambda function gives is JSON with a stack trace, which is left out.
+    Left out: the stack trace in the cause that a Lambda function gives, which is JSON, and the beginnings of ARNs.
     """
     error, cause = execution.get("error"), execution.get("cause")
     if not error and not cause:
         return _ENDED_EARLY.get(execution["status"])
+    message = cause
+    if cause and cause.lstrip().startswith("{"):
+        try:
+            message = json.loads(cause).get("errorMessage")
+        except ValueError:  # cut where Step Functions cuts: in the middle of the stack trace
+            message = None
+    words = ": ".join(part for part in (error, message) if part)
+    return re.sub(r"arn:[\w-]+:[\w-]*:[\w-]*:\d*:(?=\S)", "", words)
+
+
+def _scan_of(execution: Mapping[str, Any]) -> Scan:
+    stopped = execution.get("stopDate")
+    return Scan(
+        scan_id=execution["name"],
+        execution_arn=execution["executionArn"],
+        status=execution["status"],
+        started_at=format_instant(execution["startDate"]),
+        stopped_at=format_instant(stopped) if stopped else None,
+        error=failure_in_words(execution),
+        policy_text=execution.get("input"),
+    )
+
+
+@contextmanager
+def _told_if_unavailable() -> Iterator[None]:
+    """Raise ScansUnavailableError for an error of Step Functions that another try may not meet."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
-        thrown: Any = json.loads(cause or "")
-    except ValueError:
-        thrown = None
-    message = thrown.get("errorMessage") if isinstance(thrown, dict) else cause
-    return ": ".join(part for part in (error, message) if part)
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500 and (  # noqa: PLR2004  # the server's own
+            error.response["Error"]["Code"] not in _TRANSIENT
+        ):
+            raise
+        raise ScansUnavailableError(str(error)) from error
+    except BotoCoreError as error:
+        raise ScansUnavailableError(str(error)) from error
 
 
 def _stamp(instant: datetime) -> str:

@@ -127,11 +127,19 @@ class Page(TypedDict):
     as_of: str
     policy: dict[str, Any]
     page: int
+    users_so_far: int  # on this page and on those before
     coverage: Coverage
     totals: Totals
     findings: list[Finding]
     exempt: list[Finding]
     users: list[UserEvidence]
+
+
+class Progress(TypedDict):
+    """How many pages of users a scan has judged so far, and how many users are on them."""
+
+    pages: int
+    users: int | None
 
 
 class AgeBin(TypedDict):

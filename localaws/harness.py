@@ -31,14 +31,14 @@ from chalicelib.scans import failure_in_words
 from localaws import mail, mends, pace
 from localaws.account import AccessKey as AccountKey
 from localaws.account import Account
-from localaws.callers import HARNESS, make_client
+from localaws.callers import CALLER_OF_THE_API, HARNESS, REGION, make_client
 from localaws.faults import Faults
 from localaws.gate import Gate
 from localaws.settings import InvalidSettingError, check_settings
+from localaws.sigv4 import SignedBy
 from localaws.workers import Workers
 
 PROJECT = Path(__file__).resolve().parent.parent
-REGION = "us-east-1"
 STAGE = "local"
 STACK = f"iam-key-age-{STAGE}"
 MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
@@ -46,13 +46,7 @@ MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
 _SHIPPED = ("app.py", "chalicelib", "requirements.txt", ".chalice", "statemachine")
 _START_SECONDS = 60
 _PACKAGES = PROJECT / "build" / "packages"
-# Chalice's command line, which ends with its standard input, so that it never outlives this process.
-_CHALICE = """
-import os, sys, threading
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-from chalice.cli import main
-sys.exit(main())
-"""
+_REST_API = Path(__file__).with_name("rest_api.py")
 
 
 class LocalAwsError(Exception):
@@ -148,8 +142,9 @@ class LocalAws:
     def post_scan(self, policy: str) -> requests.Response:
         """POST a scan policy, as JSON text, to the REST API."""
         headers = {"Content-Type": "application/json"}
+        signed = SignedBy(*CALLER_OF_THE_API, REGION)
         try:
-            return requests.post(f"{self.api_url}/scan", data=policy.encode(), headers=headers, timeout=30)
+            return requests.post(f"{self.api_url}/scan", policy.encode(), headers=headers, auth=signed, timeout=30)
         except requests.RequestException as error:
             raise LocalAwsError(f"POST /scan did not answer: {error}\n{self.log_tail()}") from error
 
@@ -272,7 +267,7 @@ class LocalAws:
         code = self._workers.code_of(function)
         shutil.copytree(PROJECT / ".chalice", code / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
         port = _free_port(self._api_port, "--api-port")
-        command = [sys.executable, "-c", _CHALICE, "--project-dir", str(code)]
+        command = [sys.executable, "-P", str(_REST_API), "--project-dir", str(code)]
         command += ["local", "--stage", STAGE, "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
         process = subprocess.Popen(  # noqa: S603  # our own command
             command,

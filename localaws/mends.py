@@ -127,6 +127,7 @@ def _mend_once() -> None:
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
     name_executions()
+    start_executions_one_by_one()
     keep_stopped_executions_stopped()
 
 
@@ -426,6 +427,24 @@ def name_executions() -> None:
         return start(self, state_machine_arn, name or str(uuid.uuid4()), *arguments)
 
     _mend(StepFunctionsParserBackend, "start_execution", start_execution)
+
+
+def start_executions_one_by_one() -> None:
+    """Let a name be taken once, and an execution be seen when it runs: moto looks and then takes, while others look."""
+    lock = threading.RLock()
+
+    def one_by_one(name: str) -> None:
+        original = getattr(StepFunctionsParserBackend, name)
+
+        @functools.wraps(original)
+        def locked(self: Any, *arguments: Any, **named: Any) -> Any:
+            with lock:
+                return original(self, *arguments, **named)
+
+        _mend(StepFunctionsParserBackend, name, locked)
+
+    for name in ("start_execution", "describe_execution", "list_executions"):
+        one_by_one(name)
 
 
 def keep_stopped_executions_stopped() -> None:

@@ -1,0 +1,109 @@
+"""Which scan answers a POST /scan: the one of its Idempotency-Key, one of all users that runs already, or a new one."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from chalicelib import scans
+from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
+from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScanNotFoundError
+
+# For so long, a scan that was just started may be missing in Step Functions' list.
+_UNLISTED_SECONDS = 2
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the time is, in UTC, and how to let some pass."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+def start_on_demand(policy: ScanPolicy, defaults: ScanPolicy, key: str | None, clock: Clock) -> tuple[Scan, bool]:
+    """Return the scan that answers a request, and whether it ran already, started by another one.
+
+    A scan of all users is not started while one of the same policy runs: who posts in a loop, or from fifty places at
+    once, gets that one, and IAM is asked once. `defaults` complete the policy of one started by hand.
+    ScanConflictError where the Idempotency-Key named a scan by another policy.
+    """
+    keyed_id = f"request-{key}" if key else None
+    if keyed_id and (before := _find(keyed_id)):
+        return _of_policy(before, policy), False
+    if policy.users is not None:
+        return _start(keyed_id or scans.adhoc_id(clock.now()), policy), False
+    return _start_one_of_all_users(policy, defaults, keyed_id, clock)
+
+
+def _start_one_of_all_users(
+    policy: ScanPolicy, defaults: ScanPolicy, keyed_id: str | None, clock: Clock
+) -> tuple[Scan, bool]:
+    """Find the scan of a policy that runs, or start it under a name that all who start it in this minute give it.
+
+    A name is taken once, which makes them one. In the first seconds of a minute the list is waited for: it may not
+    have one yet that was started at the end of the minute before, under another name.
+    """
+    while True:
+        if running := _find_running(policy, defaults):
+            return running, True
+        if keyed_id:
+            return _start(keyed_id, policy), False
+        now = clock.now()
+        minute = now.replace(second=0, microsecond=0)
+        since = (now - minute).total_seconds()
+        if since >= _UNLISTED_SECONDS:
+            return _start_next(minute, policy), False
+        clock.sleep(_UNLISTED_SECONDS - since)
+
+
+def _start_next(minute: datetime, policy: ScanPolicy) -> Scan:
+    """Start the first scan of a policy in a minute that has not ended yet."""
+    for number in itertools.count():
+        try:
+            return scans.start_scan(scans.adhoc_id(minute, f"{_digest(policy)}{number:02x}"), policy)
+        except ScanExistsError:  # and has ended
+            continue
+    raise AssertionError("the numbers do not end")
+
+
+def _start(scan_id: str, policy: ScanPolicy) -> Scan:
+    try:
+        return scans.start_scan(scan_id, policy)
+    except ScanExistsError:  # by a request with the same Idempotency-Key that came a moment before
+        return _of_policy(scans.describe_scan(scan_id), policy)
+
+
+def _find(scan_id: str) -> Scan | None:
+    try:
+        return scans.describe_scan(scan_id)
+    except ScanNotFoundError:
+        return None
+
+
+def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
+    if json.loads(scan.policy_text or "null") != policy.to_json():
+        raise ScanConflictError(
+            "Idempotency-Key: this one started a scan by another scan policy; it takes a new one for another request"
+        )
+    return scan
+
+
+def _find_running(policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
+    of_others = re.compile(rf"adhoc-[^-]+-[^-]+-[^-]+-(?!{_digest(policy)})")
+    for running in scans.running_scans():
+        if not of_others.match(running.scan_id) and (scan := _find(running.scan_id)):
+            try:
+                same = parse_policy_text(scan.policy_text or "null", defaults) == policy
+            except InvalidPolicyError:
+                continue
+            if same and scan.running:
+                return scan
+    return None
+
+
+def _digest(policy: ScanPolicy) -> str:
+    return hashlib.sha256(json.dumps(policy.to_json(), sort_keys=True).encode()).hexdigest()[:4]

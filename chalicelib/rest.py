@@ -1,0 +1,94 @@
+"""What the routes of the REST API share: a signature is wanted, errors are translated, each request is logged."""
+
+import functools
+import json
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import Chalice, ChaliceUnhandledError, ChaliceViewError, IAMAuthorizer, Request, Response
+
+from chalicelib import parameters, scans
+from chalicelib.parameters import InvalidParameterError, Parameter
+from chalicelib.policy import InvalidPolicyError, InvalidStageError
+
+_Handler = Callable[..., Any]
+_CALLERS_ERRORS = (
+    (InvalidPolicyError, 400, "BadRequestError"),
+    (InvalidParameterError, 400, "BadRequestError"),
+    (scans.ScanNotFoundError, 404, "NotFoundError"),
+    (scans.ScanConflictError, 409, "ConflictError"),
+)
+
+
+def signed_route(app: Chalice, method: str, path: str) -> Callable[[_Handler], _Handler]:
+    """Serve a route to requests with a SigV4 signature; what its handler raises comes to `answer_and_log`."""
+
+    def decorate(handler: _Handler) -> _Handler:
+        @functools.wraps(handler)
+        def handle(**path_parameters: str) -> Any:
+            try:
+                return handler(app.current_request, **path_parameters)
+            except ChaliceViewError:
+                raise
+            except Exception as error:
+                raise ChaliceUnhandledError from error
+
+        app.route(path, methods=[method], authorizer=IAMAuthorizer())(handle)
+        return handle
+
+    return decorate
+
+
+def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> Response:
+    """Answer a request also where its handler raised, and write a line of JSON for it: no user names, no key ids."""
+    began = time.monotonic()
+    failure: dict[str, Any] = {}
+    try:
+        response = respond(request)
+    except ChaliceUnhandledError as raised:
+        response, failure = _answer_error(raised.__cause__ or raised)
+    named = (request.uri_params or {}).get("scan_id")
+    if not named and isinstance(response.body, dict):
+        named = response.body.get("scan_id")
+    line = {
+        "route": f"{request.method} {request.path}",
+        "status": response.status_code,
+        "scan_id": named if named and scans.is_scan_id(named) else None,
+        "milliseconds": round((time.monotonic() - began) * 1000),
+        "request_id": request.context.get("requestId"),
+        **failure,
+    }
+    print(json.dumps(line))  # noqa: T201  # JSON on a line alone, as CloudWatch Logs Insights reads it
+    return response
+
+
+def read_query(request: Request, *wanted: Parameter) -> dict[str, Any]:
+    """Read the query string, which may have these parameters and no others."""
+    sent = request.query_params
+    return parameters.read_query({name: sent.getlist(name) for name in sent} if sent else {}, wanted)
+
+
+def json_body(request: Request) -> str | bytes:
+    """Return the request's body, which has to say that it is JSON if there is one."""
+    body = request.raw_body
+    if body.strip() and not request.headers.get("content-type"):
+        raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
+    return body
+
+
+def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
+    """Return the answer for what a handler raised, and what the log is told of it."""
+    for raised, status, code in _CALLERS_ERRORS:
+        if isinstance(error, raised):
+            return Response({"Code": code, "Message": str(error)}, status_code=status), {}
+    told: dict[str, Any] = {"error": type(error).__name__}
+    if isinstance(error, (scans.UnavailableError, InvalidStageError)) or type(error).__module__.startswith("botocore."):
+        told["why"] = str(error)  # which speaks of settings and calls, never of users
+    if isinstance(error, scans.UnavailableError):
+        body = {"Code": "ServiceUnavailableError", "Message": "AWS did not answer just now; try again"}
+        return Response(body, {"Retry-After": "2"}, status_code=503), told
+    told["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    body = {"Code": "InternalServerError", "Message": "The request failed; the log of the function APIHandler says why"}
+    return Response(body, status_code=500), told

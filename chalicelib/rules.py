@@ -1,0 +1,69 @@
+"""Rules for what users give, as JSON Schema: what is given is checked by them, and the API's document shows them.
+
+Pure. The rules are those that occur here: integers within bounds, booleans, texts out of a list or of a pattern, and
+arrays of these. A rule's `description` says what it takes where its type does not.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Rule = Mapping[str, Any]
+
+
+class RefusedError(Exception):
+    """What a user gave is refused; the message names the field, its value and what it takes."""
+
+    def __init__(self, field: str, value: object, takes: str) -> None:
+        super().__init__(f"{field}: {_shown(value)} is not accepted; it takes {takes}")
+
+
+def check(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> Any:
+    """Return a value that keeps a rule; raise `refused` for one that does not."""
+    if rule["type"] == "array":
+        return _check_items(field, value, rule, refused)
+    if not _keeps(value, rule):
+        raise refused(field, value, takes(rule))
+    return value
+
+
+def takes(rule: Rule) -> str:
+    """Say in words what a rule takes."""
+    if rule["type"] == "integer":
+        return f"an integer from {rule['minimum']} to {rule['maximum']}"
+    if rule["type"] == "boolean":
+        return "true or false"
+    return f"one of {', '.join(rule['enum'])}" if "enum" in rule else str(rule["description"])
+
+
+def _keeps(value: object, rule: Rule) -> bool:
+    if rule["type"] == "integer":  # true is an int to isinstance
+        return type(value) is int and bool(rule["minimum"] <= value <= rule["maximum"])
+    if rule["type"] == "boolean":
+        return isinstance(value, bool)
+    if "enum" in rule:
+        return value in rule["enum"]
+    return isinstance(value, str) and re.fullmatch(rule["pattern"], value, re.ASCII) is not None
+
+
+def _check_items(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> list[Any]:
+    if not isinstance(value, list) or not rule["minItems"] <= len(value) <= rule["maxItems"]:
+        counted = f"{field} ({len(value)} of them)" if isinstance(value, list) else field
+        raise refused(counted, value, takes(rule))
+    seen: set[object] = set()
+    for index, item in enumerate(value):
+        if not _keeps(item, rule["items"]):
+            raise refused(f"{field}[{index}]", item, takes(rule))
+        if item in seen:
+            raise refused(f"{field}[{index}] (a duplicate)", item, takes(rule))
+        seen.add(item)
+    return value
+
+
+def _shown(value: object, longest: int = 80) -> str:
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        return "a value nested too deeply"
+    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -1,0 +1,48 @@
+"""The REST API on this machine: `chalice local`, with API Gateway's check of signatures before it.
+
+Started as `python -P rest_api.py CHALICE_ARGUMENTS…`, so that the app and its modules come from the unpacked zip; it
+ends with its standard input, so that it never outlives who started it.
+"""
+
+import json
+import os
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chalice import local
+from chalice.cli import main
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # last: the app's own modules come before ours
+
+from localaws.callers import CALLER_OF_THE_API, REGION
+from localaws.sigv4 import RefusedRequestError, Verifier
+
+_CALLERS_AT_ONCE = 128
+
+
+def want_signatures() -> None:
+    """Refuse what is not signed, as API Gateway does by IAMAuthorizer and `chalice local` does not."""
+    verifier = Verifier(REGION, dict([CALLER_OF_THE_API]))
+    handle_request = local.LocalGateway.handle_request
+
+    def handle_if_signed(
+        self: local.LocalGateway, method: str, path: str, headers: dict[str, Any], body: bytes | None
+    ) -> dict[str, Any]:
+        try:
+            verifier.verify(method, path, headers, body or b"", datetime.now(UTC))
+        except RefusedRequestError as refused:
+            error_headers = {"x-amzn-ErrorType": refused.error_type}
+            raise local.ForbiddenError(error_headers, json.dumps({"message": str(refused)}).encode()) from refused
+        return handle_request(self, method, path, headers, body)
+
+    local.LocalGateway.handle_request = handle_if_signed  # type: ignore[method-assign]  # `chalice local` has no hook
+    local.ThreadedHTTPServer.request_queue_size = _CALLERS_AT_ONCE
+
+
+if __name__ == "__main__":
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    want_signatures()
+    sys.exit(main())
