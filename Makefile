@@ -65,9 +65,13 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command,$(firstword $(origin $(1))))
 OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
+# An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
+LOGS_ROLE := case "$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text)" in \
+	None|"") overrides+=(ApiGatewayLogsRole=create);; esac
 
 deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
 	@set -euo pipefail; $(REGION); \
+	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
@@ -75,7 +79,7 @@ deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an a
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $(if $(strip $(OVERRIDES)),--parameter-overrides $(OVERRIDES)); \
+	  $${overrides:+--parameter-overrides "$${overrides[@]}"}; \
 	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
 

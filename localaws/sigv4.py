@@ -29,12 +29,12 @@ class SignedBy(requests.auth.AuthBase):
     """Signs what `requests` sends to the REST API."""
 
     def __init__(self, access_key_id: str, secret_access_key: str, region: str) -> None:
-        self._signer = SigV4Auth(Credentials(access_key_id, secret_access_key), _SERVICE, region)
+        self.signer = SigV4Auth(Credentials(access_key_id, secret_access_key), _SERVICE, region)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the headers of the signature."""
         signed = AWSRequest(request.method, request.url, data=request.body)
-        self._signer.add_auth(signed)
+        self.signer.add_auth(signed)
         request.headers.update(dict(signed.headers.items()))
         return request
 

@@ -41,6 +41,7 @@ def _join(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str
 
 _FUNCTIONS: dict[str, Callable[[dict[str, Any], Any, dict[str, str]], Any]] = {
     "Ref": lambda _, name, known: known[name],
+    "Fn::GetAtt": lambda _, name, known: known[".".join(name)],
     "Fn::If": _if,
     "Fn::Join": _join,
     "Fn::Split": _split,

@@ -32,6 +32,7 @@ def test_the_quota_account_is_scanned_whole_and_stays_far_below_every_limit(scan
         "lambda:InvokeFunction": 52,
         "s3:PutObject": 50 + 3 + 1,
         "sns:Publish": 1,
+        "states:ListExecutions": 1,
         "states:StartExecution": 1,
     }
     [mail], [message] = result.mail, result.messages

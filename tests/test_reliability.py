@@ -259,7 +259,7 @@ def test_two_scans_at_once(scanner: Scanner) -> None:
     scanner.seed([{**person, "access_keys": [{"age_days": 91}]} for person in people(120)])
     scanner.aws.mail()
 
-    started = [scanner.aws.post_scan("{}").json()["scan_id"] for _ in range(2)]
+    started = [scanner.aws.post_scan("{}").json()["scan_id"], start_by_hand(scanner, "by-hand")]
     results = [ended(scanner, scan_id) for scan_id in started]
 
     for result in results:
@@ -428,10 +428,14 @@ def execute_over(scanner: Scanner, scan_id: str, files: dict[str, bytes]) -> Sca
     s3, bucket = scanner.aws.client("s3"), scanner.aws.outputs()["ReportsBucket"]
     for name, content in files.items():
         s3.put_object(Bucket=bucket, Key=f"scans/{scan_id}/{name}", Body=content)
-    scanner.aws.client("stepfunctions").start_execution(
-        stateMachineArn=scanner.aws.outputs()["StateMachineArn"], name=scan_id, input="{}"
-    )
-    return ended(scanner, scan_id)
+    return ended(scanner, start_by_hand(scanner, scan_id))
+
+
+def start_by_hand(scanner: Scanner, scan_id: str) -> str:
+    """Start a scan as the console does: whatever else runs."""
+    arn = scanner.aws.outputs()["StateMachineArn"]
+    scanner.aws.client("stepfunctions").start_execution(stateMachineArn=arn, name=scan_id, input="{}")
+    return scan_id
 
 
 def span(scanner: Scanner, scan_id: str) -> tuple[datetime, datetime]:

@@ -9,64 +9,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import psutil
 import pytest
-import requests
 
 from localaws.harness import PROJECT
+from tests.serving import Served, start
 
 POLICY = {"as_of": "2026-11-22T08:00:00Z", "warn_days": 0}
-
-
-@dataclass
-class Served:
-    process: "subprocess.Popen[str]"
-    settings: dict[str, str]
-    api: str
-
-    def client(self, service: str) -> Any:
-        return boto3.session.Session().client(  # type: ignore[call-overload]
-            service,
-            endpoint_url=self.settings["AWS_ENDPOINT_URL"],
-            region_name=self.settings["AWS_DEFAULT_REGION"],
-            aws_access_key_id=self.settings["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.settings["AWS_SECRET_ACCESS_KEY"],
-        )
-
-    def wait_for(self, scan_id: str) -> dict[str, Any]:
-        while (scan := requests.get(f"{self.api}/{scan_id}", timeout=10).json())["status"] == "RUNNING":
-            assert scan["summary"] is None
-            time.sleep(0.1)
-        return dict(scan)
-
-
-def start(*arguments: str) -> Served:
-    command = [sys.executable, "-m", "localaws", "serve", *arguments]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    printed = ""
-    while not (api := re.search(r"curl -X POST (\S+/scan) ", printed)):
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line, printed
-        printed += line
-    return Served(process, dict(re.findall(r"(\w+)=(\S+)", printed)), api[1])
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     running = start()
     yield running
-    running.process.terminate()
-    running.process.wait(20)
+    running.stop()
 
 
 def test_a_scan_from_post_to_report_and_message(served: Served) -> None:
-    response = requests.post(served.api, json=POLICY, timeout=10)
+    response = served.post(POLICY)
 
     assert response.status_code == 202
     started = response.json()
@@ -97,20 +59,17 @@ def test_a_scan_from_post_to_report_and_message(served: Served) -> None:
 def test_faults_happen_to_what_is_served() -> None:
     served = start("--faults", '{"iam": {"deny": ["pubudu"]}}')
     try:
-        body = json.dumps({**POLICY, "users": ["pubudu"]})
-        headers = {"Content-Type": "application/json"}
-        started = requests.post(served.api, data=body, headers=headers, timeout=10).json()
+        started = served.post({**POLICY, "users": ["pubudu"]}).json()
         scan = served.wait_for(started["scan_id"])
     finally:
-        served.process.terminate()
-        served.process.wait(20)
+        served.stop()
 
     assert scan["status"] == "SUCCEEDED"
     assert scan["summary"]["coverage"]["users_unchecked"] == 1
 
 
 def test_an_empty_body_scans_by_the_stages_defaults(served: Served) -> None:
-    started = requests.post(served.api, timeout=10)
+    started = served.post()
 
     assert started.status_code == 202
     assert served.wait_for(started.json()["scan_id"])["status"] == "SUCCEEDED"
@@ -134,9 +93,7 @@ def test_an_empty_body_scans_by_the_stages_defaults(served: Served) -> None:
     ],
 )
 def test_a_bad_policy_is_refused_with_a_reason(served: Served, body: str, says: str) -> None:
-    headers = {"Content-Type": "application/json"}
-
-    response = requests.post(served.api, data=body, headers=headers, timeout=10)
+    response = served.post(body, Content_Type="application/json")
 
     assert response.status_code == 400
     assert response.json()["Code"] == "BadRequestError"
@@ -147,9 +104,9 @@ def test_a_bad_policy_is_refused_with_a_reason(served: Served, body: str, says: 
 def test_a_body_that_does_not_say_that_it_is_json_is_refused(
     served: Served, content_type: str | None, status: int
 ) -> None:
-    headers = {"Content-Type": content_type} if content_type else {}
+    headers = {"Content_Type": content_type} if content_type else {}
 
-    response = requests.post(served.api, data=b'{"max_age_days": 30}', headers=headers, timeout=10)
+    response = served.post(b'{"max_age_days": 30}', **headers)
 
     assert response.status_code == status
     assert "application/json" in response.text or "text/plain" in response.text
@@ -157,7 +114,7 @@ def test_a_body_that_does_not_say_that_it_is_json_is_refused(
 
 @pytest.mark.parametrize("scan_id", ["none", "%2e%2e%2f", "a" * 200, "%E2%98%83", "arn:aws:states", "a%20b", "*"])
 def test_an_id_that_is_none_is_not_found(served: Served, scan_id: str) -> None:
-    response = requests.get(f"{served.api}/{scan_id}", timeout=10)
+    response = served.get(f"/{scan_id}")
 
     assert response.status_code == 404
     assert response.json() == {"Code": "NotFoundError", "Message": "scan_id: there is no scan of this id"}
@@ -176,7 +133,7 @@ def test_a_scan_that_failed_says_why(served: Served) -> None:
 
 
 def test_a_scan_that_somebody_stopped_says_so_in_words(served: Served) -> None:
-    started = requests.post(served.api, timeout=10).json()
+    started = served.post().json()
     served.client("stepfunctions").stop_execution(executionArn=started["execution_arn"])
 
     scan = served.wait_for(started["scan_id"])
@@ -238,7 +195,7 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
         os.environ.pop("TMPDIR")
         if before:
             os.environ["TMPDIR"] = before
-    requests.post(running.api, timeout=10)
+    running.post()
     time.sleep(wait)
     children = psutil.Process(running.process.pid).children(recursive=True)
 
@@ -257,8 +214,7 @@ def test_the_ports_that_are_given_are_used() -> None:
         port, api_port = (listener.getsockname()[1] for listener in (one, other))
 
     running = start("--port", str(port), "--api-port", str(api_port))
-    running.process.terminate()
-    running.process.wait(20)
+    running.stop()
 
     assert running.settings["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
     assert running.api == f"http://127.0.0.1:{api_port}/scan"

@@ -9,14 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import botocore.session
 import pytest
 from moto.events.models import EventPattern
+from moto.iam.access_control import IAMPolicy, PermissionResult
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
 
 from chalicelib import evidence
 from chalicelib.details import MAX_EXEMPT_DAYS_LIMIT, REASON_TAG, UNTIL_TAG, TagSettings, parse_tag_settings
 from chalicelib.metrics import metrics_line
 from chalicelib.notification import HttpsFormat, NotifyOn
+from chalicelib.openapi import openapi_document
 from localaws.harness import PROJECT
 from localaws.mail import transformed
 from tests.cloudformation import resolve
@@ -70,7 +75,13 @@ LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
         (
             "APIHandler",
             "ApiHandlerRole",
-            {"states:StartExecution", "states:DescribeExecution", "s3:GetObject", "s3:ListBucket"},
+            {
+                "states:StartExecution",
+                "states:ListExecutions",
+                "states:DescribeExecution",
+                "s3:GetObject",
+                "s3:ListBucket",
+            },
         ),
         ("ReadPolicy", "ReadPolicyRole", set()),
         ("ValidateKeys", "ValidateKeysRole", {"s3:PutObject"}),
@@ -187,12 +198,112 @@ def test_the_children_use_no_variable_from_outside_which_a_distributed_map_canno
     assert used - assigned == {"states"}
 
 
-def test_the_api_wants_a_signature_on_every_method(template: dict[str, Any]) -> None:
+def test_the_api_wants_a_signature_on_every_method_and_has_no_cors(template: dict[str, Any]) -> None:
     body = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     methods = {(path, method): operation for path, item in body["paths"].items() for method, operation in item.items()}
 
-    assert set(methods) == {("/scan", "post"), ("/scan/{scan_id}", "get")}
+    described = openapi_document()["paths"]
+    assert set(methods) == {(path, method) for path, item in described.items() for method in item}
     assert all(operation["security"] == [{"sigv4": []}] for operation in methods.values())
+    assert body["securityDefinitions"]["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert not {method for _, method in methods} - {"get", "post"}  # CORS would want OPTIONS
+
+
+def test_the_api_is_throttled_and_says_who_called_in_its_only_stage(template: dict[str, Any]) -> None:
+    resources = transformed_by_sam(template)["Resources"].values()
+    [stage] = [resource["Properties"] for resource in resources if resource["Type"] == "AWS::ApiGateway::Stage"]
+    [deployment] = [
+        resource["Properties"] for resource in resources if resource["Type"] == "AWS::ApiGateway::Deployment"
+    ]
+
+    [limits] = stage["MethodSettings"]
+    assert (limits["ResourcePath"], limits["HttpMethod"]) == ("/*", "*")
+    assert (limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (10, 50)
+    assert "StageName" not in deployment  # of a second stage
+    logs = template["Resources"]["ApiAccessLogs"]["Properties"]
+    where = resolve(template, stage["AccessLogSetting"]["DestinationArn"], {**STACK, "ApiAccessLogs": "GROUP"})
+    assert where == "arn:aws:logs:eu-central-1:123456789012:log-group:GROUP"
+    assert resolve(template, logs["LogGroupName"], STACK) == "/aws/apigateway/iam-key-age-prod"
+    assert logs["RetentionInDays"] > 0
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+    assert {"$context.requestId", "$context.status", "$context.identity.caller"} <= set(line.values())
+    assert "$context.path" not in line.values()  # which could have anything in it
+
+
+@pytest.mark.parametrize(("logs_role", "variable"), [("present", "present"), ("create", "ACCOUNT")])
+def test_the_stage_waits_for_the_role_of_api_gateways_logs_where_the_stack_makes_it(
+    template: dict[str, Any], logs_role: str, variable: str
+) -> None:
+    variables = template["Resources"]["RestAPI"]["Properties"]["Variables"]
+
+    known = {**STACK, "ApiGatewayLogsRole": logs_role, "ApiGatewayAccount": "ACCOUNT"}
+    assert resolve(template, variables, known) == {"logsRole": variable}
+    for name in ("ApiGatewayAccount", "ApiGatewayRole"):
+        resource = template["Resources"][name]
+        assert resource["Condition"] == "CreatesApiGatewayLogsRole"
+        assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
+EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:some-scan"
+BUCKET = "arn:aws:s3:::reports"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("states:StartExecution", MACHINE, True),
+        ("states:ListExecutions", MACHINE, True),
+        ("states:DescribeExecution", EXECUTION, True),
+        ("s3:GetObject", f"{BUCKET}/scans/some-scan/report.json", True),
+        ("s3:GetObject", f"{BUCKET}/scans/some-scan/report.csv", True),
+        ("s3:GetObject", f"{BUCKET}/scans/some-scan/report.html", True),
+        ("s3:GetObject", f"{BUCKET}/scans/some-scan/pages/0001.json", True),
+        ("s3:ListBucket", BUCKET, True),
+        ("states:StartExecution", f"{MACHINE}-other", False),
+        ("states:StartExecution", MACHINE.replace("123456789012", "210987654321"), False),
+        ("states:ListExecutions", MACHINE.replace("eu-central-1", "us-east-1"), False),
+        ("states:DescribeExecution", EXECUTION.replace("prod:", "dev:"), False),
+        ("states:StopExecution", EXECUTION, False),
+        ("states:RedriveExecution", EXECUTION, False),
+        ("states:GetExecutionHistory", EXECUTION, False),
+        ("states:UpdateStateMachine", MACHINE, False),
+        ("states:DeleteStateMachine", MACHINE, False),
+        ("s3:GetObject", f"{BUCKET}/latest.json", False),
+        ("s3:GetObject", f"{BUCKET}/other/report.json", False),
+        ("s3:GetObject", "arn:aws:s3:::other/scans/some-scan/report.json", False),
+        ("s3:PutObject", f"{BUCKET}/scans/some-scan/report.json", False),
+        ("s3:DeleteObject", f"{BUCKET}/scans/some-scan/report.json", False),
+        ("s3:ListBucket", "arn:aws:s3:::other", False),
+        ("sns:Publish", "arn:aws:sns:eu-central-1:123456789012:topic", False),
+        ("iam:ListUsers", "*", False),
+        ("iam:ListAccessKeys", "arn:aws:iam::123456789012:user/alice", False),
+        ("lambda:InvokeFunction", "arn:aws:lambda:eu-central-1:123456789012:function:x", False),
+        ("sts:AssumeRole", "arn:aws:iam::123456789012:role/x", False),
+    ],
+)
+def test_the_api_may_start_and_read_scans_and_read_reports_and_nothing_else(
+    template: dict[str, Any], action: str, resource: str, allowed: bool
+) -> None:
+    known = {**STACK, "ReportsBucket.Arn": BUCKET}
+    policies = resolve(template, template["Resources"]["ApiHandlerRole"]["Properties"]["Policies"], known)
+
+    verdicts = {
+        IAMPolicy(json.dumps(policy["PolicyDocument"])).is_action_permitted(action, resource) for policy in policies
+    }
+
+    assert (PermissionResult.PERMITTED in verdicts) is allowed
+
+
+def transformed_by_sam(template: dict[str, Any]) -> dict[str, Any]:
+    """What CloudFormation's Serverless transform makes of the template."""
+    document = json.loads(json.dumps(template))
+    for name, resource in document["Resources"].items():
+        for field in ("CodeUri", "DefinitionUri"):
+            if isinstance(resource.get("Properties", {}).get(field), str):
+                resource["Properties"][field] = f"s3://bucket/{name}"
+    session = boto3.session.Session(region_name=STACK["AWS::Region"])
+    return dict(Translator({}, Parser(), boto_session=session).translate(document, {}))
 
 
 def test_the_schedule_is_daily_at_eight(template: dict[str, Any]) -> None:
