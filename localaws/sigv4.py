@@ -58,7 +58,7 @@ class Verifier:
         """Raise RefusedRequestError unless a request is signed; `path` is with the query string, as it was sent."""
         sent = {name.lower(): value for name, value in headers.items()}
         if "authorization" not in sent:
-            raise RefusedRequestError("MissingAuthenticationTokenException", "Missing Authentication Token")
+            raise unsigned()
         stated = _AUTHORIZATION.fullmatch(sent["authorization"])
         if stated is None or not {"host"} <= set(stated[5].split(";")) <= set(sent):
             message = "The Authorization header is not one of Signature Version 4 for headers of the request."
@@ -82,6 +82,11 @@ class Verifier:
     def _signature(self, request: AWSRequest, key_id: str) -> str:
         signer: Any = SigV4Auth(Credentials(key_id, self.secrets[key_id]), _SERVICE, self.region)
         return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))
+
+
+def unsigned() -> RefusedRequestError:
+    """Return what API Gateway says to a request without a signature, and to one of no route."""
+    return RefusedRequestError("MissingAuthenticationTokenException", "Missing Authentication Token")
 
 
 def _is_of_now(stamp: str, date: str, now: datetime) -> bool:
