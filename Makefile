@@ -2,11 +2,12 @@
 SHELL := bash
 PYTHON ?= python3
 STAGE ?= dev
+API_PORT ?= 8180
 VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench picture format lock package deploy destroy clean
+.PHONY: help setup demo serve test check bench picture reference format lock package deploy destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -23,8 +24,8 @@ $(VENV)/ready: requirements-dev.txt
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
 
-serve: setup ## keep the local AWS running, for curl and the AWS CLI
-	@$(BIN)/python -m localaws serve
+serve: setup ## keep the local AWS running, for clients of the API and the AWS CLI; API_PORT=8180
+	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest
@@ -42,6 +43,9 @@ bench: setup ## measure; what it printed is in docs/performance.md
 
 picture: demo ## take the picture of the README anew, of the demo's report
 	@$(BIN)/python -m tests.browser out/demo/report.html docs/report.png
+
+reference: setup ## make the reference in docs/api.md anew, of the OpenAPI document
+	@$(BIN)/python -m tests.api_reference
 
 format: setup ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

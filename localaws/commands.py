@@ -31,8 +31,7 @@ from localaws.documents import DocumentError
 from localaws.faults import Faults, parse_faults
 from localaws.harness import LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
 
-AWSCURL = ".venv/bin/awscurl --service execute-api"
-ONE_USER = '{"users": ["pubudu"], "wait_seconds": 25}'
+API_PORT = 8180  # of `make serve`
 _TABLE_ROWS = 25
 # What a scan keeps, and by which words within its first 1,000 characters it is known to be a scan's.
 _KEPT = {
@@ -232,9 +231,11 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
     if not result.error:
         console.print(
             "\nWhat next:\n"
-            "  make serve                          keep it running, for curl and the AWS CLI\n"
-            "  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account",
+            "  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account\n"
+            "  make serve                          keep it running; then, in another terminal:\n\n"
+            + example_calls(f"http://127.0.0.1:{API_PORT}"),
             markup=False,
+            soft_wrap=True,
         )
 
 
@@ -267,6 +268,16 @@ def _top_level(files: dict[str, bytes]) -> list[str]:
     return sorted({name.partition("/")[0] + ("/" if "/" in name else "") for name in files})
 
 
+def example_calls(api_url: str) -> str:
+    """Return two commands that call a REST API of the local AWS: a scan of one user, and the list of scans."""
+    key_id, secret = CALLER_OF_THE_API
+    return (
+        f"curl -X POST {api_url}/scan --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
+        '  -H \'Content-Type: application/json\' -d \'{"users": ["pubudu"], "wait_seconds": 25}\'\n'
+        f".venv/bin/awscurl --region {REGION} --access_key {key_id} --secret_key {secret} {api_url}/scan"
+    )
+
+
 def _show_serving(console: Console, aws: LocalAws) -> None:
     outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
     console.print(
@@ -278,9 +289,7 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
         f"export ENDPOINT_URL={aws.api_url}/\n\n"
-        f"curl -X POST {aws.api_url}/scan --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
-        f"  -H 'Content-Type: application/json' -d '{ONE_USER}'\n"
-        f'{AWSCURL} "${{ENDPOINT_URL}}scan"\n'
+        f"{example_calls(aws.api_url)}\n"
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )

@@ -16,11 +16,12 @@ from localaws.sigv4 import SignedBy
 
 @dataclass
 class Served:
-    """What a client knows of it: the process, the exports that it printed, and the URL of its scans."""
+    """What a client knows of it: the process, what it printed, the exports in that, and the URL of its scans."""
 
     process: "subprocess.Popen[str]"
     settings: dict[str, str]
     api: str
+    printed: str
 
     @property
     def signed(self) -> SignedBy:
@@ -70,4 +71,4 @@ def start(*arguments: str) -> Served:
         assert line, printed
         printed += line
     settings = dict(re.findall(r"(\w+)=(\S+)", printed))
-    return Served(process, settings, f"{settings['ENDPOINT_URL']}scan")
+    return Served(process, settings, f"{settings['ENDPOINT_URL']}scan", printed)

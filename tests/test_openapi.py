@@ -20,6 +20,7 @@ import app
 from chalicelib.openapi import openapi_document
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_request
 from localaws.harness import PROJECT
+from tests.api_reference import PAGE, page_with
 from tests.conftest import user
 from tests.serving import Served, start
 
@@ -51,6 +52,10 @@ def test_every_reference_leads_to_a_schema_and_every_schema_is_referred_to() -> 
     text = json.dumps(DOCUMENT)
 
     assert set(re.findall(r"#/components/schemas/(\w+)", text)) == set(DOCUMENT["components"]["schemas"])
+
+
+def test_the_reference_in_the_docs_is_the_documents() -> None:
+    assert PAGE.read_text() == page_with(DOCUMENT), "run: make reference"
 
 
 REQUEST = DOCUMENT["components"]["schemas"]["ScanRequest"]

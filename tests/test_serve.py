@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
+from localaws.commands import API_PORT, example_calls
 from localaws.harness import PROJECT
 from tests.serving import Served, start
 
@@ -159,6 +162,7 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert outputs["EndpointURL"].startswith("https://")
     [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-dev")["Stacks"]
     assert {"ParameterKey": "NotificationEmail", "ParameterValue": "security@example.com"} in stack["Parameters"]
+    assert {"ParameterKey": "ApiGatewayLogsRole", "ParameterValue": "create"} in stack["Parameters"]
     states = served.client("stepfunctions")
     arn = states.start_execution(stateMachineArn=outputs["StateMachineArn"], input="{}")["executionArn"]
     while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
@@ -170,6 +174,96 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
 
     machines = states.list_state_machines()["stateMachines"]
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+
+
+# The clients of docs/api.md and of what `serve` prints, as they are written there.
+
+
+def documented(language: str) -> str:
+    [block] = re.findall(rf"```{language}\n(.*?)```", (PROJECT / "docs" / "api.md").read_text(), re.DOTALL)
+    return str(block)
+
+
+def run(served: Served, *command: str, cwd: Path = PROJECT, **more: str) -> "subprocess.CompletedProcess[str]":
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**mine, **served.settings, "PATH": path, **more}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_the_documented_awscurl_commands_work(served: Served) -> None:
+    done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh"))
+
+    assert done.returncode == 0, done.stderr
+    one_user, everybody, again, listed = json.loads("[" + done.stdout.replace("}{", "},{") + "]")
+    assert one_user["summary"]["totals"]["expired"] == 1
+    assert everybody["status"] == "RUNNING"
+    assert again["scan_id"] == "request-before-the-audit"
+    assert again["scan_id"] in [scan["scan_id"] for scan in listed["scans"]]
+    served.wait_for(again["scan_id"])
+
+
+def test_the_documented_python_client_works(served: Served) -> None:
+    done = run(served, sys.executable, "-c", documented("python"))
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("expired AKIAIOSFODNN7EXAMPLE In use, last on ")
+
+
+@pytest.mark.parametrize(
+    ("iam_user", "status", "says"),
+    [
+        ("pubudu", 1, "expired AKIAIOSFODNN7EXAMPLE pubudu"),
+        ("nobody.of.this.name", 1, "The user could not be checked: {'users_listed': 1"),
+        (None, 0, ""),
+    ],
+    ids=["an expired key", "no such user", "a young key"],
+)
+def test_the_documented_step_of_github_actions_fails_for_an_expired_key_and_for_what_it_cannot_know(
+    served: Served, tmp_path: Path, iam_user: str | None, status: int, says: str
+) -> None:
+    [*_, step] = yaml.safe_load(documented("yaml"))["jobs"]["access-keys"]["steps"]
+    github = {
+        "GITHUB_RUN_ID": str(os.getpid()),
+        "GITHUB_RUN_ATTEMPT": "1",
+        "IAM_USER": iam_user or user_with_a_young_key(),
+    }
+
+    # as https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax says that it is run
+    done = run(served, "bash", "-e", "-c", step["run"], cwd=tmp_path, **github)
+
+    assert (done.returncode, says in done.stdout + done.stderr) == (status, True), done.stdout + done.stderr
+    assert step["env"].keys() == {"ENDPOINT_URL", "IAM_USER"}
+
+
+def user_with_a_young_key() -> str:
+    account = json.loads((PROJECT / "localaws" / "demo-account.json").read_text())
+    young = (user for user in account["users"] for key in user["access_keys"] if key.get("age_days", 999) < 30)
+    return str(next(young)["user_name"])
+
+
+def test_the_documented_awscurl_is_the_pinned_one() -> None:
+    pinned = re.findall(r"^(awscurl==\S+)", (PROJECT / "requirements-dev.in").read_text(), re.MULTILINE)
+
+    assert re.findall(r"awscurl==[\d.]+", documented("yaml")) == pinned
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not on every machine")
+def test_the_calls_that_are_printed_work_as_they_are(served: Served) -> None:
+    calls = example_calls(served.settings["ENDPOINT_URL"].rstrip("/"))
+
+    done = run(served, "bash", "-euo", "pipefail", "-c", served.printed.partition("\n\n")[2].partition("\n\n")[2])
+
+    assert calls in served.printed
+    assert done.returncode == 0, done.stderr
+    assert '"expired":1' in done.stdout
+    assert '"scans":[{"scan_id":' in done.stdout
+
+
+def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
+    made = subprocess.run(["make", "-n", "serve"], cwd=PROJECT, capture_output=True, text=True, check=True)
+
+    assert f'localaws serve --api-port "{API_PORT}"' in made.stdout
 
 
 def test_everything_listens_on_the_loopback_address_only(served: Served) -> None:
