@@ -43,14 +43,13 @@ def start_scan(request: Request) -> Response:
     from chalicelib import answers, on_demand
     from chalicelib.parameters import IDEMPOTENCY_KEY, read_header
 
-    began = time.monotonic()
     rest.read_query(request)
     defaults = stage_defaults()
     wanted = parse_request(rest.json_body(request), defaults)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
     scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock)
-    scan = scans.wait_for_end(scan, wanted.wait_seconds - (time.monotonic() - began))
+    scan = scans.wait_for_end(scan, min(wanted.wait_seconds, rest.seconds_to_wait(request)))
     if scan.running:
         return Response(answers.scan_started(scan, already_running), status_code=200 if already_running else 202)
     status, report = status_of(scan)

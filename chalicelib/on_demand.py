@@ -10,7 +10,7 @@ from datetime import datetime
 
 from chalicelib import scans
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
-from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScanNotFoundError
+from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScanNotFoundError, ScansUnavailableError
 
 # For so long, a scan that was just started may be missing in Step Functions' list.
 _UNLISTED_SECONDS = 2
@@ -73,8 +73,10 @@ def _start_next(minute: datetime, policy: ScanPolicy) -> Scan:
 def _start(scan_id: str, policy: ScanPolicy) -> Scan:
     try:
         return scans.start_scan(scan_id, policy)
-    except ScanExistsError:  # by a request with the same Idempotency-Key that came a moment before
-        return _of_policy(scans.describe_scan(scan_id), policy)
+    except ScanExistsError as error:  # by a request with the same Idempotency-Key that came a moment before
+        if before := _find(scan_id):
+            return _of_policy(before, policy)
+        raise ScansUnavailableError("an execution that was just started is not told of yet") from error
 
 
 def _find(scan_id: str) -> Scan | None:
@@ -94,7 +96,7 @@ def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
 
 def _find_running(policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
     of_others = re.compile(rf"adhoc-[^-]+-[^-]+-[^-]+-(?!{_digest(policy)})")
-    for running in scans.running_scans():
+    for running in reversed(scans.running_scans()):  # those of all users run for longest
         if not of_others.match(running.scan_id) and (scan := _find(running.scan_id)):
             try:
                 same = parse_policy_text(scan.policy_text or "null", defaults) == policy

@@ -14,6 +14,8 @@ from chalicelib.parameters import InvalidParameterError, Parameter
 from chalicelib.policy import InvalidPolicyError, InvalidStageError
 
 _Handler = Callable[..., Any]
+_SECONDS_TO_ANSWER = 5
+_CALLERS_ERROR = 4  # hundred and something
 _CALLERS_ERRORS = (
     (InvalidPolicyError, 400, "BadRequestError"),
     (InvalidParameterError, 400, "BadRequestError"),
@@ -49,13 +51,10 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
         response = respond(request)
     except ChaliceUnhandledError as raised:
         response, failure = _answer_error(raised.__cause__ or raised)
-    named = (request.uri_params or {}).get("scan_id")
-    if not named and isinstance(response.body, dict):
-        named = response.body.get("scan_id")
     line = {
         "route": f"{request.method} {request.path}",
         "status": response.status_code,
-        "scan_id": named if named and scans.is_scan_id(named) else None,
+        "scan_id": _scan_id(request, response),
         "milliseconds": round((time.monotonic() - began) * 1000),
         "request_id": request.context.get("requestId"),
         **failure,
@@ -70,12 +69,26 @@ def read_query(request: Request, *wanted: Parameter) -> dict[str, Any]:
     return parameters.read_query({name: sent.getlist(name) for name in sent} if sent else {}, wanted)
 
 
+def seconds_to_wait(request: Request) -> float:
+    """Say for how long a handler can wait and still answer before API Gateway gives up, a second before Lambda does."""
+    context: Any = request.lambda_context
+    return float(context.get_remaining_time_in_millis()) / 1000 - _SECONDS_TO_ANSWER
+
+
 def json_body(request: Request) -> str | bytes:
     """Return the request's body, which has to say that it is JSON if there is one."""
     body = request.raw_body
     if body.strip() and not request.headers.get("content-type"):
         raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
     return body
+
+
+def _scan_id(request: Request, response: Response) -> str | None:
+    """Say which scan a request was about; of one that was refused, it may be anything, a user's name among it."""
+    if response.status_code // 100 == _CALLERS_ERROR:
+        return None
+    in_path = (request.uri_params or {}).get("scan_id")
+    return in_path or (response.body.get("scan_id") if isinstance(response.body, dict) else None)
 
 
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:

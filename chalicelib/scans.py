@@ -242,5 +242,6 @@ def _states() -> "SFNClient":
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+    # All tries together are shorter than the 29 seconds that API Gateway waits.
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
     return boto3.client("stepfunctions", config=config)

@@ -232,7 +232,7 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
         console.print(
             "\nWhat next:\n"
             "  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account\n"
-            "  make serve                          keep it running; then, in another terminal:\n\n"
+            "  make serve                          keep it running; in another terminal:\n\n"
             + example_calls(f"http://127.0.0.1:{API_PORT}"),
             markup=False,
             soft_wrap=True,
@@ -272,9 +272,12 @@ def example_calls(api_url: str) -> str:
     """Return two commands that call a REST API of the local AWS: a scan of one user, and the list of scans."""
     key_id, secret = CALLER_OF_THE_API
     return (
-        f"curl -X POST {api_url}/scan --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
-        '  -H \'Content-Type: application/json\' -d \'{"users": ["pubudu"], "wait_seconds": 25}\'\n'
-        f".venv/bin/awscurl --region {REGION} --access_key {key_id} --secret_key {secret} {api_url}/scan"
+        f"curl -X POST {api_url}/scan \\\n"
+        f"  --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"users": ["pubudu"], "wait_seconds": 25}\'\n'
+        f".venv/bin/awscurl --region {REGION} \\\n"
+        f"  --access_key {key_id} --secret_key {secret} {api_url}/scan"
     )
 
 

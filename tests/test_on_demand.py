@@ -33,6 +33,7 @@ def _nothing_else_runs(request: pytest.FixtureRequest) -> Iterator[None]:
         for running in slow.get(status="RUNNING").json()["scans"]:
             arn = slow.settings["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
             slow.client("stepfunctions").stop_execution(executionArn=f"{arn}:{running['scan_id']}")
+            slow.wait_for(running["scan_id"])
 
 
 def start_by_hand(served: Served, name: str, policy: str) -> None:

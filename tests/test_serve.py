@@ -224,7 +224,7 @@ def test_the_documented_step_of_github_actions_fails_for_an_expired_key_and_for_
 ) -> None:
     [*_, step] = yaml.safe_load(documented("yaml"))["jobs"]["access-keys"]["steps"]
     github = {
-        "GITHUB_RUN_ID": str(os.getpid()),
+        "GITHUB_RUN_ID": f"{os.getpid()}{len(says)}",
         "GITHUB_RUN_ATTEMPT": "1",
         "IAM_USER": iam_user or user_with_a_young_key(),
     }
