@@ -70,8 +70,8 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 of_command = $(filter command,$(firstword $(origin $(1))))
 OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
-LOGS_ROLE := case "$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text)" in \
-	None|"") overrides+=(ApiGatewayLogsRole=create);; esac
+LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
+	[ "$$role" != None ] || overrides=(ApiGatewayLogsRole=create "$${overrides[@]}")
 
 deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
 	@set -euo pipefail; $(REGION); \

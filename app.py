@@ -84,11 +84,12 @@ def list_findings(request: Request, scan_id: str) -> Any:
     from chalicelib import answers, evidence, parameters
 
     query = rest.read_query(request, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT)
-    scans.require_scan_id(scan_id)
-    report = evidence.load_report(scan_id)
+    scan = scans.find_scan(scan_id)
+    began = scan.began if scan else None
+    report = evidence.load_report(scan_id, began)
     if report is None:
-        raise scans.without_report(scan_id)
-    return answers.findings_page(report, query, evidence.load_all_pages(scan_id))
+        raise scans.no_report_of(scan)
+    return answers.findings_page(report, query, evidence.load_all_pages(scan_id, began))
 
 
 @rest.signed_route(app, "GET", "/scan/{scan_id}/report")
@@ -97,10 +98,10 @@ def get_report(request: Request, scan_id: str) -> Response:
     from chalicelib import evidence, parameters
 
     kind = rest.read_query(request, parameters.FORMAT)["format"]
-    scans.require_scan_id(scan_id)
-    link = evidence.link_report(scan_id, kind)
+    scan = scans.find_scan(scan_id)
+    link = evidence.link_report(scan_id, kind, scan.began if scan else None)
     if link is None:
-        raise scans.without_report(scan_id)
+        raise scans.no_report_of(scan)
     body = {"location": link, "expires_in_seconds": evidence.LINK_SECONDS}
     return Response(body, {"Location": link}, status_code=303)
 
@@ -111,7 +112,7 @@ def get_openapi(request: Request) -> Any:
     from chalicelib.openapi import openapi_document
 
     rest.read_query(request)
-    return openapi_document()
+    return openapi_document(server=request.context["path"].removesuffix("/openapi.json") or "/")
 
 
 @app.lambda_function()
@@ -146,7 +147,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         tag_settings=parse_tag_settings(os.environ),
         started_at=parse_instant(scan["started_at"]),
     )
-    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], event.get("users_before", 0))
+    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], event.get("users_before"))
     evidence.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
@@ -190,6 +191,6 @@ def status_of(scan: scans.Scan) -> tuple[Any, Any]:
     """Return what GET /scan/{scan_id} answers, and the scan's report, None where there is none."""
     from chalicelib import answers, evidence
 
-    report = None if scan.running else evidence.load_report(scan.scan_id)
-    progress = evidence.read_progress(scan.scan_id)
+    report = None if scan.running else evidence.load_report(scan.scan_id, scan.began)
+    progress = evidence.read_progress(scan.scan_id, scan.began)
     return answers.scan_status(scan, progress, report, evidence.scan_folder(scan.scan_id)), report

@@ -2,23 +2,34 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from chalicelib.age import Verdict
 from chalicelib.parameters import DEFAULT_LIMIT, decode_next, encode_next, invalid_next
 from chalicelib.report import is_complete, report_locations, summarize
-from chalicelib.scans import Scan
-from chalicelib.shapes import Finding, Page, Progress, Report, Summary
+from chalicelib.shapes import RENDERINGS, Finding, Page, Progress, Report, Summary
+
+if TYPE_CHECKING:
+    from chalicelib.scans import Scan
 
 # So many findings at most come with the answer to POST /scan: 100 named users can hardly have as many.
 FINDINGS_AT_ONCE = 1000
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
-Links = dict[str, str]  # paths below the endpoint
+
+
+class Links(TypedDict):
+    """Paths below the endpoint: `findings` and the report's renderings once there is a report."""
+
+    self: str
+    findings: NotRequired[str]
+    json: NotRequired[str]
+    csv: NotRequired[str]
+    html: NotRequired[str]
 
 
 class ScanStarted(TypedDict):
-    """A scan that runs: started by this request, or, `already_running`, by another one."""
+    """A scan that runs: started by this request or by one of the same moment, or, `already_running`, before it."""
 
     scan_id: str
     execution_arn: str
@@ -27,8 +38,23 @@ class ScanStarted(TypedDict):
     already_running: NotRequired[bool]
 
 
+class UserOutcome(TypedDict):
+    """What became of a user in a scan, and why an `unchecked` one is.
+
+    Who is `not_found` is not in IAM; who is `not_listed` was not listed by IAM, or is not named by the scan policy;
+    `unknown` is what the bucket does not keep any more.
+    """
+
+    user_name: str
+    outcome: Literal["checked", "not_found", "unchecked", "not_listed", "unknown"]
+    cause: str | None
+
+
 class ScanStatus(TypedDict):
-    """Where a scan is: `summary` and `reports` (s3:// URIs) once it has a report, `error` if it did not succeed."""
+    """Where a scan is: `summary` and `reports` (s3:// URIs) once it has a report, `error` if it did not succeed.
+
+    `users` is what became of each user that the scan policy names: null without a report, and in a scan of all users.
+    """
 
     scan_id: str
     status: Status
@@ -36,6 +62,7 @@ class ScanStatus(TypedDict):
     stopped_at: str | None
     progress: Progress
     summary: Summary | None
+    users: list[UserOutcome] | None
     error: str | None
     reports: dict[str, str]
     links: Links
@@ -65,14 +92,6 @@ class ScanList(TypedDict):
 
     scans: list[ListedScan]
     next: str | None
-
-
-class UserOutcome(TypedDict):
-    """What became of a user in a scan; who is `not_listed` was not asked for, so nothing is known of their keys."""
-
-    user_name: str
-    outcome: Literal["checked", "not_found", "unchecked", "not_listed"]
-    cause: str | None
 
 
 class Findings(TypedDict):
@@ -106,7 +125,7 @@ class Refusal(TypedDict):
     message: str
 
 
-def scan_started(scan: Scan, already_running: bool) -> ScanStarted:
+def scan_started(scan: "Scan", already_running: bool) -> ScanStarted:
     """Answer POST /scan for a scan that runs."""
     answer: ScanStarted = {
         "scan_id": scan.scan_id,
@@ -119,12 +138,9 @@ def scan_started(scan: Scan, already_running: bool) -> ScanStarted:
     return answer
 
 
-def scan_status(scan: Scan, progress: Progress, report: Report | None, folder: str) -> ScanStatus:
+def scan_status(scan: "Scan", progress: Progress, report: Report | None, folder: str) -> ScanStatus:
     """Answer GET /scan/{scan_id}, given where the scan's files are."""
-    links = _links(scan.scan_id)
-    if report:
-        links["findings"] = f"{links['self']}/findings"
-        links |= {kind: f"{links['self']}/report?format={kind}" for kind in report_locations(folder)}
+    named = report["policy"].get("users", []) if report else []
     return {
         "scan_id": scan.scan_id,
         "status": scan.status,  # type: ignore[typeddict-item]  # one of them
@@ -132,13 +148,14 @@ def scan_status(scan: Scan, progress: Progress, report: Report | None, folder: s
         "stopped_at": scan.stopped_at,
         "progress": progress,
         "summary": summarize(report) if report else None,
+        "users": [_outcome(report, name, ()) for name in named] if report and named else None,
         "error": scan.error,
         "reports": report_locations(folder) if report else {},
-        "links": links,
+        "links": _links_to_report(scan.scan_id) if report else _links(scan.scan_id),
     }
 
 
-def scan_ended(scan: Scan, status: ScanStatus, report: Report | None, already_running: bool) -> ScanEnded:
+def scan_ended(scan: "Scan", status: ScanStatus, report: Report | None, already_running: bool) -> ScanEnded:
     """Answer POST /scan for a scan that has ended."""
     found, after = _page(report, {}, FINDINGS_AT_ONCE) if report else (None, None)
     answer: Any = {**status, "execution_arn": scan.execution_arn, "findings": found, "next": after}
@@ -147,7 +164,7 @@ def scan_ended(scan: Scan, status: ScanStatus, report: Report | None, already_ru
     return cast(ScanEnded, answer)
 
 
-def scan_list(scans: Iterable[Scan], token: str | None) -> ScanList:
+def scan_list(scans: "Iterable[Scan]", token: str | None) -> ScanList:
     """Answer GET /scan, given Step Functions' token for what comes after."""
     listed: list[ListedScan] = [
         {
@@ -173,7 +190,7 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
         "scan_id": report["scan_id"],
         "as_of": report["as_of"],
         "complete": is_complete(report),
-        "user": None if user_name is None else _user_outcome(report, user_name, pages),
+        "user": None if user_name is None else _outcome(report, user_name, pages),
         "findings": found,
         "next": after,
     }
@@ -181,11 +198,9 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
 
 def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Finding], str | None]:
     keys = [*report["findings"], *report.get("exempt", [])]  # which reports of before did not have
-    start, user_name, verdict = (
-        _position(query.get("next", ""), len(keys)),
-        query.get("user_name"),
-        query.get("verdict"),
-    )
+    user_name, verdict = query.get("user_name"), query.get("verdict")
+    filters = f" {verdict or ''} {user_name or ''}"
+    start = _position(query.get("next", ""), filters, len(keys))
     matching = [
         (position, key)
         for position, key in enumerate(keys)
@@ -193,30 +208,42 @@ def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Fi
         and user_name in (None, key["user_name"])
         and (key["verdict"] == verdict if verdict else key["verdict"] != Verdict.EXEMPT)
     ]
-    after = encode_next(str(matching[limit][0])) if len(matching) > limit else None
+    after = encode_next(f"{matching[limit][0]}{filters}") if len(matching) > limit else None
     return [key for _, key in matching[:limit]], after
 
 
-def _position(token: str, end: int) -> int:
-    position = decode_next(token)
-    if not position:
+def _position(token: str, filters: str, end: int) -> int:
+    if not token:
         return 0
+    position = decode_next(token).removesuffix(filters)
     if not re.fullmatch("[0-9]{1,9}", position, re.ASCII) or int(position) >= end:
         raise invalid_next(token)
     return int(position)
 
 
-def _user_outcome(report: Report, user_name: str, pages: Iterable[Page]) -> UserOutcome:
+def _outcome(report: Report, user_name: str, pages: Iterable[Page]) -> UserOutcome:
     for unchecked in report["unchecked"]:
         if unchecked["user_name"] == user_name:
             return {**unchecked, "outcome": "unchecked"}
+    outcome: Literal["checked", "not_found", "not_listed", "unknown"] = "unknown"
     if user_name in report["not_found"]:
-        return {"user_name": user_name, "outcome": "not_found", "cause": None}
-    found = any(finding["user_name"] == user_name for finding in report["findings"])
-    if found or any(user["user_name"] == user_name for page in pages for user in page["users"]):
-        return {"user_name": user_name, "outcome": "checked", "cause": None}
-    return {"user_name": user_name, "outcome": "not_listed", "cause": None}
+        outcome = "not_found"
+    elif user_name in report["policy"].get("users", ()):
+        outcome = "checked"
+    else:
+        for page in pages:
+            outcome = "not_listed"
+            if any(user["user_name"] == user_name for user in page["users"]):
+                outcome = "checked"
+                break
+    return {"user_name": user_name, "outcome": outcome, "cause": None}
 
 
 def _links(scan_id: str) -> Links:
     return {"self": f"/scan/{scan_id}"}
+
+
+def _links_to_report(scan_id: str) -> Links:
+    path = f"/scan/{scan_id}"
+    reports = {kind: f"{path}/report?format={kind}" for kind in RENDERINGS}
+    return {"self": path, "findings": f"{path}/findings", **reports}  # type: ignore[typeddict-item]  # its fields

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from chalicelib.judging import InvalidEvidenceError
@@ -39,21 +40,22 @@ def load_pages(scan_id: str, count: int) -> Iterator[Page]:
         yield cast(Page, page)
 
 
-def load_all_pages(scan_id: str) -> Iterator[Page]:
-    """Give all the pages of a scan that there are, one at a time."""
-    yield from load_pages(scan_id, count_pages(scan_id))
+def load_all_pages(scan_id: str, began: datetime | None) -> Iterator[Page]:
+    """Give all the pages there are of a scan that began then, one at a time."""
+    yield from load_pages(scan_id, count_pages(scan_id, began))
 
 
-def count_pages(scan_id: str) -> int:
-    """Say how many pages of a scan there are so far."""
+def count_pages(scan_id: str, began: datetime | None) -> int:
+    """Say how many pages there are so far of a scan that began then."""
     with _told_if_unavailable():
         listed = _s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
-    return int(listed["KeyCount"])  # a thousand pages are 100,000 users, and IAM's quota is 5,000
+    # A thousand at most, which is 100,000 users; IAM's quota is 5,000.
+    return sum(_is_of(began, page["LastModified"]) for page in listed.get("Contents", ()))
 
 
-def read_progress(scan_id: str) -> Progress:
+def read_progress(scan_id: str, began: datetime | None) -> Progress:
     """Say how far a scan is: its pages, and the users on them, null where an older version judged them."""
-    pages = count_pages(scan_id)
+    pages = count_pages(scan_id, began)
     last = _get(_page_key(scan_id, pages)) if pages else {"users_so_far": 0}
     return {"pages": pages, "users": (last or {}).get("users_so_far")}
 
@@ -67,23 +69,28 @@ def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
         _put(_report_key(scan_id, kind), file, _MEDIA_TYPES[kind])
 
 
-def load_report(scan_id: str) -> Report | None:
-    """Give a scan's report, or None where there is none."""
-    return cast("Report | None", _get(_report_key(scan_id)))
+def load_report(scan_id: str, began: datetime | None = None) -> Report | None:
+    """Give the report of a scan, of one that began then if that is known, or None where there is none.
+
+    Step Functions gives a name again after 90 days: what is there may be the report of an earlier scan.
+    """
+    return cast("Report | None", _get(_report_key(scan_id), began))
 
 
-def link_report(scan_id: str, kind: str) -> str | None:
-    """Make a link to a rendering of a scan's report that works for LINK_SECONDS; None where there is none."""
+def link_report(scan_id: str, kind: str, began: datetime | None) -> str | None:
+    """Make a link to a rendering of a scan's report that works for LINK_SECONDS; None as `load_report` does."""
     from botocore.exceptions import ClientError
 
     bucket, key = _bucket(), _report_key(scan_id, kind)
     try:
         with _told_if_unavailable():
-            _s3().head_object(Bucket=bucket, Key=key)
+            found = _s3().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] == "404":
             return None
         raise
+    if not _is_of(began, found["LastModified"]):
+        return None
     named = f'inline; filename="iam-key-age-{scan_id}.{kind}"'
     wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": named}
     return _s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
@@ -147,13 +154,18 @@ def _put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
         _s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
 
 
-def _get(key: str) -> Any | None:
+def _get(key: str, began: datetime | None = None) -> Any | None:
     try:
         with _told_if_unavailable():
             answer = _s3().get_object(Bucket=_bucket(), Key=key)
-            return json.loads(answer["Body"].read())
+            return json.loads(answer["Body"].read()) if _is_of(began, answer["LastModified"]) else None
     except _s3().exceptions.NoSuchKey:
         return None
+
+
+def _is_of(began: datetime | None, written: datetime) -> bool:
+    """Say whether a file is of a scan that began then, and not of an earlier one, which is 90 days older."""
+    return began is None or written > began - timedelta(days=1)
 
 
 @contextmanager
@@ -182,8 +194,9 @@ def _s3() -> "S3Client":
 
     config = Config(
         connect_timeout=3,
-        read_timeout=10,
+        read_timeout=5,  # so that all tries of a call end before API Gateway's 29 seconds
         retries={"mode": "standard", "total_max_attempts": 4},
         signature_version="s3v4",  # by which a link says for how long it works
+        s3={"addressing_style": "virtual"},  # of the Region: elsewhere S3 redirects, which a link's signature forbids
     )
     return boto3.client("s3", config=config)

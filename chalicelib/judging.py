@@ -49,9 +49,13 @@ class ScanTerms:
 
 
 def judge_page(
-    terms: ScanTerms, number: int, listed: list[str], outcomes: Iterable[Mapping[str, Any]], users_before: int = 0
+    terms: ScanTerms,
+    number: int,
+    listed: list[str],
+    outcomes: Iterable[Mapping[str, Any]],
+    users_before: int | None = None,
 ) -> Page:
-    """Judge one page of users; `users_before` are how many the pages before have.
+    """Judge one page of users; `users_before` is how many the pages before have.
 
     `listed` are the user names that were asked for, `outcomes` what came back for each: `{"user_name", "outcome",
     "keys": [{"access_key_id", "status", "created_at"}], "cause", "details"}`, details as `read_details` takes them,
@@ -72,7 +76,7 @@ def judge_page(
         "as_of": format_instant(terms.as_of),
         "policy": terms.policy.to_json(),
         "page": number,
-        "users_so_far": users_before + len(listed),
+        "users_so_far": None if users_before is None else users_before + len(listed),
         "coverage": {
             "users_listed": len(listed),
             "users_checked": by_outcome["checked"],

@@ -6,14 +6,17 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from chalicelib import scans
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
-from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScanNotFoundError, ScansUnavailableError
+from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScansUnavailableError
 
 # For so long, a scan that was just started may be missing in Step Functions' list.
 _UNLISTED_SECONDS = 2
+# Clocks of AWS and of the function may be so far apart: what was started longer ago than this, another request did.
+_ONE_MOMENT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,12 @@ def start_on_demand(policy: ScanPolicy, defaults: ScanPolicy, key: str | None, c
     """Return the scan that answers a request, and whether it ran already, started by another one.
 
     A scan of all users is not started while one of the same policy runs: who posts in a loop, or from fifty places at
-    once, gets that one, and IAM is asked once. `defaults` complete the policy of one started by hand.
-    ScanConflictError where the Idempotency-Key named a scan by another policy.
+    once, gets that one, and IAM is asked once. `defaults` complete the policy of one started by hand. Requests with
+    Idempotency-Keys find what Step Functions lists; those of one moment, each with a key of its own, do not find each
+    other. ScanConflictError where the Idempotency-Key named a scan by another policy.
     """
-    keyed_id = f"request-{key}" if key else None
-    if keyed_id and (before := _find(keyed_id)):
+    keyed_id = scans.keyed_id(key) if key else None
+    if keyed_id and (before := scans.find_scan(keyed_id)):
         return _of_policy(before, policy), False
     if policy.users is not None:
         return _start(keyed_id or scans.adhoc_id(clock.now()), policy), False
@@ -56,7 +60,8 @@ def _start_one_of_all_users(
         minute = now.replace(second=0, microsecond=0)
         since = (now - minute).total_seconds()
         if since >= _UNLISTED_SECONDS:
-            return _start_next(minute, policy), False
+            scan = _start_next(minute, policy)
+            return scan, scan.began is not None and scan.began < now - _ONE_MOMENT
         clock.sleep(_UNLISTED_SECONDS - since)
 
 
@@ -74,20 +79,13 @@ def _start(scan_id: str, policy: ScanPolicy) -> Scan:
     try:
         return scans.start_scan(scan_id, policy)
     except ScanExistsError as error:  # by a request with the same Idempotency-Key that came a moment before
-        if before := _find(scan_id):
+        if before := scans.find_scan(scan_id):
             return _of_policy(before, policy)
         raise ScansUnavailableError("an execution that was just started is not told of yet") from error
 
 
-def _find(scan_id: str) -> Scan | None:
-    try:
-        return scans.describe_scan(scan_id)
-    except ScanNotFoundError:
-        return None
-
-
 def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
-    if json.loads(scan.policy_text or "null") != policy.to_json():
+    if _in_order(json.loads(scan.policy_text or "{}")) != _in_order(policy.to_json()):
         raise ScanConflictError(
             "Idempotency-Key: this one started a scan by another scan policy; it takes a new one for another request"
         )
@@ -97,7 +95,7 @@ def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
 def _find_running(policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
     of_others = re.compile(rf"adhoc-[^-]+-[^-]+-[^-]+-(?!{_digest(policy)})")
     for running in reversed(scans.running_scans()):  # those of all users run for longest
-        if not of_others.match(running.scan_id) and (scan := _find(running.scan_id)):
+        if not of_others.match(running.scan_id) and (scan := scans.find_scan(running.scan_id)):
             try:
                 same = parse_policy_text(scan.policy_text or "null", defaults) == policy
             except InvalidPolicyError:
@@ -105,6 +103,11 @@ def _find_running(policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
             if same and scan.running:
                 return scan
     return None
+
+
+def _in_order(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy's JSON with the users in order: whatever theirs was, it is the same policy."""
+    return {**policy, "users": sorted(policy["users"])} if "users" in policy else policy
 
 
 def _digest(policy: ScanPolicy) -> str:

@@ -41,8 +41,10 @@ _NO_REPORT = (404, "There is no scan of this id, or it has no report; the messag
 _UNAVAILABLE = (503, "AWS did not answer just now: try again after the seconds of Retry-After.", answers.Error)
 _OF_EVERY_ROUTE = (
     (403, "API Gateway: the request is not signed, or by somebody who may not make it.", answers.Refusal),
+    (415, "The Content-Type is not application/json.", answers.Error),
     (429, "API Gateway: too many requests at a time.", answers.Refusal),
-    (500, "Something is wrong with the deployment; the function's log says what.", answers.Error),
+    (500, "Something is wrong with the deployment; the function's log says what.", answers.Error | answers.Refusal),
+    (502, "API Gateway: the function did not answer as it should.", answers.Refusal),
     (504, "API Gateway: no answer within its 29 seconds.", answers.Refusal),
 )
 
@@ -67,7 +69,6 @@ _OPERATIONS = (
             (202, "The scan runs.", answers.ScanStarted),
             _REFUSED,
             (409, "The Idempotency-Key started a scan by another scan policy.", answers.Error),
-            (415, "The body's Content-Type is not application/json.", answers.Error),
             _UNAVAILABLE,
         ),
         (parameters.IDEMPOTENCY_KEY,),
@@ -115,11 +116,12 @@ _OPERATIONS = (
 )
 
 
-def openapi_document() -> dict[str, Any]:
-    """Return the document; its server is where it is read from."""
+def openapi_document(server: str = "/") -> dict[str, Any]:
+    """Return the document; `server` is the path that the routes are below, without a slash at its end."""
     schemas: dict[str, Any] = {
         "ScanRequest": {
             "type": "object",
+            "description": "A scan policy, and for how long to wait. Integers are written without a fraction.",
             "properties": {**POLICY_RULES, "wait_seconds": WAIT_RULE},
             "additionalProperties": False,
         }
@@ -135,7 +137,7 @@ def openapi_document() -> dict[str, Any]:
             "summary": "Finds the IAM access keys of an AWS account that are too old, and tells people.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": ".", "description": "the stage that this document comes from"}],
+        "servers": [{"url": server, "description": "the stage that this document comes from"}],
         "security": [{_SIGNED: []}],
         "paths": paths,
         "components": {

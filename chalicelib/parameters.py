@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chalicelib.age import Verdict
 from chalicelib.policy import USER_NAME_RULE
 from chalicelib.rules import RefusedError, Rule, check
-from chalicelib.scans import SCAN_ID_PATTERN
+from chalicelib.shapes import RENDERINGS, SCAN_ID_PATTERN
 
 DEFAULT_LIMIT = 100
-_NEXT_TAKES = "the `next` of an earlier answer of this route"
+_NEXT_TAKES = "the `next` of an earlier answer to the same request"
 
 
 class InvalidParameterError(RefusedError):
@@ -45,10 +46,10 @@ IDEMPOTENCY_KEY = Parameter(
     "header",
     {
         "type": "string",
-        "pattern": "^[A-Za-z0-9._-]{1,64}$",
-        "description": "1 to 64 characters out of A-Z a-z 0-9 _ - .",
+        "pattern": "^[A-Za-z0-9_.:@+=,-]{1,64}$",
+        "description": "1 to 64 characters out of A-Z a-z 0-9 _ . : @ + = , -",
     },
-    "Makes the scan's id, so that the request can be sent again without a second scan.",
+    "Makes the scan's id, a digest of it, so that the request can be sent again without a second scan.",
 )
 STATUS = Parameter(
     "status",
@@ -59,7 +60,7 @@ STATUS = Parameter(
 VERDICT = Parameter(
     "verdict",
     "query",
-    {"type": "string", "enum": ["expired", "unused", "due_soon", "exempt"]},
+    {"type": "string", "enum": [str(verdict) for verdict in Verdict if verdict != Verdict.OK]},
     "Only keys of this verdict; without it, all of them but the exempt ones.",
 )
 USER_NAME = Parameter(
@@ -68,7 +69,7 @@ USER_NAME = Parameter(
 FORMAT = Parameter(
     "format",
     "query",
-    {"type": "string", "enum": ["html", "csv", "json"]},
+    {"type": "string", "enum": list(RENDERINGS)},
     "Of which rendering of the report.",
     required=True,
 )
@@ -81,8 +82,8 @@ LIMIT = Parameter(
 NEXT = Parameter(
     "next",
     "query",
-    {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,6000}$", "description": _NEXT_TAKES},
-    "Goes on after an earlier answer: its `next`.",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,4128}$", "description": _NEXT_TAKES},
+    "Goes on after an earlier answer, by the same filters and limit.",
 )
 
 

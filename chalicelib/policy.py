@@ -55,6 +55,7 @@ POLICY_RULES: dict[str, Rule] = {
     "as_of": {
         "type": "string",
         "format": "date-time",
+        "pattern": "^(19[7-9][0-9]|2[0-9]{3}).*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$",
         "title": "The instant that keys are judged at, past or future; without it, the start of the scan",
         "description": f"an ISO 8601 instant with a zone, {_FIRST_YEAR} to {_LAST_YEAR}, such as "
         '"2026-11-22T08:00:00Z"',
@@ -202,12 +203,14 @@ def _read(document: dict[str, Any], field: str, rule: Rule, default: Any) -> Any
 
 
 def _as_of(value: object) -> datetime:
+    rule = POLICY_RULES["as_of"]
+    text = check("as_of", value, rule, InvalidPolicyError)
     try:
-        instant = parse_instant(value) if isinstance(value, str) else None
-    except ValueError:
-        instant = None
-    if instant is None or not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
-        raise InvalidPolicyError("as_of", value, takes(POLICY_RULES["as_of"]))
+        instant = parse_instant(text)
+    except ValueError as error:
+        raise InvalidPolicyError("as_of", value, takes(rule)) from error
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:  # in UTC
+        raise InvalidPolicyError("as_of", value, takes(rule))
     return instant
 
 

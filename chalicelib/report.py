@@ -10,6 +10,7 @@ from typing import Any, Literal
 from chalicelib.age import parse_instant
 from chalicelib.judging import NO_OUTCOME, SCHEMA_VERSION, InvalidEvidenceError, TooManyChildrenFailedError
 from chalicelib.shapes import (
+    RENDERINGS,
     AdviceCounts,
     AgeBin,
     ChangeCounts,
@@ -118,7 +119,7 @@ def summarize(report: Report) -> Summary:
 
 def report_locations(folder: str) -> dict[str, str]:
     """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
-    return {kind: f"{folder}report.{kind}" for kind in ("json", "csv", "html")}
+    return {kind: f"{folder}report.{kind}" for kind in RENDERINGS}
 
 
 def _count_changes(changes: Changes | None) -> ChangeCounts | None:

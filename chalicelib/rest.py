@@ -15,7 +15,7 @@ from chalicelib.policy import InvalidPolicyError, InvalidStageError
 
 _Handler = Callable[..., Any]
 _SECONDS_TO_ANSWER = 5
-_CALLERS_ERROR = 4  # hundred and something
+_UNSUPPORTED_MEDIA_TYPE = 415
 _CALLERS_ERRORS = (
     (InvalidPolicyError, 400, "BadRequestError"),
     (InvalidParameterError, 400, "BadRequestError"),
@@ -51,6 +51,9 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
         response = respond(request)
     except ChaliceUnhandledError as raised:
         response, failure = _answer_error(raised.__cause__ or raised)
+    if response.status_code == _UNSUPPORTED_MEDIA_TYPE:  # which Chalice says in fewer words
+        sent = InvalidParameterError("Content-Type", request.headers.get("content-type"), '"application/json"')
+        response.body = {**response.body, "Message": str(sent)}
     line = {
         "route": f"{request.method} {request.path}",
         "status": response.status_code,
@@ -84,11 +87,11 @@ def json_body(request: Request) -> str | bytes:
 
 
 def _scan_id(request: Request, response: Response) -> str | None:
-    """Say which scan a request was about; of one that was refused, it may be anything, a user's name among it."""
-    if response.status_code // 100 == _CALLERS_ERROR:
-        return None
-    in_path = (request.uri_params or {}).get("scan_id")
-    return in_path or (response.body.get("scan_id") if isinstance(response.body, dict) else None)
+    """Say which scan a request was about; what is no id that a scan was given may be anything, a user's name too."""
+    named = (request.uri_params or {}).get("scan_id")
+    if not named and isinstance(response.body, dict):
+        named = response.body.get("scan_id")
+    return named if named and scans.is_given_id(named) else None
 
 
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
@@ -98,7 +101,7 @@ def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
             return Response({"Code": code, "Message": str(error)}, status_code=status), {}
     told: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, (scans.UnavailableError, InvalidStageError)) or type(error).__module__.startswith("botocore."):
-        told["why"] = str(error)  # which speaks of settings and calls, never of users
+        told["why"] = str(error)  # which speaks of settings, calls and places, never of users
     if isinstance(error, scans.UnavailableError):
         body = {"Code": "ServiceUnavailableError", "Message": "AWS did not answer just now; try again"}
         return Response(body, {"Retry-After": "2"}, status_code=503), told

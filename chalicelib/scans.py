@@ -1,27 +1,32 @@
 """Scans as executions of the state machine: start one, ask for one or for the recent ones."""
 
 import functools
+import hashlib
 import json
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.age import format_instant
+from chalicelib.age import format_instant, parse_instant
+from chalicelib.shapes import SCAN_ID_PATTERN
 
 if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
     from chalicelib.policy import ScanPolicy
 
-# A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
-SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+# The ids that this app gives, and the names that Step Functions gives: what nobody wrote by hand.
+_GIVEN_ID = (
+    r"(adhoc|scheduled)-\d{4}-\d\d-\d\dT\d{6}Z(-[0-9a-f]{6,9})?|request-[0-9a-f]{32}"
+    r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[0-9a-f-]{36})?"
+)
 _LISTED_AT_ONCE = 1000
-_SECONDS_BETWEEN_LOOKS = 0.5
+_FIRST_LOOK_SECONDS, _LONGEST_BETWEEN_LOOKS = 0.5, 3.0
 # Step Functions answers these with 400, as it does what another try would meet again.
 _TRANSIENT = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
 
@@ -86,10 +91,20 @@ class Scan:
         """Whether there is more to come."""
         return self.status in ("RUNNING", "PENDING_REDRIVE")
 
+    @property
+    def began(self) -> datetime | None:
+        """When it was started."""
+        return parse_instant(self.started_at) if self.started_at else None
+
 
 def is_scan_id(text: str) -> bool:
     """Say whether a text can name a scan."""
     return re.fullmatch(SCAN_ID_PATTERN, text, re.ASCII) is not None
+
+
+def is_given_id(text: str) -> bool:
+    """Say whether a text is an id that a scan was given, and nothing that somebody wrote."""
+    return re.fullmatch(_GIVEN_ID, text, re.ASCII) is not None
 
 
 def require_scan_id(text: str) -> None:
@@ -108,6 +123,11 @@ def adhoc_id(now: datetime, tail: str = "") -> str:
     return f"adhoc-{_stamp(now)}-{tail or os.urandom(3).hex()}"
 
 
+def keyed_id(key: str) -> str:
+    """Name a scan after an Idempotency-Key, by a digest: a scan's id stands in logs, and a key may say anything."""
+    return f"request-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+
 def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
     """Start a scan; one of this id that runs by the same policy is that scan, ScanExistsError for any other."""
     states = _states()
@@ -117,7 +137,7 @@ def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
             answer = states.start_execution(stateMachineArn=_state_machine_arn(), name=scan_id, input=text)
     except states.exceptions.ExecutionAlreadyExists as error:
         raise ScanExistsError(scan_id) from error
-    return Scan(scan_id, answer["executionArn"], "RUNNING", policy_text=text)
+    return Scan(scan_id, answer["executionArn"], "RUNNING", format_instant(answer["startDate"]), policy_text=text)
 
 
 def describe_scan(scan_id: str) -> Scan:
@@ -133,22 +153,31 @@ def describe_scan(scan_id: str) -> Scan:
     return _scan_of(execution)
 
 
-def without_report(scan_id: str) -> ScanNotFoundError:
-    """Return the error for a scan without a report, which says why there is none; ScanNotFoundError for no scan."""
-    scan = describe_scan(scan_id)
+def find_scan(scan_id: str) -> Scan | None:
+    """Ask for a scan, None where Step Functions knows of none: its report may be there still."""
+    require_scan_id(scan_id)
+    try:
+        return describe_scan(scan_id)
+    except ScanNotFoundError:
+        return None
+
+
+def no_report_of(scan: Scan | None) -> ScanNotFoundError:
+    """Return the error for a scan without a report, which says why there is none, or for no scan."""
+    if scan is None:
+        return ScanNotFoundError()
     why = f": {scan.error}" if scan.error else ""
     return ScanNotFoundError(f"this scan is {scan.status} and has no report{' yet' if scan.running else why}")
 
 
 def wait_for_end(scan: Scan, seconds: float) -> Scan:
     """Ask for a scan that runs until it has ended or the seconds are over; return it as it was seen last."""
-    deadline = time.monotonic() + seconds
-    try:
-        while scan.running and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _SECONDS_BETWEEN_LOOKS))
+    deadline, pause = time.monotonic() + seconds, _FIRST_LOOK_SECONDS
+    while scan.running and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, pause))
+        pause = min(2 * pause, _LONGEST_BETWEEN_LOOKS)
+        with suppress(UnavailableError, ScanNotFoundError):  # it was started: look again
             scan = describe_scan(scan.scan_id)
-    except (UnavailableError, ScanNotFoundError):
-        pass  # it was started, and that it ended was not seen: as if the time were over
     return scan
 
 
@@ -166,7 +195,9 @@ def list_scans(limit: int, status: str | None = None, token: str | None = None) 
     try:
         with _told_if_unavailable():
             answer = states.list_executions(**request)
-    except states.exceptions.InvalidToken as error:
+    except (states.exceptions.InvalidToken, states.exceptions.ValidationException) as error:
+        if token is None:
+            raise
         raise InvalidNextError from error
     return [_scan_of(execution) for execution in answer["executions"]], answer.get("nextToken")
 
@@ -215,17 +246,17 @@ def _scan_of(execution: Mapping[str, Any]) -> Scan:
 @contextmanager
 def _told_if_unavailable() -> Iterator[None]:
     """Raise ScansUnavailableError for an error of Step Functions that another try may not meet."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore import exceptions
 
     try:
         yield
-    except ClientError as error:
+    except exceptions.ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500 and (  # noqa: PLR2004  # the server's own
             error.response["Error"]["Code"] not in _TRANSIENT
         ):
             raise
         raise ScansUnavailableError(str(error)) from error
-    except BotoCoreError as error:
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
         raise ScansUnavailableError(str(error)) from error
 
 

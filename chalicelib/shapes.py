@@ -6,6 +6,9 @@ Instants are texts as `chalicelib.age.format_instant` writes them.
 from typing import Any, Literal, NotRequired, TypedDict
 
 ACTIVE = "Active"  # status of a key that can be used
+# A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
+SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+RENDERINGS = ("json", "csv", "html")  # of a report
 
 
 class LastUsed(TypedDict):
@@ -127,7 +130,7 @@ class Page(TypedDict):
     as_of: str
     policy: dict[str, Any]
     page: int
-    users_so_far: int  # on this page and on those before
+    users_so_far: int | None  # on this page and on those before; null in a scan begun by an older version
     coverage: Coverage
     totals: Totals
     findings: list[Finding]

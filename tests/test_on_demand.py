@@ -232,6 +232,20 @@ def test_one_that_is_listed_while_the_first_seconds_of_a_minute_pass_is_the_answ
 
 
 @pytest.mark.usefixtures("_of_the_api")
+def test_one_that_step_functions_does_not_list_yet_is_not_started_twice_in_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scans, "running_scans", list)
+    policy, clock = ScanPolicy(max_age_days=61), Time(datetime(2999, 1, 1, 0, 0, 30, tzinfo=UTC)).clock()
+
+    first, _ = start_on_demand(policy, ScanPolicy(), None, clock)
+    second, joined = start_on_demand(policy, ScanPolicy(), None, clock)
+
+    assert second.scan_id == first.scan_id
+    assert joined  # by the start that Step Functions tells: long before the clock's
+
+
+@pytest.mark.usefixtures("_of_the_api")
 def test_of_scans_of_others_only_those_that_may_be_of_the_policy_are_asked_for(scanner: Scanner) -> None:
     for number in range(5):
         scans.start_scan(scans.adhoc_id(MINUTE), ScanPolicy(users=(f"user{number}",)))

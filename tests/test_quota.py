@@ -23,6 +23,7 @@ def test_the_quota_account_is_scanned_whole_and_stays_far_below_every_limit(scan
     assert result.stats["history_events"] <= 2_000  # of 25,000
     assert price(read_counts(result.stats, users=5_000))["total"] < 0.02
     assert result.stats["calls"].pop("s3:GetObject") in (50 + 1, 50 + 2)  # the pages, latest.json and what it points to
+    assert result.stats["calls"].pop("states:ListExecutions") in (1, 2)  # twice in the first seconds of a minute
     assert result.stats["calls"] == {
         "iam:GetAccessKeyLastUsed": 10_000,
         "iam:GetAccountSummary": 1,
@@ -32,7 +33,6 @@ def test_the_quota_account_is_scanned_whole_and_stays_far_below_every_limit(scan
         "lambda:InvokeFunction": 52,
         "s3:PutObject": 50 + 3 + 1,
         "sns:Publish": 1,
-        "states:ListExecutions": 1,
         "states:StartExecution": 1,
     }
     [mail], [message] = result.mail, result.messages

@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
 from botocore.stub import Stubber
 from chalice.test import Client, HTTPResponse
+from moto.s3.models import s3_backends
 
 import app
-from chalicelib import scans
+from chalicelib import evidence, scans
 from chalicelib.scans import failure_in_words
 from localaws.callers import CALLER_OF_THE_API, REGION
 from localaws.faults import Faults, parse_faults
@@ -36,9 +38,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # where nobody listens
     scans._states.cache_clear()
+    evidence._s3.cache_clear()
     with Client(app.app) as client:
         yield client
     scans._states.cache_clear()
+    evidence._s3.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer")
@@ -139,7 +143,8 @@ def test_each_request_is_one_line_of_json_without_names_and_key_ids(scanner: Sca
     get(scanner, f"/scan/{scan_id}")
     get(scanner, f"/scan/{scan_id}/findings?user_name=alice")
     get(scanner, "/scan/arn:aws:iam::123456789012:user%2Falice")
-    get(scanner, "/scan/alice/report?format=pdf")
+    get(scanner, f"/scan/{scan_id}/report?format=pdf")
+    get(scanner, "/scan/alice")
     scanner.aws.post_scan('{"users": ["alice"], "wait_seconds": 25}')
 
     told = lines(scanner.aws.log_tail(10_000))[before:]
@@ -148,10 +153,11 @@ def test_each_request_is_one_line_of_json_without_names_and_key_ids(scanner: Sca
         ("GET /scan/{scan_id}/findings", 200),
         ("GET /scan/{scan_id}", 404),
         ("GET /scan/{scan_id}/report", 400),
+        ("GET /scan/{scan_id}", 404),
         ("POST /scan", 200),
     ]
-    assert [line["scan_id"] for line in told[:4]] == [scan_id, scan_id, None, None]
-    assert told[4]["scan_id"].startswith("adhoc-")
+    assert [line["scan_id"] for line in told[:5]] == [scan_id, scan_id, None, scan_id, None]
+    assert told[5]["scan_id"].startswith("adhoc-")
     assert all(line["milliseconds"] >= 0 for line in told)
     assert "alice" not in str(told)
     assert "AKIA" not in str(told)
@@ -170,6 +176,85 @@ def test_while_s3_does_not_answer_there_is_503(scanner: Scanner, path: str) -> N
     assert response.json()["Code"] == "ServiceUnavailableError"
     assert response.headers["Retry-After"] == "2"
     assert lines(scanner.aws.log_tail())[-1]["error"] == "EvidenceUnavailableError"
+
+
+# A name that Step Functions gave again, for it forgets it after 90 days.
+
+
+def test_the_report_of_an_earlier_scan_of_the_same_id_is_not_this_ones(scanner: Scanner) -> None:
+    old = scanner.scan([user("alice", "2021-11-27T20:15:43Z")])
+    put(scanner, "reused", old.files, days_ago=91)
+    put(scanner, "forgotten", old.files, days_ago=91)
+    arn = scanner.aws.outputs()["StateMachineArn"]
+    client = scanner.aws.client("stepfunctions")
+    client.start_execution(stateMachineArn=arn, name="reused", input='{"max_age_days": 0}')
+
+    status = get(scanner, "/scan/reused")
+    while status.json()["status"] == "RUNNING":
+        status = get(scanner, "/scan/reused")
+
+    assert status.json()["progress"] == {"pages": 0, "users": 0}
+    assert (status.json()["summary"], status.json()["reports"]) == (None, {})
+    for path in ("findings", "report?format=csv"):
+        assert get(scanner, f"/scan/reused/{path}").status_code == 404
+    of_the_forgotten = get(scanner, "/scan/forgotten/findings?user_name=alice").json()
+    assert len(of_the_forgotten["findings"]) == 1
+    assert of_the_forgotten["user"]["outcome"] == "checked"
+    assert get(scanner, "/scan/forgotten").status_code == 404
+    assert get(scanner, "/scan/forgotten/report?format=csv").status_code == 303
+
+
+def put(scanner: Scanner, scan_id: str, files: dict[str, bytes], days_ago: int) -> None:
+    """Keep files as those of another scan, written so long ago."""
+    bucket = scanner.aws.outputs()["ReportsBucket"]
+    for name, content in files.items():
+        key = f"scans/{scan_id}/{name}"
+        scanner.aws.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+        kept: Any = s3_backends[scanner.aws.account.account_id]["aws"].get_object(bucket, key)
+        kept.last_modified -= timedelta(days=days_ago)
+
+
+# The clients of AWS.
+
+
+def test_a_link_is_to_the_regions_own_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("REPORTS_BUCKET", "reports")
+    evidence._s3.cache_clear()
+    try:
+        with Stubber(evidence._s3()) as s3:
+            s3.add_response("head_object", {"LastModified": datetime.now(UTC)})
+            link = evidence.link_report("some-scan", "html", None) or ""
+    finally:
+        evidence._s3.cache_clear()
+
+    assert link.startswith("https://reports.s3.eu-central-1.amazonaws.com/scans/some-scan/report.html?")
+    assert "X-Amz-Expires=300" in link
+
+
+@pytest.mark.usefixtures("client")
+def test_all_tries_of_a_call_end_before_api_gateway_gives_up() -> None:
+    for made in (scans._states(), evidence._s3()):
+        config: Any = made.meta.config
+        assert config.read_timeout * config.retries["total_max_attempts"] <= 20
+        assert config.connect_timeout < config.read_timeout
+
+
+def test_who_waits_for_the_end_looks_again_where_a_look_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = scans.Scan("some-scan", "arn", "SUCCEEDED")
+    looks: list[Any] = [scans.ScanNotFoundError(), scans.ScansUnavailableError("throttled"), ended]
+
+    def look(_: str) -> scans.Scan:
+        seen = looks.pop(0)
+        if isinstance(seen, Exception):
+            raise seen
+        return cast(scans.Scan, seen)
+
+    monkeypatch.setattr(scans, "describe_scan", look)
+    monkeypatch.setattr(scans, "_FIRST_LOOK_SECONDS", 0.01)
+
+    assert scans.wait_for_end(scans.Scan("some-scan", "arn", "RUNNING"), 5) == ended
 
 
 # Why a scan failed.

@@ -195,27 +195,35 @@ def test_the_documented_awscurl_commands_work(served: Served) -> None:
     done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh"))
 
     assert done.returncode == 0, done.stderr
-    one_user, everybody, again, listed = json.loads("[" + done.stdout.replace("}{", "},{") + "]")
+    one_user, everybody, listed = json.loads("[" + done.stdout.replace("}{", "},{") + "]")
     assert one_user["summary"]["totals"]["expired"] == 1
     assert everybody["status"] == "RUNNING"
-    assert again["scan_id"] == "request-before-the-audit"
-    assert again["scan_id"] in [scan["scan_id"] for scan in listed["scans"]]
-    served.wait_for(again["scan_id"])
+    assert everybody["scan_id"] in [scan["scan_id"] for scan in listed["scans"]]
+    served.wait_for(everybody["scan_id"])
 
 
-def test_the_documented_python_client_works(served: Served) -> None:
-    done = run(served, sys.executable, "-c", documented("python"))
+def test_the_documented_python_client_works(served: Served, tmp_path: Path) -> None:
+    done = run(served, sys.executable, "-c", documented("python"), cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("expired AKIAIOSFODNN7EXAMPLE In use, last on ")
+    user, key, _ = done.stdout.splitlines()
+    assert user == "pubudu checked "
+    assert key.startswith("expired AKIAIOSFODNN7EXAMPLE In use, last on ")
+    assert "AKIAIOSFODNN7EXAMPLE" in (tmp_path / "report.html").read_text()
+
+
+def test_the_documented_python_client_says_that_a_user_is_not_there(served: Served, tmp_path: Path) -> None:
+    done = run(served, sys.executable, "-c", documented("python").replace("pubudu", "pubdu"), cwd=tmp_path)
+
+    assert done.stdout.startswith("pubdu not_found ")
 
 
 @pytest.mark.parametrize(
     ("iam_user", "status", "says"),
     [
-        ("pubudu", 1, "expired AKIAIOSFODNN7EXAMPLE pubudu"),
-        ("nobody.of.this.name", 1, "The user could not be checked: {'users_listed': 1"),
-        (None, 0, ""),
+        ("pubudu", 1, "expired AKIAIOSFODNN7EXAMPLE In use, last on "),
+        ("nobody.of.this.name", 1, "nobody.of.this.name not_found"),
+        (None, 0, " checked"),
     ],
     ids=["an expired key", "no such user", "a young key"],
 )
@@ -264,6 +272,26 @@ def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
     made = subprocess.run(["make", "-n", "serve"], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert f'localaws serve --api-port "{API_PORT}"' in made.stdout
+
+
+def test_make_deploy_asks_before_it_makes_the_accounts_role_for_logs_and_stops_where_it_gets_no_answer(
+    served: Served, tmp_path: Path
+) -> None:
+    cli = tmp_path / "aws"
+    cli.write_text(
+        f'#!/bin/sh\n[ "$1" != apigateway ] || {{ echo "AccessDenied" >&2; exit 254; }}\n'
+        f'exec {Path(sys.executable).parent}/aws "$@"\n'
+    )
+    cli.chmod(0o755)
+
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    done = run(served, "make", "deploy", "STAGE=dev", PATH=path, AWS_REGION="us-east-1")
+
+    assert done.returncode != 0
+    assert "AccessDenied" in done.stderr
+    stacks = served.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
+    assert "iam-key-age-dev" not in [stack["StackName"] for stack in stacks]
 
 
 def test_everything_listens_on_the_loopback_address_only(served: Served) -> None:

@@ -1,7 +1,10 @@
 """The packaged template: one stack, with what each part needs and no more."""
 
+import fnmatch
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -216,9 +219,14 @@ def test_the_api_is_throttled_and_says_who_called_in_its_only_stage(template: di
         resource["Properties"] for resource in resources if resource["Type"] == "AWS::ApiGateway::Deployment"
     ]
 
-    [limits] = stage["MethodSettings"]
-    assert (limits["ResourcePath"], limits["HttpMethod"]) == ("/*", "*")
-    assert (limits["ThrottlingRateLimit"], limits["ThrottlingBurstLimit"]) == (10, 50)
+    limits = {
+        (setting["HttpMethod"], setting["ResourcePath"]): (
+            setting["ThrottlingRateLimit"],
+            setting["ThrottlingBurstLimit"],
+        )
+        for setting in stage["MethodSettings"]
+    }
+    assert limits == {("*", "/*"): (10, 50), ("POST", "/~1scan"): (2, 50)}  # ~1 is CloudFormation's slash
     assert "StageName" not in deployment  # of a second stage
     logs = template["Resources"]["ApiAccessLogs"]["Properties"]
     where = resolve(template, stage["AccessLogSetting"]["DestinationArn"], {**STACK, "ApiAccessLogs": "GROUP"})
@@ -242,6 +250,27 @@ def test_the_stage_waits_for_the_role_of_api_gateways_logs_where_the_stack_makes
         resource = template["Resources"][name]
         assert resource["Condition"] == "CreatesApiGatewayLogsRole"
         assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_example_of_a_resource_policy_becomes_the_apis_as_the_docs_say(packaged: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(packaged.parent.parent, project, ignore=shutil.ignore_patterns("build"))
+    example = shutil.copy(PROJECT / "docs" / "api-resource-policy.json", project / ".chalice")
+    config = json.loads((project / ".chalice" / "config.json").read_text())
+    config["stages"]["dev"]["api_gateway_policy_file"] = "api-resource-policy.json"
+    (project / ".chalice" / "config.json").write_text(json.dumps(config))
+    command = [f"{Path(sys.executable).parent}/chalice", "package", "--stage", "dev", "build"]
+
+    subprocess.run(command, cwd=project, env={**os.environ, "AWS_DEFAULT_REGION": "eu-central-1"}, check=True)
+
+    api = json.loads((project / "build" / "sam.json").read_text())["Resources"]["RestAPI"]["Properties"]
+    policy = api["DefinitionBody"]["x-amazon-apigateway-policy"]
+    assert policy == json.loads(Path(example).read_text())
+    routes = {f"execute-api:/api/GET{path.replace('{scan_id}', '*')}" for path in openapi_document()["paths"]}
+    [deny, allow] = policy["Statement"]
+    assert (deny["Effect"], deny["Resource"]) == ("Deny", "execute-api:/*")
+    assert all(any(fnmatch.fnmatch(route, pattern) for pattern in allow["Resource"]) for route in routes)
+    assert not any(fnmatch.fnmatch("execute-api:/api/POST/scan", pattern) for pattern in allow["Resource"])
 
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"

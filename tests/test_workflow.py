@@ -73,12 +73,12 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
     assert result.report is not None
     assert result.report["coverage"]["users_listed"] == 0
     assert result.messages == []
+    assert result.stats["calls"].pop("states:ListExecutions") in (1, 2)  # twice in the first seconds of a minute
     assert result.stats["calls"] == {
         "iam:ListUsers": 1,
         "lambda:InvokeFunction": 3,
         "s3:GetObject": 1,
         "s3:PutObject": 4,
-        "states:ListExecutions": 1,
         "states:StartExecution": 1,
     }
 
