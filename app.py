@@ -147,7 +147,8 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         tag_settings=parse_tag_settings(os.environ),
         started_at=parse_instant(scan["started_at"]),
     )
-    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], event.get("users_before"))
+    users_before = event.get("users_before", 0 if event["page"] == 1 else None)  # scans begun before it was sent
+    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], users_before)
     evidence.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
