@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check bench picture reference format lock package deploy destroy clean
+.PHONY: help setup demo scan-account serve test check bench picture reference format lock package deploy destroy clean
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## make the virtual environment with the pinned requirements
 
@@ -23,6 +23,14 @@ $(VENV)/ready: requirements-dev.txt
 
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
+
+# Only those of make's own command line: other tools have variables of these names, too.
+of_command = $(filter command,$(firstword $(origin $(1))))
+
+scan-account: setup ## scan your own AWS account on this machine, nothing deployed; PROFILE=… of your AWS configuration
+	@mkdir -p -m 700 out/account
+	@$(BIN)/python -m localaws snapshot $(if $(call of_command,PROFILE),--profile "$$PROFILE") --out out/account/account.json
+	@$(BIN)/python -m localaws scan --account out/account/account.json --out out/account
 
 serve: setup ## keep the local AWS running, for clients of the API and the AWS CLI; API_PORT=8180
 	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)"
@@ -66,8 +74,6 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
 
-# Only those of make's own command line: other tools have variables of these names, too.
-of_command = $(filter command,$(firstword $(origin $(1))))
 OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \

@@ -1,4 +1,4 @@
-"""The command line: `python -m localaws scan` and `python -m localaws serve`."""
+"""The command line: `python -m localaws` with `scan`, `serve` or `snapshot`."""
 
 import argparse
 import json
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
+        if arguments.command == "snapshot":
+            return _snapshot(arguments)
         from localaws.callers import forget_the_users_aws
 
         forget_the_users_aws()  # before moto is imported, which reads them
@@ -51,11 +53,20 @@ def _run(arguments: argparse.Namespace) -> int:
         return _refused(str(error))
 
 
+def _snapshot(arguments: argparse.Namespace) -> int:
+    from localaws.snapshot import READ_POLICY, snapshot
+
+    if arguments.print_policy:
+        print(json.dumps(READ_POLICY, indent=2))  # noqa: T201  # it is what was asked for
+        return SUCCEEDED
+    return snapshot(arguments.profile, arguments.out, arguments.anonymize)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="localaws", description="iam-key-age on a local AWS: no account, no network.", allow_abbrev=False
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="scan | serve")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="scan | serve | snapshot")
     scan = commands.add_parser("scan", help="run one whole scan through POST /scan", allow_abbrev=False)
     scan.add_argument("--policy", default="", metavar="JSON", help="the scan policy, such as '{\"max_age_days\": 60}'")
     scan.add_argument("--out", type=_path, metavar="DIR", help="keep every file of the scan there")
@@ -70,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="stay up until Ctrl-C", allow_abbrev=False)
     serve.add_argument("--port", type=_port, default=0, help="of the AWS endpoint; a free one by default")
     serve.add_argument("--api-port", type=_port, default=0, help="of the REST API; a free one by default")
+    snapshot = commands.add_parser(
+        "snapshot", help="read your own AWS account into an account file, to scan it here", allow_abbrev=False
+    )
+    snapshot.add_argument("--profile", metavar="NAME", help="of your AWS configuration; as the AWS CLI by default")
+    snapshot.add_argument(
+        "--out", type=_path, default=Path("account.json"), metavar="FILE", help="the account file; account.json"
+    )
+    snapshot.add_argument("--anonymize", action="store_true", help="replace names, ids, paths and tags, to share it")
+    snapshot.add_argument("--print-policy", action="store_true", help="print the IAM policy that it needs, and end")
     for command in (scan, serve):
         command.add_argument(
             "--account", type=_path, metavar="FILE", help="the account file; a demo account by default"

@@ -3,7 +3,7 @@
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -103,12 +103,13 @@ class AccessKey(Strict):
 
 
 class User(Strict):
-    """An IAM user."""
+    """An IAM user; `denied` has, by operation, the words with which IAM refuses to tell of the user."""
 
     user_name: UserName
     path: UserPath = "/"
     tags: Annotated[dict[TagKey, TagValue], AfterValidator(_at_most_fifty)] = Field(default={})
     access_keys: list[AccessKey] = Field(default=[])
+    denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], str] = Field(default={})
 
     def tags_at(self, now: datetime) -> list[dict[str, str]]:
         """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
@@ -116,9 +117,10 @@ class User(Strict):
 
 
 class Root(Strict):
-    """The root user; IAM says only whether it has access keys."""
+    """The root user; IAM says only whether it has access keys, or, in the words of `denied`, not even that."""
 
     access_keys: Annotated[int, AfterValidator(_at_most_two)] = 0
+    denied: str | None = None
 
 
 class Account(Strict):
@@ -134,6 +136,16 @@ class Account(Strict):
         keys = (key.access_key_id for user in self.users for key in user.access_keys)
         _refuse_duplicates("access_key_id", (key for key in keys if key))
         return self
+
+    def denied_calls(self) -> dict[tuple[str, str], str]:
+        """Return IAM's words for each call that it refuses, by operation and the user or the key asked about."""
+        denied = {("GetAccountSummary", ""): self.root.denied} if self.root.denied else {}
+        for user in self.users:
+            for operation, words in user.denied.items():
+                keys = [key.access_key_id or "" for key in user.access_keys]
+                about = keys if operation == "GetAccessKeyLastUsed" else [user.user_name]
+                denied |= dict.fromkeys([(operation, subject) for subject in about], words)
+        return denied
 
 
 def load_account(path: Path) -> Account:

@@ -7,7 +7,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any
+from xml.sax.saxutils import escape
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +18,7 @@ from localaws.documents import Strict, UserName, parse_document
 _ALWAYS = -1
 _MOST = 1_000_000
 _LONGEST_MS = 60_000
+_REFUSED = "is not authorized"  # by which a refusal is told from throttling
 _FUNCTIONS = ("read_policy", "validate_keys", "build_report")
 
 
@@ -120,9 +123,16 @@ class TokenBucket:
 class FaultInjector:
     """Answers for the services what the faults say, None where nothing is wrong."""
 
-    def __init__(self, faults: Faults, account_id: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        faults: Faults,
+        account_id: str,
+        clock: Callable[[], float] = time.monotonic,
+        denied: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    ) -> None:
         self._faults = faults
         self._account_id = account_id
+        self._denied = denied
         self._clock = clock
         self._lock = threading.Lock()
         self._times: Counter[str] = Counter()
@@ -158,6 +168,9 @@ class FaultInjector:
             who = f"arn:aws:sts::{self._account_id}:assumed-role/iam-key-age-local/scan"
             what = f"iam:ListAccessKeys on resource: user {user_name} with an explicit deny in an identity-based policy"
             return _query_error(403, "Sender", "AccessDenied", f"User: {who} is not authorized to perform: {what}")
+        if words := self._denied.get((call.operation, user_name or call.parameters.get("AccessKeyId", ""))):
+            refused = words if _REFUSED in words else f"{words} ({_REFUSED} to perform: iam:{call.operation})"
+            return _query_error(403, "Sender", "AccessDenied", escape(refused))
         return None
 
     def _is_unlucky(self, call: Call) -> bool:

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -29,6 +29,7 @@ class Gate:
         self._application = application
         self._account_id = account_id
         self._lock = threading.Lock()
+        self._denied: Mapping[tuple[str, str], str] = {}
         self.reset()
         self.inject(Faults())
 
@@ -63,7 +64,13 @@ class Gate:
 
     def inject(self, faults: Faults) -> None:
         """Let calls go wrong from now on, and those of before no more."""
-        self._injector = FaultInjector(faults, self._account_id)
+        self._faults = faults
+        self._injector = FaultInjector(faults, self._account_id, denied=self._denied)
+
+    def deny(self, denied: Mapping[tuple[str, str], str]) -> None:
+        """Let IAM refuse calls from now on, with these words, by operation and the user or the key asked about."""
+        self._denied = denied
+        self.inject(self._faults)
 
     def reset(self) -> None:
         """Count from nought again."""

@@ -111,6 +111,7 @@ class LocalAws:
         backend = iam_backends[account_id]["aws"]
         present = min(1, account.root.access_keys)
         backend.account_summary._account_access_keys_present = present  # noqa: SLF001  # moto has no other way
+        self._gate.deny(account.denied_calls())
         backend.users.clear()
         backend.access_keys.clear()
         backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
