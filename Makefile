@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo scan-account serve test check bench picture reference format lock package deploy destroy clean
+.PHONY: help setup demo scan-account serve test check bench picture reference format lock package may-deploy deploy destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -71,7 +71,7 @@ AWS := PATH="$$PATH:$(abspath $(BIN))" aws
 STACK := iam-key-age-$(STAGE)
 # The Region of the environment or the profile; under the name that every version of the AWS CLI reads.
 REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
-	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=…"; exit 1; }; \
+	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
 
 OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
@@ -79,7 +79,17 @@ OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(c
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
 	[ "$$role" != None ] || overrides=(ApiGatewayLogsRole=create "$${overrides[@]}")
 
-deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
+# Checked before anything is made or changed, each with a word of what to do.
+may-deploy: setup
+	@$(BIN)/python -m localaws.settings --deployable "$(STAGE)"
+	@set -euo pipefail; \
+	$(AWS) --version >/dev/null 2>&1 || { echo "The AWS CLI does not start: $$(PATH="$$PATH:$(abspath $(BIN))" command -v aws)"; exit 1; }; \
+	$(REGION); \
+	caller=$$($(AWS) sts get-caller-identity --query Arn --output text) || \
+	  { echo "AWS takes no credentials from here: log in (aws sso login, aws configure), or export AWS_PROFILE=…"; exit 1; }; \
+	echo "Deploying $(STACK) in $$region as $$caller"
+
+deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
 	@set -euo pipefail; $(REGION); \
 	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
@@ -90,8 +100,9 @@ deploy: package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an a
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
 	  $${overrides:+--parameter-overrides "$${overrides[@]}"}; \
-	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
-	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text
+	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
+	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text); \
+	echo "$$outputs"; echo "$$outputs" | $(BIN)/python -m localaws.deployed build/sam.json
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@set -euo pipefail; $(REGION); \
@@ -100,7 +111,8 @@ destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its report
 	$(AWS) cloudformation delete-stack --stack-name $(STACK); \
 	$(AWS) cloudformation wait stack-delete-complete --stack-name $(STACK); \
 	echo "Deleted $(STACK)."; \
-	[ "$${bucket:-None}" = None ] || echo "Its reports stay in s3://$$bucket; delete the bucket when no audit needs them."
+	[ "$${bucket:-None}" = None ] || printf '%s\n' "Its reports stay in s3://$$bucket, with all their versions. When no audit needs them:" \
+	  "empty the bucket in the S3 console (Empty takes the versions, too), then: aws s3 rb s3://$$bucket"
 
 clean: ## remove what was made here
 	@rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments

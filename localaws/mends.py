@@ -333,14 +333,14 @@ def _transformed(template: dict[str, Any]) -> dict[str, Any]:
 def make_change_sets_that_the_cli_can_use() -> None:
     """Give a stack made by a change set its outputs, and let a change set without a change be an empty one.
 
-    moto forgets the first and refuses the second at once; `aws cloudformation deploy` wants both.
+    moto forgets the first, and refuses or overlooks the second; `aws cloudformation deploy` wants both.
     """
     apply_changes = ChangeSet.apply
     validate = CloudFormationResponse._validate_different_update
 
     def apply_and_output(self: ChangeSet) -> None:
         apply_changes(self)
-        self.stack.template_dict = self.template_dict
+        self.stack.template, self.stack.template_dict = self.template, self.template_dict
         self.stack.output_map = self.stack._create_output_map()
         self.stack.parameters = self.parameters
 
@@ -348,7 +348,12 @@ def make_change_sets_that_the_cli_can_use() -> None:
         if self._get_action() != "CreateChangeSet":
             validate(self, *arguments)
 
+    def has_parameters(self: Stack, others: dict[str, Any]) -> bool:  # the CLI names also those that stay as they are
+        known = self.stack_parameters
+        return all(str(known.get(name)) == str(value) for name, value in others.items())
+
     _mend(ChangeSet, "apply", apply_and_output)
+    _mend(Stack, "has_parameters", has_parameters)
     _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
 
 

@@ -1,4 +1,4 @@
-"""A stage's settings, checked before anything is packaged: `python -m localaws.settings STAGE`."""
+"""A stage's settings, checked before anything is packaged: `python -m localaws.settings [--deployable] STAGE`."""
 
 import json
 import re
@@ -37,6 +37,15 @@ def check_settings(config: Path, stage: str) -> None:
             raise InvalidSettingError(f"{config}: {error} ({names})") from error
 
 
+def check_deployable(config: Path, stage: str) -> None:
+    """Refuse a stage that is not set up, which a slip of the finger makes; InvalidSettingError."""
+    check_settings(config, stage)
+    stages = json.loads(config.read_text()).get("stages", {})
+    if stage not in stages:
+        takes = f"{' or '.join(stages)}, or another one that is set up there"
+        raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not in {config}; it takes {takes}")
+
+
 def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator[dict[str, Any]]:
     """Merge what Chalice merges: the settings of all, of the stage, of a function in the stage."""
     of_stage = document.get("stages", {}).get(stage, {})
@@ -47,7 +56,9 @@ def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator
 
 
 if __name__ == "__main__":
+    deployable = sys.argv[1:2] == ["--deployable"]
+    check = check_deployable if deployable else check_settings
     try:
-        check_settings(Path(".chalice/config.json"), " ".join(sys.argv[1:]))
+        check(Path(".chalice/config.json"), " ".join(sys.argv[1 + deployable :]))
     except InvalidSettingError as refused:
         sys.exit(str(refused))

@@ -156,10 +156,15 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    outputs = dict(re.findall(r"(\w+)\t(\S+)", make("deploy", "EMAIL=security@example.com")))
+    told = make("deploy", "EMAIL=security@example.com")
+    outputs = dict(re.findall(r"(\w+)\t(\S+)", told))
 
     assert outputs["StateMachineArn"].endswith(":stateMachine:iam-key-age-dev")
     assert outputs["EndpointURL"].startswith("https://")
+    assert "Deploying iam-key-age-dev in us-east-1 as arn:aws:" in told
+    assert re.search(r"Next scan: \d{4}-\d\d-\d\d 08:00 UTC, by cron\(0 8 \* \* \? \*\)\.", told)
+    assert f"export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION=us-east-1" in told
+    assert f"--state-machine-arn {outputs['StateMachineArn']}\n" in told
     [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-dev")["Stacks"]
     assert {"ParameterKey": "NotificationEmail", "ParameterValue": "security@example.com"} in stack["Parameters"]
     assert {"ParameterKey": "ApiGatewayLogsRole", "ParameterValue": "create"} in stack["Parameters"]
@@ -170,7 +175,14 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert execution["status"] == "SUCCEEDED"
     assert f"s3://{outputs['ReportsBucket']}/scans/" in execution["output"]
 
-    assert outputs["ReportsBucket"] in make("destroy")
+    again = make("deploy")
+    assert "No changes to deploy. Stack iam-key-age-dev is up to date" in again
+    assert dict(re.findall(r"(\w+)\t(\S+)", again)) == outputs
+
+    destroyed = make("destroy")
+    assert f"Its reports stay in s3://{outputs['ReportsBucket']}" in destroyed
+    assert f"aws s3 rb s3://{outputs['ReportsBucket']}" in destroyed
+    assert served.client("s3").list_objects_v2(Bucket=outputs["ReportsBucket"])["KeyCount"] > 0
 
     machines = states.list_state_machines()["stateMachines"]
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
@@ -272,6 +284,33 @@ def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
     made = subprocess.run(["make", "-n", "serve"], cwd=PROJECT, capture_output=True, text=True, check=True)
 
     assert f'localaws serve --api-port "{API_PORT}"' in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("stage", "environment", "says"),
+    [
+        ("qa", {}, 'STAGE: "qa" is not in .chalice/config.json; it takes dev or prod, or another one'),
+        ("a b", {}, 'STAGE: "a b" is not accepted; it takes 1 to 25 letters, digits and -'),
+        ("dev", {"AWS_DEFAULT_REGION": ""}, "No Region is set: export AWS_REGION="),
+        (
+            "dev",
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
+            "AWS takes no credentials from here: log in",
+        ),
+    ],
+    ids=["stage", "name", "Region", "credentials"],
+)
+def test_make_deploy_says_what_is_missing_before_it_makes_anything(
+    served: Served, tmp_path: Path, stage: str, environment: dict[str, str], says: str
+) -> None:
+    environment |= {"HOME": str(tmp_path), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+    done = run(served, "make", "deploy", f"STAGE={stage}", cwd=PROJECT, **environment)
+
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert "Creating deployment package" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_make_deploy_asks_before_it_makes_the_accounts_role_for_logs_and_stops_where_it_gets_no_answer(
