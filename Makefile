@@ -45,6 +45,7 @@ check: setup ## lint, types, template and state machine
 	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/cfn-lint build/sam.json
+	$(BIN)/uvx --quiet --python $(BIN)/python --constraints requirements-checkov.txt checkov --config-file .checkov.yaml --file build/sam.json
 
 bench: setup ## measure; what it printed is in docs/performance.md
 	@$(BIN)/python -m bench
@@ -58,8 +59,9 @@ reference: setup ## make the reference in docs/api.md anew, of the OpenAPI docum
 format: setup ## format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-lock: setup ## pin requirements-dev.txt anew from requirements-dev.in
+lock: setup ## pin requirements-dev.txt and requirements-checkov.txt anew from their .in files
 	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-checkov.in -o requirements-checkov.txt
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
 	@$(BIN)/python -m localaws.settings "$(STAGE)"

@@ -232,7 +232,6 @@ def test_the_api_is_throttled_and_says_who_called_in_its_only_stage(template: di
     where = resolve(template, stage["AccessLogSetting"]["DestinationArn"], {**STACK, "ApiAccessLogs": "GROUP"})
     assert where == "arn:aws:logs:eu-central-1:123456789012:log-group:GROUP"
     assert resolve(template, logs["LogGroupName"], STACK) == "/aws/apigateway/iam-key-age-prod"
-    assert logs["RetentionInDays"] > 0
     line = json.loads(stage["AccessLogSetting"]["Format"])
     assert {"$context.requestId", "$context.status", "$context.identity.caller"} <= set(line.values())
     assert "$context.path" not in line.values()  # which could have anything in it
@@ -271,6 +270,68 @@ def test_the_example_of_a_resource_policy_becomes_the_apis_as_the_docs_say(packa
     assert (deny["Effect"], deny["Resource"]) == ("Deny", "execute-api:/*")
     assert all(any(fnmatch.fnmatch(route, pattern) for pattern in allow["Resource"]) for route in routes)
     assert not any(fnmatch.fnmatch("execute-api:/api/POST/scan", pattern) for pattern in allow["Resource"])
+
+
+def test_every_parameter_is_in_a_group_of_the_console_with_a_default_and_a_description(
+    template: dict[str, Any],
+) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template["Parameters"])
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        assert "Default" in parameter, name
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys(), name
+
+
+def test_every_log_group_is_kept_for_the_days_of_the_parameter(template: dict[str, Any]) -> None:
+    groups = {name: part for name, part in template["Resources"].items() if part["Type"] == "AWS::Logs::LogGroup"}
+    functions = {name for name, part in template["Resources"].items() if part["Type"] == "AWS::Serverless::Function"}
+
+    assert groups.keys() == {f"{name}Logs" for name in functions} | {"ApiAccessLogs"}
+    assert all(part["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"} for part in groups.values())
+    for name in functions:
+        assert groups[f"{name}Logs"]["Properties"]["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/${{{name}}}"}
+
+
+@pytest.mark.parametrize(("boundary", "bounded"), [("", None), ("arn:aws:iam::123456789012:policy/boundary", True)])
+def test_every_role_has_the_path_and_the_boundary_that_the_account_asks_for(
+    template: dict[str, Any], boundary: str, bounded: bool | None
+) -> None:
+    document = transformed_by_sam(template)
+    roles = [part["Properties"] for part in document["Resources"].values() if part["Type"] == "AWS::IAM::Role"]
+
+    assert len(roles) == 7  # of five functions, of the state machine, of API Gateway's logs
+    for role in roles:
+        assert role["Path"] == {"Ref": "RolePath"}
+        [condition, arn, nothing] = role["PermissionsBoundary"]["Fn::If"]
+        assert condition == "HasPermissionsBoundary"
+        assert (arn, nothing) == ({"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"})
+    [equal] = template["Conditions"]["HasPermissionsBoundary"]["Fn::Not"]
+    one, other = resolve(template, equal["Fn::Equals"], {**STACK, "PermissionsBoundaryArn": boundary})
+    assert (one != other or None) is bounded
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("NotificationEmail", ["", "a@b.co"], ["a", "a b@c.de"]),
+        ("PermissionsBoundaryArn", ["", "arn:aws-cn:iam::123456789012:policy/a/b", "arn:aws:iam::aws:policy/x"], ["x"]),
+        ("RolePath", ["/", "/security/", "/a/b/"], ["", "security", "/security", f"/{'a' * 511}/"]),
+    ],
+)
+def test_a_parameter_takes_what_it_says(template: dict[str, Any], name: str, good: list[str], bad: list[str]) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+
+    assert all(re.fullmatch(pattern, text) for text in good)
+    assert not any(re.fullmatch(pattern, text) for text in bad)
+
+
+def test_no_partition_is_written_into_the_template(template: dict[str, Any]) -> None:
+    text = json.dumps(template) + json.dumps(DEFINITION)
+
+    assert "arn:aws:" not in text
 
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
@@ -498,10 +559,8 @@ def test_the_alarms_count_scans_that_succeeded_and_full_scans_by_what_they_write
 def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template: dict[str, Any]) -> None:
     policy = template["Resources"]["NotificationsTopicPolicy"]["Properties"]
 
-    allowed = {
-        statement["Principal"]["Service"]: statement.get("Condition")
-        for statement in policy["PolicyDocument"]["Statement"]
-    }
+    [*allowing, deny] = policy["PolicyDocument"]["Statement"]
+    allowed = {statement["Principal"]["Service"]: statement.get("Condition") for statement in allowing}
 
     assert policy["Topics"] == [{"Ref": "NotificationsTopic"}]
     alarms = [{"Fn::GetAtt": [name, "Arn"]} for name in ("NoScanAlarm", "NoFullScanAlarm")]
@@ -509,10 +568,11 @@ def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template:
         "events.amazonaws.com": None,  # EventBridge never fulfils one
         "cloudwatch.amazonaws.com": {"ArnEquals": {"aws:SourceArn": alarms}},
     }
-    for statement in policy["PolicyDocument"]["Statement"]:
-        assert statement["Effect"] == "Allow"
+    for statement in (*allowing, deny):
+        assert statement["Effect"] == ("Deny" if statement == deny else "Allow")
         assert statement["Action"] == "sns:Publish"
         assert statement["Resource"] == {"Ref": "NotificationsTopic"}
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, Any]) -> None:
