@@ -19,8 +19,14 @@ def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
 
 def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
     condition, if_so, if_not = argument
-    one, other = resolve(template, template["Conditions"][condition]["Fn::Equals"], known)
-    return resolve(template, if_so if one == other else if_not, known)
+    return resolve(template, if_so if _holds(template, template["Conditions"][condition], known) else if_not, known)
+
+
+def _holds(template: dict[str, Any], condition: dict[str, Any], known: dict[str, str]) -> bool:
+    if "Fn::Not" in condition:
+        return not _holds(template, condition["Fn::Not"][0], known)
+    one, other = resolve(template, condition["Fn::Equals"], known)
+    return bool(one == other)
 
 
 def _sub(template: dict[str, Any], argument: Any, known: dict[str, str]) -> str:

@@ -313,9 +313,60 @@ def test_every_role_has_the_path_and_the_boundary_that_the_account_asks_for(
     assert (one != other or None) is bounded
 
 
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_a_key_of_the_account_encrypts_reports_messages_and_logs(template: dict[str, Any], key: str) -> None:
+    known = {**STACK, "KmsKeyArn": key, "AWS::NoValue": "nothing", "LogRetentionDays": "90"}
+    known |= {name: name for name in template["Resources"]}
+
+    def properties(name: str) -> Any:
+        return resolve(template, template["Resources"][name]["Properties"], {**known, "ReportRetentionDays": "400"})
+
+    [rule] = properties("ReportsBucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == (
+        {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY} if key else {"SSEAlgorithm": "AES256"}
+    )
+    assert properties("NotificationsTopic")["KmsMasterKeyId"] == (key or "nothing")
+    groups = [name for name, part in template["Resources"].items() if part["Type"] == "AWS::Logs::LogGroup"]
+    assert {properties(name)["KmsKeyId"] for name in groups} == {key or "nothing"}
+
+
+def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dict[str, Any]) -> None:
+    allowed: dict[str, set[str]] = {}
+    for name in ("ReadingWithTheKey", "WritingWithTheKey"):
+        resource = template["Resources"][name]
+        [statement] = resource["Properties"]["PolicyDocument"]["Statement"]
+        assert resource["Condition"] == "HasKmsKey"
+        assert statement["Resource"] == {"Ref": "KmsKeyArn"}
+        allowed |= {role["Ref"]: actions(statement) for role in resource["Properties"]["Roles"]}
+
+    both = {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert allowed == {
+        "ApiHandlerRole": {"kms:Decrypt"},
+        "ValidateKeysRole": both,
+        "BuildReportRole": both,
+        "ScanStateMachineRole": both,  # for the topic, and latest.json
+    }
+    assert "ScanStateMachineRole" in transformed_by_sam(template)["Resources"]
+
+
+def test_the_example_of_a_key_policy_lets_the_three_services_use_it() -> None:
+    policy = json.loads((PROJECT / "docs" / "kms-key-policy.json").read_text())
+
+    [_, telling, logging] = policy["Statement"]
+    assert telling["Principal"]["Service"] == ["events.amazonaws.com", "cloudwatch.amazonaws.com"]
+    assert telling["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    [pattern] = logging["Condition"]["ArnLike"].values()
+    for group in ("/aws/lambda/iam-key-age-prod-APIHandler-X", "/aws/apigateway/iam-key-age-prod"):
+        assert fnmatch.fnmatch(f"arn:aws:logs:eu-central-1:123456789012:log-group:{group}", pattern)
+
+
 @pytest.mark.parametrize(
     ("name", "good", "bad"),
     [
+        ("KmsKeyArn", ["", KEY, KEY.replace("aws", "aws-us-gov")], ["alias/aws/sns", KEY.replace("key/", "alias/")]),
         ("NotificationEmail", ["", "a@b.co"], ["a", "a b@c.de"]),
         ("PermissionsBoundaryArn", ["", "arn:aws-cn:iam::123456789012:policy/a/b", "arn:aws:iam::aws:policy/x"], ["x"]),
         ("RolePath", ["/", "/security/", "/a/b/"], ["", "security", "/security", f"/{'a' * 511}/"]),
