@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo scan-account serve test check bench picture reference format lock package may-deploy deploy destroy clean
+.PHONY: help setup demo scan-account serve test check bench picture reference format lock package may-deploy deploy deploy-statemachine destroy clean
 
 help: ## show this
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## make the virtual environment with the pinned requirements
 
@@ -91,20 +91,37 @@ may-deploy: setup
 	  { echo "AWS takes no credentials from here: log in (aws sso login, aws configure), or export AWS_PROFILE=…"; exit 1; }; \
 	echo "Deploying $(STACK) in $$region as $$caller"
 
-deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
-	@set -euo pipefail; $(REGION); \
-	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
-	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
+# Uploads what a template refers to, and deploys it as the stage's stack.
+define DEPLOY_TEMPLATE
+account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
-	$(AWS) cloudformation package --template-file build/sam.json --s3-bucket $$bucket \
+	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $${overrides:+--parameter-overrides "$${overrides[@]}"}; \
+	  $${overrides:+--parameter-overrides "$${overrides[@]}"}
+endef
+
+deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
+	@[ ! -e ".chalice/deployed/$(STAGE).json" ] || { echo "The stage $(STAGE) was deployed by chalice deploy, and a stage keeps to one way: make deploy-statemachine, or make destroy and chalice delete first"; exit 1; }
+	@set -euo pipefail; $(REGION); \
+	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
+	$(call DEPLOY_TEMPLATE,build/sam.json); \
 	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
 	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text); \
 	echo "$$outputs"; echo "$$outputs" | $(BIN)/python -m localaws.deployed build/sam.json
+
+deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
+	@mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json
+	@set -euo pipefail; $(REGION); overrides=($(OVERRIDES)); \
+	[ -z "$$($(AWS) cloudformation list-stack-resources --stack-name $(STACK) --output text \
+	  --query "StackResourceSummaries[?LogicalResourceId=='APIHandler'].[LogicalResourceId]" 2>/dev/null || true)" ] || \
+	  { echo "The stage $(STAGE) was deployed by make deploy, and a stage keeps to one way: make deploy, or make destroy first"; exit 1; }; \
+	$(call DEPLOY_TEMPLATE,build/companion.json); \
+	$(BIN)/python -m localaws.companion wire "$(STAGE)"; \
+	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
+	  --query "Stacks[0].Outputs[?!starts_with(OutputKey,'EnvironmentOf')].[OutputKey,OutputValue]" --output text
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@set -euo pipefail; $(REGION); \

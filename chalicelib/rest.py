@@ -103,7 +103,7 @@ def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
     if isinstance(error, (scans.UnavailableError, InvalidStageError)) or type(error).__module__.startswith("botocore."):
         told["why"] = str(error)  # which speaks of settings, calls and places, never of users
     if isinstance(error, scans.UnavailableError):
-        body = {"Code": "ServiceUnavailableError", "Message": "AWS did not answer just now; try again"}
+        body = {"Code": "ServiceUnavailableError", "Message": error.told}
         return Response(body, {"Retry-After": "2"}, status_code=503), told
     told["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     body = {"Code": "InternalServerError", "Message": "The request failed; the log of the function APIHandler says why"}

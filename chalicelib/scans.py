@@ -69,6 +69,14 @@ class InvalidNextError(Exception):
 class UnavailableError(Exception):
     """AWS did not answer, or would not just now; another try may get what this one did not."""
 
+    told = "AWS did not answer just now; try again"  # to whoever asked
+
+
+class NoStateMachineError(UnavailableError):
+    """The functions are deployed and the state machine is not, as after `chalice deploy` alone."""
+
+    told = "there is no state machine yet: run `make deploy-statemachine STAGE=…` beside `chalice deploy`"
+
 
 class ScansUnavailableError(UnavailableError):
     """Step Functions did not answer, or would not just now."""
@@ -265,7 +273,10 @@ def _stamp(instant: datetime) -> str:
 
 
 def _state_machine_arn() -> str:
-    return os.environ["STATE_MACHINE_ARN"]
+    arn = os.environ.get("STATE_MACHINE_ARN")
+    if not arn:
+        raise NoStateMachineError(NoStateMachineError.told)
+    return arn
 
 
 @functools.cache

@@ -20,7 +20,7 @@ from urllib.parse import urlparse
 import boto3
 import jsonata.utils
 from jsonata import Jsonata
-from moto.apigateway.models import RestAPI, apigateway_backends
+from moto.apigateway.models import APIGatewayBackend, RestAPI, apigateway_backends
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation.models import ChangeSet, Stack
 from moto.cloudformation.responses import CloudFormationResponse
@@ -369,7 +369,10 @@ def find_templates_by_path() -> None:
 
 
 def create_rest_apis_with_a_body() -> None:
-    """Create AWS::ApiGateway::RestApi from its Body: moto knows one with a Name and no methods only."""
+    """Create AWS::ApiGateway::RestApi from its Body, and an API from Swagger 2.0: moto knows neither.
+
+    Of the first it wants a Name, and of the second a description and version 3; it looks at the paths alone.
+    """
     create = RestAPI.create_from_cloudformation_json
 
     def create_with_body(
@@ -382,7 +385,19 @@ def create_rest_apis_with_a_body() -> None:
         api = backend.create_rest_api(name=body["info"]["title"], description="")
         return backend.put_rest_api(api.id, {"paths": body["paths"]}, fail_on_warnings=False)
 
+    put, load = APIGatewayBackend.put_rest_api, APIGatewayBackend.import_rest_api
+
+    def put_paths(self: Any, function_id: str, api_doc: dict[str, Any], *_: Any, **more: Any) -> RestAPI:
+        return put(
+            self, function_id, {"paths": api_doc["paths"]}, fail_on_warnings=False, mode=more.get("mode", "merge")
+        )
+
+    def import_without_description(self: Any, api_doc: dict[str, Any], fail_on_warnings: bool) -> RestAPI:
+        return load(self, {**api_doc, "info": {"description": "", **api_doc["info"]}}, fail_on_warnings)
+
     _mend(RestAPI, "create_from_cloudformation_json", staticmethod(create_with_body))
+    _mend(APIGatewayBackend, "put_rest_api", put_paths)
+    _mend(APIGatewayBackend, "import_rest_api", import_without_description)
 
 
 def create_state_machines_that_execute() -> None:

@@ -1,0 +1,133 @@
+"""The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
+
+`python -m localaws.companion template STAGE` prints its template, made of statemachine/resources.json and of what
+Chalice recorded in .chalice/deployed; `python -m localaws.companion wire STAGE` tells the functions where it is.
+"""
+
+import copy
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+# What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
+FUNCTIONS = {
+    "ScheduledScan": "scheduled_scan",
+    "APIHandler": "api_handler",
+    "ReadPolicy": "read_policy",
+    "ValidateKeys": "validate_keys",
+    "BuildReport": "build_report",
+}
+_ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
+# Of the REST API, which Chalice deploys without throttling and access logs.
+_OF_THE_API = ("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount")
+_BETWEEN_VARIABLES = "|"  # which none of them can have
+
+
+class CompanionError(Exception):
+    """There is nothing to accompany; the message says what to run."""
+
+
+def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Make the template: `deployed` is what Chalice recorded, by its names."""
+    template = copy.deepcopy(dict(resources))
+    parts = template["Resources"]
+    environments = {name: parts[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS if name in parts}
+    for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_THE_API):
+        parts.pop(name, None)
+    for role, chalice in _ROLES.items():
+        if policy := _policy(parts.pop(role)["Properties"]["Policies"], deployed[chalice]["role_name"]):
+            parts[f"{role}Policy"] = policy
+    for name, variables in environments.items():
+        assigned = [{"Fn::Join": ["=", [variable, value]]} for variable, value in variables.items()]
+        template["Outputs"][_output_of(name)] = {"Value": {"Fn::Join": [_BETWEEN_VARIABLES, assigned]}}
+    referred = _referred(deployed)
+    whole: dict[str, Any] = _replaced(template, referred)
+    _leave_out_unused(whole)
+    return {"AWSTemplateFormatVersion": "2010-09-09", "Transform": "AWS::Serverless-2016-10-31", **whole}
+
+
+def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
+    """Read a function's variables out of the companion's outputs."""
+    assigned = outputs.get(_output_of(name), "")
+    return dict(pair.split("=", 1) for pair in assigned.split(_BETWEEN_VARIABLES)) if assigned else {}
+
+
+def read_deployed(project: Path, stage: str) -> dict[str, dict[str, Any]]:
+    """Read what Chalice deployed, by its names; CompanionError where it deployed nothing."""
+    path = project / ".chalice" / "deployed" / f"{stage}.json"
+    if not path.exists():
+        raise CompanionError(f"{path} is not there: run chalice deploy --stage {stage} first")
+    return {resource["name"]: resource for resource in json.loads(path.read_text())["resources"]}
+
+
+def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give each function the variables that the companion has for it, beside those that it has."""
+    functions = boto3.client("lambda")
+    stack = boto3.client("cloudformation").describe_stacks(StackName=f"iam-key-age-{stage}")["Stacks"][0]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    for name, chalice in FUNCTIONS.items():
+        if variables := environment_of(name, outputs):
+            arn = deployed[chalice]["lambda_arn"]
+            before = functions.get_function_configuration(FunctionName=arn).get("Environment", {}).get("Variables", {})
+            functions.update_function_configuration(
+                FunctionName=arn, Environment={"Variables": {**before, **variables}}
+            )
+
+
+def _policy(policies: Iterable[Mapping[str, Any]], role_name: str) -> dict[str, Any] | None:
+    """Make a policy of what a role may besides writing its logs, which Chalice's role may already."""
+    [policy] = policies
+    document = policy["PolicyDocument"]
+    statements = [statement for statement in document["Statement"] if "logs:PutLogEvents" not in statement["Action"]]
+    if not statements:
+        return None
+    properties = {**policy, "Roles": [role_name], "PolicyDocument": {**document, "Statement": statements}}
+    return {"Type": "AWS::IAM::Policy", "Properties": properties}
+
+
+def _referred(deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return what stands, as JSON, for a reference to what Chalice deployed."""
+    functions = FUNCTIONS.items()
+    arns = {_json({"Fn::GetAtt": [name, "Arn"]}): deployed[chalice]["lambda_arn"] for name, chalice in functions}
+    return arns | {_json({"Ref": role}): deployed[chalice]["role_name"] for role, chalice in _ROLES.items()}
+
+
+def _replaced(part: Any, referred: Mapping[str, str]) -> Any:
+    if isinstance(part, list):
+        return [_replaced(item, referred) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return referred.get(_json(part)) or {name: _replaced(item, referred) for name, item in part.items()}
+
+
+def _leave_out_unused(template: dict[str, Any]) -> None:
+    """Leave out the parameters and conditions that nothing refers to any more."""
+    del template["Conditions"]["CreatesApiGatewayLogsRole"], template["Parameters"]["ApiGatewayLogsRole"]
+    for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
+        group["Parameters"] = [name for name in group["Parameters"] if name in template["Parameters"]]
+
+
+def _output_of(name: str) -> str:
+    return f"EnvironmentOf{name}"
+
+
+def _json(part: Any) -> str:
+    return json.dumps(part, sort_keys=True)
+
+
+if __name__ == "__main__":
+    action, stage = sys.argv[1:]
+    try:
+        chalices = read_deployed(Path(), stage)
+        if action == "template":
+            resources = json.loads(Path("statemachine/resources.json").read_text())
+            print(json.dumps(companion_template(resources, chalices), indent=2))  # noqa: T201  # the template
+        else:
+            wire(stage, chalices)
+    except (CompanionError, BotoCoreError, ClientError) as error:
+        sys.exit(str(error))

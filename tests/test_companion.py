@@ -1,0 +1,168 @@
+"""The second way to deploy: `chalice deploy`, and beside it `make deploy-statemachine`, with the real commands."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from localaws.companion import FUNCTIONS, companion_template, environment_of
+from localaws.harness import PROJECT
+from tests.serving import Served, start
+from tests.test_template import actions
+
+RESOURCES: dict[str, Any] = json.loads((PROJECT / "statemachine" / "resources.json").read_text())
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
+DEPLOYED = {
+    **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},
+    **{f"{name}_role": {"role_name": f"iam-key-age-dev-{name}"} for name in FUNCTIONS.values()},
+}
+COMPANION = companion_template(RESOURCES, DEPLOYED)
+
+
+def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
+    types = {part["Type"] for part in COMPANION["Resources"].values()}
+
+    assert "AWS::Serverless::StateMachine" in types
+    assert not {"AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::IAM::Role"} & types
+    kept = {name for name, part in RESOURCES["Resources"].items() if "Type" in part}
+    gone = kept - COMPANION["Resources"].keys()
+    assert gone == {"ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount", *(f"{name}Logs" for name in FUNCTIONS)}
+
+
+def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:
+    text = json.dumps(COMPANION)
+
+    for name in (*FUNCTIONS, *(f"{name}Role" for name in FUNCTIONS), "ApiHandlerRole"):
+        for reference in ({"Ref": name}, {"Fn::GetAtt": [name, "Arn"]}):
+            assert json.dumps(reference) not in text
+        assert f"${{{name}" not in text
+    groups = COMPANION["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    named = [name for group in groups for name in group["Parameters"]]
+    assert sorted(named) == sorted(COMPANION["Parameters"])
+
+
+def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
+    for name in FUNCTIONS:
+        role = f"{name}Role".replace("APIHandler", "ApiHandler")
+        [policy] = RESOURCES["Resources"][role]["Properties"]["Policies"]
+        wanted = [one for one in policy["PolicyDocument"]["Statement"] if "logs:PutLogEvents" not in actions(one)]
+        beside = COMPANION["Resources"].get(f"{role}Policy", {"Properties": {"PolicyDocument": {"Statement": []}}})
+
+        assert beside["Properties"]["PolicyDocument"]["Statement"] == wanted
+        if wanted:
+            assert beside["Properties"]["Roles"] == [f"iam-key-age-dev-{FUNCTIONS[name]}"]
+
+
+def test_the_companion_keeps_to_cfn_lint(tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()
+    shutil.copytree(PROJECT / "statemachine", tmp_path / "statemachine")
+    path = tmp_path / "build" / "companion.json"
+    path.write_text(json.dumps(COMPANION))
+
+    command = [f"{Path(sys.executable).parent}/cfn-lint", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_functions_variables_are_read_as_they_were_put_together() -> None:
+    outputs = {"EnvironmentOfValidateKeys": "OWNER_TAGS=owner,a=b|REPORTS_BUCKET=bucket"}
+
+    assert environment_of("ValidateKeys", outputs) == {"OWNER_TAGS": "owner,a=b", "REPORTS_BUCKET": "bucket"}
+    assert environment_of("ReadPolicy", outputs) == {}
+
+
+# With the real commands, in a copy of the project.
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    running = start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("copy") / "project"
+    ignored = shutil.ignore_patterns(".git", ".venv", "out", "build", "deployed", ".*_cache", "__pycache__")
+    shutil.copytree(PROJECT, folder, ignore=ignored)
+    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    return folder
+
+
+def run(served: Served, project: Path, *command: str, status: int = 0) -> str:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        command, cwd=project, env={**mine, **served.settings}, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def ask(served: Served, method: str, path: str, **parameters: str) -> Any:
+    """Invoke the function of the API as API Gateway does; return its status and its answer."""
+    event = {
+        "requestContext": {"httpMethod": method, "resourcePath": path, "path": path, "identity": {}},
+        "headers": {},
+        "pathParameters": parameters,
+        "multiValueQueryStringParameters": None,
+        "stageVariables": None,
+        "body": None,
+    }
+    answer = served.client("lambda").invoke(FunctionName="iam-key-age-dev", Payload=json.dumps(event))
+    payload = json.loads(answer["Payload"].read())
+    return payload["statusCode"], json.loads(payload["body"])
+
+
+def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, project: Path) -> None:
+    chalice = str(project / ".venv" / "bin" / "chalice")
+    before = run(served, project, "make", "deploy-statemachine", "STAGE=dev", status=1)
+    assert ".chalice/deployed/dev.json is not there: run chalice deploy --stage dev first" in before
+
+    assert "Rest API URL: https://" in run(served, project, chalice, "deploy", "--stage", "dev")
+    status, answer = ask(served, "POST", "/scan")
+    assert (status, answer["Code"]) == (503, "ServiceUnavailableError")
+    assert "make deploy-statemachine" in answer["Message"]
+
+    told = run(served, project, "make", "deploy-statemachine", "STAGE=dev", "EMAIL=security@example.com")
+    assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
+    scan_and_look(served)
+
+    assert "a stage keeps to one way" in run(served, project, "make", "deploy", "STAGE=dev", status=1)
+    run(served, project, chalice, "deploy", "--stage", "dev")  # which knows nothing of the companion's variables
+    run(served, project, "make", "deploy-statemachine", "STAGE=dev")
+    scan_and_look(served)
+
+    run(served, project, "make", "destroy", "STAGE=dev")
+    run(served, project, chalice, "delete", "--stage", "dev")
+    machines = served.client("stepfunctions").list_state_machines()["stateMachines"]
+    assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+
+
+def scan_and_look(served: Served) -> None:
+    status, started = ask(served, "POST", "/scan")
+    assert status == 202, started
+    while (scan := ask(served, "GET", "/scan/{scan_id}", scan_id=started["scan_id"])[1])["status"] == "RUNNING":
+        time.sleep(0.2)
+    assert (scan["status"], scan["error"]) == ("SUCCEEDED", None)
+    assert scan["summary"]["coverage"]["users_listed"] == 250
+
+
+def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project: Path) -> None:
+    run(served, project, "make", "deploy", "STAGE=prod")
+    deployed = project / ".chalice" / "deployed"
+    deployed.mkdir(exist_ok=True)
+    resources = [{"name": name, **values} for name, values in DEPLOYED.items()]
+    (deployed / "prod.json").write_text(json.dumps({"resources": resources}))
+
+    refused = run(served, project, "make", "deploy-statemachine", "STAGE=prod", status=1)
+
+    assert "The stage prod was deployed by make deploy, and a stage keeps to one way" in refused
