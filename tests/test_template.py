@@ -379,6 +379,36 @@ def test_a_parameter_takes_what_it_says(template: dict[str, Any], name: str, goo
     assert not any(re.fullmatch(pattern, text) for text in bad)
 
 
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_every_arn_in_a_policy_is_of_the_partition(template: dict[str, Any], partition: str) -> None:
+    known = {**STACK, "AWS::Partition": partition, "ReportsBucket.Arn": f"arn:{partition}:s3:::reports"}
+    known |= {f"{name}.Arn": f"arn:{partition}:x:::{name}" for name in template["Resources"]} | {
+        "NotificationsTopic": f"arn:{partition}:sns:::topic",
+        "RolePath": "/",
+        "PermissionsBoundaryArn": "",
+        "AWS::NoValue": "",
+    }
+    policies = [
+        *template["Resources"]["ScanStateMachine"]["Properties"]["Policies"],
+        *(
+            policy["PolicyDocument"]
+            for part in template["Resources"].values()
+            if part["Type"] == "AWS::IAM::Role"
+            for policy in part["Properties"].get("Policies", [])
+        ),
+    ]
+
+    named = [
+        arn
+        for policy in policies
+        for statement in policy["Statement"]
+        for arn in resources({**statement, "Resource": resolve(template, statement["Resource"], known)})
+    ]
+
+    assert len(named) > 20
+    assert {arn.split(":")[1] for arn in named if arn != "*"} == {partition}
+
+
 def test_no_partition_is_written_into_the_template(template: dict[str, Any]) -> None:
     text = json.dumps(template) + json.dumps(DEFINITION)
 
