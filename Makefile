@@ -28,7 +28,7 @@ demo: setup ## scan a made-up account of 250 users on this machine
 of_command = $(filter command,$(firstword $(origin $(1))))
 
 scan-account: setup ## scan your own AWS account on this machine, nothing deployed; PROFILE=… of your AWS configuration
-	@mkdir -p -m 700 out/account
+	@mkdir -p out/account && chmod 700 out/account
 	@$(BIN)/python -m localaws snapshot $(if $(call of_command,PROFILE),--profile "$$PROFILE") --out out/account/account.json
 	@$(BIN)/python -m localaws scan --account out/account/account.json --out out/account
 
@@ -79,7 +79,7 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
-	[ "$$role" != None ] || overrides=(ApiGatewayLogsRole=create "$${overrides[@]}")
+	[ "$$role" != None ] || overrides=(ApiGatewayLogsRole=create $${overrides[@]+"$${overrides[@]}"})
 
 # Checked before anything is made or changed, each with a word of what to do.
 may-deploy: setup
@@ -104,8 +104,7 @@ account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 endef
 
 deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
-	@[ ! -e ".chalice/deployed/$(STAGE).json" ] || { echo "The stage $(STAGE) was deployed by chalice deploy, and a stage keeps to one way: make deploy-statemachine, or make destroy and chalice delete first"; exit 1; }
-	@set -euo pipefail; $(REGION); \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" one-stack; \
 	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
 	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
@@ -113,11 +112,9 @@ deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subs
 	echo "$$outputs"; echo "$$outputs" | $(BIN)/python -m localaws.deployed build/sam.json
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
-	@mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json
-	@set -euo pipefail; $(REGION); overrides=($(OVERRIDES)); \
-	[ -z "$$($(AWS) cloudformation list-stack-resources --stack-name $(STACK) --output text \
-	  --query "StackResourceSummaries[?LogicalResourceId=='APIHandler'].[LogicalResourceId]" 2>/dev/null || true)" ] || \
-	  { echo "The stage $(STAGE) was deployed by make deploy, and a stage keeps to one way: make deploy, or make destroy first"; exit 1; }; \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" companion; \
+	mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json; \
+	overrides=($(OVERRIDES)); \
 	$(call DEPLOY_TEMPLATE,build/companion.json); \
 	$(BIN)/python -m localaws.companion wire "$(STAGE)"; \
 	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \

@@ -1,7 +1,8 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
 `python -m localaws.companion template STAGE` prints its template, made of statemachine/resources.json and of what
-Chalice recorded in .chalice/deployed; `python -m localaws.companion wire STAGE` tells the functions where it is.
+Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it is; `check STAGE one-stack` and
+`check STAGE companion` refuse a stage that was deployed the other way.
 """
 
 import copy
@@ -26,6 +27,8 @@ _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" f
 # Of the REST API, which Chalice deploys without throttling and access logs.
 _OF_THE_API = ("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount")
 _BETWEEN_VARIABLES = "|"  # which none of them can have
+_OTHER_WAY = "The stage {} was deployed by {}, and a stage keeps to one way:"
+_REMOVE = "make destroy and chalice delete first"
 
 
 class CompanionError(Exception):
@@ -40,7 +43,8 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_THE_API):
         parts.pop(name, None)
     for role, chalice in _ROLES.items():
-        if policy := _policy(parts.pop(role)["Properties"]["Policies"], deployed[chalice]["role_name"]):
+        policies = parts.pop(role)["Properties"]["Policies"]
+        if policy := _policy(policies, deployed[chalice]["role_name"], deployed["rest_api"]["rest_api_id"]):
             parts[f"{role}Policy"] = policy
     for name, variables in environments.items():
         assigned = [{"Fn::Join": ["=", [variable, value]]} for variable, value in variables.items()]
@@ -58,11 +62,39 @@ def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
 
 
 def read_deployed(project: Path, stage: str) -> dict[str, dict[str, Any]]:
-    """Read what Chalice deployed, by its names; CompanionError where it deployed nothing."""
+    """Read what Chalice deployed, by its names; CompanionError where it deployed nothing, or deleted it."""
     path = project / ".chalice" / "deployed" / f"{stage}.json"
-    if not path.exists():
-        raise CompanionError(f"{path} is not there: run chalice deploy --stage {stage} first")
-    return {resource["name"]: resource for resource in json.loads(path.read_text())["resources"]}
+    recorded = json.loads(path.read_text())["resources"] if path.exists() else []
+    deployed = {resource["name"]: resource for resource in recorded}
+    if not {*FUNCTIONS.values(), *_ROLES.values()} <= deployed.keys():
+        raise CompanionError(f"{path} does not have all functions: run chalice deploy --stage {stage} first")
+    return deployed
+
+
+def check_way(project: Path, stage: str, way: str) -> None:
+    """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
+    resources = _resources_of(f"iam-key-age-{stage}")
+    if way == "one-stack":
+        if resources and "APIHandler" not in resources:
+            raise CompanionError(f"{_OTHER_WAY.format(stage, 'chalice deploy')} make deploy-statemachine, or {_REMOVE}")
+        return
+    if "APIHandler" in resources:
+        raise CompanionError(f"{_OTHER_WAY.format(stage, 'make deploy')} make deploy, or make destroy first")
+    *_, region, account_id = read_deployed(project, stage)["api_handler"]["lambda_arn"].split(":")[:5]
+    session = boto3.session.Session()
+    if (region, account_id) != (session.region_name, session.client("sts").get_caller_identity()["Account"]):
+        raise CompanionError(f"Chalice deployed {stage} into {region} of account {account_id}: use the same for this")
+
+
+def _resources_of(stack: str) -> set[str]:
+    """Return the names of a stack's resources, none where there is no such stack."""
+    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    try:
+        return {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return set()
+        raise
 
 
 def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> None:
@@ -77,16 +109,25 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> None:
             functions.update_function_configuration(
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
+            functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
 
 
-def _policy(policies: Iterable[Mapping[str, Any]], role_name: str) -> dict[str, Any] | None:
-    """Make a policy of what a role may besides writing its logs, which Chalice's role may already."""
+def _policy(policies: Iterable[Mapping[str, Any]], role_name: str, deployment: str) -> dict[str, Any] | None:
+    """Make a policy of what a role may besides writing its logs, which Chalice's role may already.
+
+    Its name tells one deployment of Chalice's from another: `chalice delete` takes the policies of a role along, and
+    one of the same name would be no change to CloudFormation.
+    """
     [policy] = policies
     document = policy["PolicyDocument"]
     statements = [statement for statement in document["Statement"] if "logs:PutLogEvents" not in statement["Action"]]
     if not statements:
         return None
-    properties = {**policy, "Roles": [role_name], "PolicyDocument": {**document, "Statement": statements}}
+    properties = {
+        "PolicyName": f"{policy['PolicyName']}-{deployment}",
+        "Roles": [role_name],
+        "PolicyDocument": {**document, "Statement": statements},
+    }
     return {"Type": "AWS::IAM::Policy", "Properties": properties}
 
 
@@ -107,7 +148,8 @@ def _replaced(part: Any, referred: Mapping[str, str]) -> Any:
 
 def _leave_out_unused(template: dict[str, Any]) -> None:
     """Leave out the parameters and conditions that nothing refers to any more."""
-    del template["Conditions"]["CreatesApiGatewayLogsRole"], template["Parameters"]["ApiGatewayLogsRole"]
+    del template["Conditions"]["CreatesApiGatewayLogsRole"]
+    del template["Parameters"]["ApiGatewayLogsRole"], template["Parameters"]["LogRetentionDays"]
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
         group["Parameters"] = [name for name in group["Parameters"] if name in template["Parameters"]]
 
@@ -120,14 +162,21 @@ def _json(part: Any) -> str:
     return json.dumps(part, sort_keys=True)
 
 
+def main(action: str, stage: str, way: str = "") -> None:
+    """Do what the command line asks for."""
+    if action == "check":
+        check_way(Path(), stage, way)
+        return
+    deployed = read_deployed(Path(), stage)
+    if action == "wire":
+        wire(stage, deployed)
+    else:
+        resources = json.loads(Path("statemachine/resources.json").read_text())
+        print(json.dumps(companion_template(resources, deployed), indent=2))  # noqa: T201  # it is what was asked for
+
+
 if __name__ == "__main__":
-    action, stage = sys.argv[1:]
     try:
-        chalices = read_deployed(Path(), stage)
-        if action == "template":
-            resources = json.loads(Path("statemachine/resources.json").read_text())
-            print(json.dumps(companion_template(resources, chalices), indent=2))  # noqa: T201  # the template
-        else:
-            wire(stage, chalices)
+        main(*sys.argv[1:])
     except (CompanionError, BotoCoreError, ClientError) as error:
         sys.exit(str(error))

@@ -20,7 +20,10 @@ def schedule_of(template: Mapping[str, Any]) -> str:
 def next_scan(schedule: str, now: datetime) -> str:
     """Say when EventBridge starts the next scan, by a cron or a rate expression."""
     if cron := re.fullmatch(r"cron\((.+)\)", schedule):
-        [at] = AWSCron.get_next_n_schedule(1, now, cron[1])
+        try:
+            [at] = AWSCron.get_next_n_schedule(1, now, cron[1])
+        except Exception:  # EventBridge knows schedules that the parser does not, and it is deployed
+            return f"by {schedule}, in UTC"
         return f"{at:%Y-%m-%d %H:%M} UTC, by {schedule}"
     return f"within {schedule.removeprefix('rate(').removesuffix(')')}, by {schedule}"
 

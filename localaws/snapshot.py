@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ READ_POLICY: dict[str, Any] = {
             "Sid": "ReadEveryUsersKeysAndTags",
             "Effect": "Allow",
             "Action": ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags"],
-            "Resource": "arn:aws:iam::*:user/*",
+            "Resource": "arn:*:iam::*:user/*",
         },
     ],
 }
@@ -57,25 +58,27 @@ class Snapshot:
 def take_snapshot(profile: str | None, progress: Callable[[int, int], None] = lambda *_: None) -> Snapshot:
     """Read all users with their keys, last uses and tags; `progress` is told how many of how many users are read.
 
-    SnapshotError where nobody is logged in or the users cannot be listed.
+    A call that is refused is kept as that; SnapshotError for anything else that is in the way: nobody is logged in any
+    more, IAM throttles for good, no network.
     """
     config = Config(connect_timeout=5, read_timeout=20, retries={"mode": "adaptive", "total_max_attempts": 10})
     try:
-        session = boto3.session.Session(profile_name=profile)
+        session = boto3.session.Session(profile_name=profile, region_name=os.environ.get("AWS_REGION"))
         region = session.region_name or "us-east-1"  # IAM is global, and its endpoint the partition's
         account_id = session.client("sts", region_name=region, config=config).get_caller_identity()["Account"]
         iam = session.client("iam", region_name=region, config=config)
         listed = [user for page in iam.get_paginator("list_users").paginate() for user in page["Users"]]
+        users = []
+        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+            for user in threads.map(lambda user: _read_user(iam, user), listed):
+                users.append(user)
+                progress(len(users), len(listed))
+        root = _read_root(iam)
     except ClientError as error:
-        raise SnapshotError(f"{_words(error)}. What it needs is what --print-policy prints.") from error
+        allows = " --print-policy prints what allows it." if _is_refusal(error) else ""
+        raise SnapshotError(f"{_words(error)}.{allows}") from error
     except BotoCoreError as error:
         raise SnapshotError(f"{error}. Log in, or name a profile of your AWS configuration with --profile.") from error
-    users = []
-    with ThreadPoolExecutor(_AT_A_TIME) as threads:
-        for user in threads.map(lambda user: _read_user(iam, user), listed):
-            users.append(user)
-            progress(len(users), len(listed))
-    root = _read_root(iam)
     found = [user for user in users if user is not None]
     return Snapshot(
         document={"account_id": account_id, "root": root, "users": found},
@@ -107,7 +110,7 @@ def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
     def tags(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, value in user["tags"].items():
             kept = name in owner_tags or name.lower() in _EXEMPTION_TAGS
-            is_date = name.lower() == UNTIL_TAG.lower()
+            is_date = name.lower() == UNTIL_TAG and _is_date(value)
             yield name if kept else tag_names[name], value if is_date or not value else values[value]
 
     keys = _Replaced("AKIA", digits=16, mark="")
@@ -128,6 +131,13 @@ def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 class _Replaced(dict[str, str]):
     """Gives each text that is asked for another one, numbered as they come."""
 
@@ -145,7 +155,8 @@ def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)  # before the account is read for a place that cannot be
+        out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out.parent).close()  # before the account is read for a place that cannot be
         with Progress(*columns, console=console) as bar:
             task = bar.add_task("Reading the account's IAM users", total=None)
             taken = take_snapshot(profile, lambda read, of: bar.update(task, completed=read, total=of))
@@ -180,15 +191,19 @@ def _read_user(iam: Any, listed: Mapping[str, Any]) -> dict[str, Any] | None:
         "user_name": name,
         "path": listed["Path"],
         "tags": {tag["Key"]: tag["Value"] for tag in tags},
-        "access_keys": [_key(key, used[key["AccessKeyId"]]) for key in keys],
+        "access_keys": [_key(key, last) for key in keys if (last := used[key["AccessKeyId"]]) is not None],
         "denied": denied,
     }
 
 
-def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any]:
-    answer = _unless_refused(
-        denied, "GetAccessKeyLastUsed", lambda: iam.get_access_key_last_used(AccessKeyId=access_key_id)
-    )
+def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any] | None:
+    """Ask for a key's last use; None for a key that was deleted meanwhile."""
+    try:
+        answer = _unless_refused(
+            denied, "GetAccessKeyLastUsed", lambda: iam.get_access_key_last_used(AccessKeyId=access_key_id)
+        )
+    except iam.exceptions.NoSuchEntityException:
+        return None
     return dict(answer["AccessKeyLastUsed"]) if answer else {}
 
 
@@ -218,16 +233,18 @@ def _pages(iam: Any, operation: str, user_name: str) -> list[dict[str, Any]]:
 
 
 def _unless_refused(denied: dict[str, str], operation: str, call: Callable[[], Any]) -> Any:
-    """Call IAM; None where it would not say, with its words kept. A user who is gone is raised."""
+    """Call IAM; None where that is refused, with its words kept. Every other error is raised."""
     try:
         return call()
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchEntity":
+        if not _is_refusal(error):
             raise
         denied[operation] = _words(error)
-    except BotoCoreError as error:
-        denied[operation] = str(error)
     return None
+
+
+def _is_refusal(error: ClientError) -> bool:
+    return str(error.response["Error"]["Code"]).startswith("AccessDenied")
 
 
 def _words(error: ClientError) -> str:

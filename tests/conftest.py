@@ -1,6 +1,8 @@
 """One local AWS a test process, and account files made in few words."""
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from localaws.callers import forget_the_users_aws
 
 forget_the_users_aws()  # before moto is imported, which reads them
 
-from localaws.harness import LocalAws, ScanResult, package  # noqa: E402  # imports moto
+from localaws.harness import PROJECT, LocalAws, ScanResult, package  # noqa: E402  # imports moto
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 
@@ -69,6 +71,16 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def template(packaged: Path) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(packaged.read_text())
     return document
+
+
+@pytest.fixture(scope="session")
+def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with its virtual environment, for commands that leave something in it."""
+    folder = tmp_path_factory.mktemp("copy") / "project"
+    ignored = shutil.ignore_patterns(".git", ".venv", "out", "build", "deployed", ".*_cache", "__pycache__")
+    shutil.copytree(PROJECT, folder, ignore=ignored)
+    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    return folder
 
 
 def user(name: str, *created: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localaws.companion import FUNCTIONS, companion_template, environment_of
+from localaws.companion import FUNCTIONS, CompanionError, check_way, companion_template, environment_of
 from localaws.harness import PROJECT
 from tests.serving import Served, start
 from tests.test_template import actions
@@ -22,6 +22,7 @@ FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},
     **{f"{name}_role": {"role_name": f"iam-key-age-dev-{name}"} for name in FUNCTIONS.values()},
+    "rest_api": {"rest_api_id": "abc123"},
 }
 COMPANION = companion_template(RESOURCES, DEPLOYED)
 
@@ -46,6 +47,8 @@ def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:
     groups = COMPANION["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     named = [name for group in groups for name in group["Parameters"]]
     assert sorted(named) == sorted(COMPANION["Parameters"])
+    for name in COMPANION["Parameters"]:
+        assert json.dumps({"Ref": name}) in text
 
 
 def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
@@ -58,6 +61,7 @@ def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
         assert beside["Properties"]["PolicyDocument"]["Statement"] == wanted
         if wanted:
             assert beside["Properties"]["Roles"] == [f"iam-key-age-dev-{FUNCTIONS[name]}"]
+            assert beside["Properties"]["PolicyName"] == f"{role}Policy-abc123"
 
 
 def test_the_companion_keeps_to_cfn_lint(tmp_path: Path) -> None:
@@ -89,19 +93,16 @@ def served() -> Iterator[Served]:
     running.stop()
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("copy") / "project"
-    ignored = shutil.ignore_patterns(".git", ".venv", "out", "build", "deployed", ".*_cache", "__pycache__")
-    shutil.copytree(PROJECT, folder, ignore=ignored)
-    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    return folder
-
-
-def run(served: Served, project: Path, *command: str, status: int = 0) -> str:
+def run(served: Served, project_copy: Path, *command: str, status: int = 0) -> str:
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
-        command, cwd=project, env={**mine, **served.settings}, capture_output=True, text=True, timeout=170, check=False
+        command,
+        cwd=project_copy,
+        env={**mine, **served.settings},
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
     )
     assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -122,29 +123,34 @@ def ask(served: Served, method: str, path: str, **parameters: str) -> Any:
     return payload["statusCode"], json.loads(payload["body"])
 
 
-def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, project: Path) -> None:
-    chalice = str(project / ".venv" / "bin" / "chalice")
-    before = run(served, project, "make", "deploy-statemachine", "STAGE=dev", status=1)
-    assert ".chalice/deployed/dev.json is not there: run chalice deploy --stage dev first" in before
+def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, project_copy: Path) -> None:
+    chalice = str(project_copy / ".venv" / "bin" / "chalice")
+    before = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", status=1)
+    assert ".chalice/deployed/dev.json does not have all functions: run chalice deploy --stage dev first" in before
 
-    assert "Rest API URL: https://" in run(served, project, chalice, "deploy", "--stage", "dev")
+    assert "Rest API URL: https://" in run(served, project_copy, chalice, "deploy", "--stage", "dev")
     status, answer = ask(served, "POST", "/scan")
     assert (status, answer["Code"]) == (503, "ServiceUnavailableError")
     assert "make deploy-statemachine" in answer["Message"]
 
-    told = run(served, project, "make", "deploy-statemachine", "STAGE=dev", "EMAIL=security@example.com")
+    told = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", "EMAIL=security@example.com")
     assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
     scan_and_look(served)
 
-    assert "a stage keeps to one way" in run(served, project, "make", "deploy", "STAGE=dev", status=1)
-    run(served, project, chalice, "deploy", "--stage", "dev")  # which knows nothing of the companion's variables
-    run(served, project, "make", "deploy-statemachine", "STAGE=dev")
+    assert "a stage keeps to one way" in run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
+    run(served, project_copy, chalice, "deploy", "--stage", "dev")  # which knows nothing of the companion's variables
+    run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev")
     scan_and_look(served)
 
-    run(served, project, "make", "destroy", "STAGE=dev")
-    run(served, project, chalice, "delete", "--stage", "dev")
+    run(served, project_copy, "make", "destroy", "STAGE=dev")
+    run(served, project_copy, chalice, "delete", "--stage", "dev")
     machines = served.client("stepfunctions").list_state_machines()["stateMachines"]
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+    again = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", status=1)
+    assert "does not have all functions: run chalice deploy --stage dev first" in again
+    assert "Traceback" not in again
+    run(served, project_copy, "make", "deploy", "STAGE=dev")
+    run(served, project_copy, "make", "destroy", "STAGE=dev")
 
 
 def scan_and_look(served: Served) -> None:
@@ -156,13 +162,24 @@ def scan_and_look(served: Served) -> None:
     assert scan["summary"]["coverage"]["users_listed"] == 250
 
 
-def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project: Path) -> None:
-    run(served, project, "make", "deploy", "STAGE=prod")
-    deployed = project / ".chalice" / "deployed"
-    deployed.mkdir(exist_ok=True)
-    resources = [{"name": name, **values} for name, values in DEPLOYED.items()]
-    (deployed / "prod.json").write_text(json.dumps({"resources": resources}))
+def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project_copy: Path) -> None:
+    run(served, project_copy, "make", "deploy", "STAGE=prod")
 
-    refused = run(served, project, "make", "deploy-statemachine", "STAGE=prod", status=1)
+    refused = run(served, project_copy, "make", "deploy-statemachine", "STAGE=prod", status=1)
 
     assert "The stage prod was deployed by make deploy, and a stage keeps to one way" in refused
+    run(served, project_copy, "make", "destroy", "STAGE=prod")
+
+
+def test_functions_of_another_region_are_not_accompanied(
+    served: Served, project_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed = project_copy / ".chalice" / "deployed"
+    deployed.mkdir(exist_ok=True)
+    resources = [{"name": name, **values} for name, values in DEPLOYED.items()]
+    (deployed / "qa.json").write_text(json.dumps({"resources": resources}))
+    for name, value in served.settings.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(CompanionError, match="Chalice deployed qa into eu-central-1 of account 123456789012: use the"):
+        check_way(project_copy, "qa", "companion")

@@ -16,6 +16,9 @@ NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
         ("cron(0 8 * * ? *)", "2026-11-26 08:00 UTC, by cron(0 8 * * ? *)"),
         ("cron(0/30 * * * ? *)", "2026-11-25 22:30 UTC, by cron(0/30 * * * ? *)"),
         ("cron(15 6 ? * MON *)", "2026-11-30 06:15 UTC, by cron(15 6 ? * MON *)"),
+        ("cron(0 8 LW * ? *)", "by cron(0 8 LW * ? *), in UTC"),
+        ("cron(0 8 31 * ? *)", "by cron(0 8 31 * ? *), in UTC"),
+        ("cron(0 8 ? * SAT-MON *)", "by cron(0 8 ? * SAT-MON *), in UTC"),
         ("rate(12 hours)", "within 12 hours, by rate(12 hours)"),
     ],
 )

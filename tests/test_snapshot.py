@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
+from localaws import snapshot
 from localaws.account import load_account
 from localaws.callers import GUEST, REGION
 from localaws.faults import Faults, parse_faults
@@ -87,10 +89,10 @@ def test_a_scan_of_the_snapshot_finds_what_a_scan_of_the_account_finds(account: 
     assert "300/300" in done.stderr
     for name in DENIED:
         assert f"Refused: ListAccessKeys of {name}" in done.stderr
-    snapshot = load_account(out)
-    assert snapshot.root.access_keys == 1
+    read = load_account(out)
+    assert read.root.access_keys == 1
     account.aws.inject(Faults())
-    account.aws.seed(snapshot)
+    account.aws.seed(read)
     scanned = account.aws.scan('{"as_of": "2026-11-22T08:00:00Z"}').report
     for field in ("coverage", "totals", "findings", "exempt", "not_found", "details_unknown"):
         assert scanned[field] == direct[field], field
@@ -131,11 +133,11 @@ def test_an_anonymous_snapshot_tells_no_name_and_scans_alike(account: Scanner, t
     text = out.read_text()
     for told in ("user-299", "team-", "example.com", "/ops/", "CHG-1", "cost"):
         assert told not in text
-    snapshot = load_account(out)
-    assert [person.path for person in snapshot.users[:6]] == ["/path-0001/", "/", "/", "/", "/", "/path-0001/"]
-    assert len({person.tags["owner"] for person in snapshot.users if person.tags}) == 7
+    read = load_account(out)
+    assert [person.path for person in read.users[:6]] == ["/path-0001/", "/", "/", "/", "/", "/path-0001/"]
+    assert len({person.tags["owner"] for person in read.users if person.tags}) == 7
     account.aws.inject(Faults())
-    account.aws.seed(snapshot)
+    account.aws.seed(read)
     report = account.aws.scan('{"as_of": "2026-11-22T08:00:00Z"}').report
     assert report["totals"]["expired"] == 98  # 100 users have an old key, one is exempt, one may not be asked for
     assert report["totals"]["exempt"] == 1
@@ -144,6 +146,7 @@ def test_an_anonymous_snapshot_tells_no_name_and_scans_alike(account: Scanner, t
 
 def test_names_are_replaced_by_the_same_one_wherever_they_stand() -> None:
     tags = {"owner": "web", "x": "web", "y": ""}
+    tags |= {"iam-key-age:exempt-until": "until zoe leaves", "iam-key-age:exempt-reason": "zoe"}
     person: dict[str, Any] = {"path": "/a/", "tags": tags, "access_keys": [], "denied": {}}
     users = [{"user_name": name, **person} for name in ("zoe", "amy")]
 
@@ -151,7 +154,13 @@ def test_names_are_replaced_by_the_same_one_wherever_they_stand() -> None:
 
     assert "zoe" not in json.dumps(replaced)
     assert [one["user_name"] for one in replaced["users"]] == ["user-0001", "user-0002"]
-    assert replaced["users"][0]["tags"] == {"owner": "value-0001", "tag-0001": "value-0001", "tag-0002": ""}
+    assert replaced["users"][0]["tags"] == {
+        "owner": "value-0001",
+        "tag-0001": "value-0001",
+        "tag-0002": "",
+        "iam-key-age:exempt-until": "value-0002",
+        "iam-key-age:exempt-reason": "value-0003",
+    }
     assert replaced["users"][1]["tags"] == replaced["users"][0]["tags"]
 
 
@@ -226,12 +235,12 @@ def test_users_that_cannot_be_listed_are_no_snapshot(account: Scanner, monkeypat
         account.aws._gate.deny({})
 
 
-def test_make_scan_account_ends_in_the_report_of_the_account(account: Scanner) -> None:
+def test_make_scan_account_ends_in_the_report_of_the_account(account: Scanner, project_copy: Path) -> None:
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
     done = subprocess.run(
         ["make", "scan-account"],
-        cwd=PROJECT,
+        cwd=project_copy,
         env={**mine, **credentials(account)},
         capture_output=True,
         text=True,
@@ -243,4 +252,34 @@ def test_make_scan_account_ends_in_the_report_of_the_account(account: Scanner) -
     assert "Kept 300 users in out/account/account.json, which you alone can read." in done.stderr
     assert "Users: 300 listed = 298 checked + 0 not found + 2 unchecked." in done.stdout
     assert "Open out/account/report.html in a browser" in done.stdout
-    assert stat.S_IMODE((PROJECT / "out" / "account").stat().st_mode) == 0o700
+    assert stat.S_IMODE((project_copy / "out" / "account").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "Throttling", "InternalError"])
+def test_what_is_no_refusal_is_no_snapshot(code: str) -> None:
+    def fail() -> None:
+        raise ClientError({"Error": {"Code": code, "Message": "over"}}, "ListAccessKeys")
+
+    denied: dict[str, str] = {}
+    with pytest.raises(ClientError, match="over"):
+        snapshot._unless_refused(denied, "ListAccessKeys", fail)
+    assert denied == {}
+
+
+def test_a_key_that_is_deleted_meanwhile_is_left_out_and_its_user_is_not(scanner: Scanner) -> None:
+    scanner.seed([{**user("bob", OLD, OLD)}])
+    iam = scanner.aws.client("iam")
+    last_used = iam.get_access_key_last_used
+    first = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"][0]["AccessKeyId"]
+
+    def gone(AccessKeyId: str) -> Any:  # noqa: N803  # botocore's name
+        if AccessKeyId == first:
+            raise iam.exceptions.NoSuchEntityException({"Error": {"Code": "NoSuchEntity"}}, "GetAccessKeyLastUsed")
+        return last_used(AccessKeyId=AccessKeyId)
+
+    iam.get_access_key_last_used = gone
+    read = snapshot._read_user(iam, {"UserName": "bob", "Path": "/"})
+
+    assert read is not None
+    assert first not in [key["access_key_id"] for key in read["access_keys"]]
+    assert len(read["access_keys"]) == 1
