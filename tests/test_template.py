@@ -237,6 +237,13 @@ def test_the_api_is_throttled_and_says_who_called_in_its_only_stage(template: di
     assert "$context.path" not in line.values()  # which could have anything in it
 
 
+def test_the_api_and_the_state_machine_are_traced(template: dict[str, Any]) -> None:
+    assert template["Resources"]["RestAPI"]["Properties"]["TracingEnabled"] is True
+    assert template["Resources"]["ScanStateMachine"]["Properties"]["Tracing"] == {"Enabled": True}
+    role = transformed_by_sam(template)["Resources"]["ScanStateMachineRole"]["Properties"]
+    assert ["XRay" in arn or "Xray" in arn for arn in role["ManagedPolicyArns"]] == [True]
+
+
 @pytest.mark.parametrize(("logs_role", "variable"), [("present", "present"), ("create", "ACCOUNT")])
 def test_the_stage_waits_for_the_role_of_api_gateways_logs_where_the_stack_makes_it(
     template: dict[str, Any], logs_role: str, variable: str
