@@ -256,6 +256,30 @@ def test_the_documented_step_of_github_actions_fails_for_an_expired_key_and_for_
     assert step["env"].keys() == {"ENDPOINT_URL", "IAM_USER"}
 
 
+def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
+    started = served.post({"users": ["pubudu"], "wait_seconds": 25}).json()
+    iam = served.client("iam")
+    iam.create_user(UserName="vault")
+    key = iam.create_access_key(UserName="vault")["AccessKey"]["AccessKeyId"]
+    places = {
+        "EXECUTION_ARN": started["execution_arn"],
+        "STATE_MACHINE_ARN": served.settings["STATE_MACHINE_ARN"],
+        "--user-name USER": "--user-name vault",
+        "--access-key-id KEY": f"--access-key-id {key}",
+    }
+    pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
+    found = re.findall(r"^ +(aws (?:stepfunctions|iam) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
+    commands = [command for command in dict.fromkeys(found) if "redrive" not in command]  # which the local AWS has not
+
+    for command in commands:
+        for place, value in places.items():
+            command = re.sub(rf"(?<![A-Z_]){place}\b", value, command)  # noqa: PLW2901  # the same, filled in
+        done = run(served, "bash", "-c", command)
+
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert len(commands) >= 6
+
+
 def user_with_a_young_key() -> str:
     account = json.loads((PROJECT / "localaws" / "demo-account.json").read_text())
     young = (user for user in account["users"] for key in user["access_keys"] if key.get("age_days", 999) < 30)
