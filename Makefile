@@ -100,6 +100,7 @@ define DEPLOY_TEMPLATE
 account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
+	$(BIN)/python -m localaws.settings --parameters $(1) $${overrides[@]+"$${overrides[@]}"}; \
 	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
@@ -125,9 +126,12 @@ deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy 
 	  --query "Stacks[0].Outputs[?!starts_with(OutputKey,'EnvironmentOf')].[OutputKey,OutputValue]" --output text
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
+	@$(if $(call of_command,STAGE),:,echo "Which one? make destroy STAGE=…"; exit 1)
 	@set -euo pipefail; $(REGION); \
 	bucket=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
-	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text); \
+	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text) || \
+	  { echo "There is no stack $(STACK) in $$region that these credentials can see"; exit 1; }; \
+	echo "Deleting $(STACK) in $$region …"; \
 	$(AWS) cloudformation delete-stack --stack-name $(STACK); \
 	$(AWS) cloudformation wait stack-delete-complete --stack-name $(STACK); \
 	echo "Deleted $(STACK)."; \

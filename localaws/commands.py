@@ -131,6 +131,8 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -
     except LocalAwsError as error:
         return _failed(error)
     _show(console, result, output.folder)
+    if not result.error:
+        _show_next(console, of_the_demo=accounts.now is None)
     return exit_status(result)
 
 
@@ -228,15 +230,14 @@ def _show(console: Console, result: ScanResult, folder: Path | None) -> None:
         console.print(f"Kept in {folder}/: {', '.join(_top_level(result.files))}", markup=False)
         if "report.html" in result.files:
             console.print(f"Open {folder / 'report.html'} in a browser: the report for people.", markup=False)
-    if not result.error:
-        console.print(
-            "\nWhat next:\n"
-            "  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account\n"
-            "  make serve                          keep it running; in another terminal:\n\n"
-            + example_calls(f"http://127.0.0.1:{API_PORT}"),
-            markup=False,
-            soft_wrap=True,
-        )
+
+
+def _show_next(console: Console, of_the_demo: bool) -> None:
+    """Say what to do after a scan; what is served by default is the demo account."""
+    console.print("\nWhat next:\n  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account", markup=False)
+    if of_the_demo:
+        serve = "  make serve                          keep it running; in another terminal:\n\n"
+        console.print(serve + example_calls(f"http://127.0.0.1:{API_PORT}"), markup=False, soft_wrap=True)
 
 
 def _show_findings(console: Console, report: Report) -> None:

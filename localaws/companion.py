@@ -28,7 +28,7 @@ _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" f
 _OF_THE_API = ("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount")
 _BETWEEN_VARIABLES = "|"  # which none of them can have
 _OTHER_WAY = "The stage {} was deployed by {}, and a stage keeps to one way:"
-_REMOVE = "make destroy and chalice delete first"
+_REMOVE = "make destroy STAGE=… and then chalice delete --stage … first"
 
 
 class CompanionError(Exception):
@@ -63,23 +63,29 @@ def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
 
 def read_deployed(project: Path, stage: str) -> dict[str, dict[str, Any]]:
     """Read what Chalice deployed, by its names; CompanionError where it deployed nothing, or deleted it."""
+    deployed = _recorded(project, stage)
+    if not {*FUNCTIONS.values(), *_ROLES.values()} <= deployed.keys():
+        raise CompanionError(
+            f".chalice/deployed/{stage}.json does not have all functions: run chalice deploy --stage {stage} first"
+        )
+    return deployed
+
+
+def _recorded(project: Path, stage: str) -> dict[str, dict[str, Any]]:
     path = project / ".chalice" / "deployed" / f"{stage}.json"
     recorded = json.loads(path.read_text())["resources"] if path.exists() else []
-    deployed = {resource["name"]: resource for resource in recorded}
-    if not {*FUNCTIONS.values(), *_ROLES.values()} <= deployed.keys():
-        raise CompanionError(f"{path} does not have all functions: run chalice deploy --stage {stage} first")
-    return deployed
+    return {resource["name"]: resource for resource in recorded}
 
 
 def check_way(project: Path, stage: str, way: str) -> None:
     """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
     resources = _resources_of(f"iam-key-age-{stage}")
     if way == "one-stack":
-        if resources and "APIHandler" not in resources:
+        if _recorded(project, stage) or (resources and "APIHandler" not in resources):
             raise CompanionError(f"{_OTHER_WAY.format(stage, 'chalice deploy')} make deploy-statemachine, or {_REMOVE}")
         return
     if "APIHandler" in resources:
-        raise CompanionError(f"{_OTHER_WAY.format(stage, 'make deploy')} make deploy, or make destroy first")
+        raise CompanionError(f"{_OTHER_WAY.format(stage, 'make deploy')} make deploy, or make destroy STAGE=… first")
     *_, region, account_id = read_deployed(project, stage)["api_handler"]["lambda_arn"].split(":")[:5]
     session = boto3.session.Session()
     if (region, account_id) != (session.region_name, session.client("sts").get_caller_identity()["Account"]):

@@ -33,7 +33,7 @@ def what_next(outputs: Mapping[str, str], schedule: str, region: str, now: datet
     return (
         f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:\n\n"
         f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={region}\n"
-        '  awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"\n'
+        '  .venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"\n'
         f"  aws stepfunctions start-execution --input '{{}}' --state-machine-arn {outputs['StateMachineArn']}\n\n"
         "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them."
     )

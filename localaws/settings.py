@@ -1,9 +1,9 @@
-"""A stage's settings, checked before anything is packaged: `python -m localaws.settings [--deployable] STAGE`."""
+"""A stage's settings, checked before anything is packaged: `python -m localaws.settings STAGE`."""
 
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ def check_deployable(config: Path, stage: str) -> None:
         raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not in {config}; it takes {takes}")
 
 
+def check_parameters(template: Path, assignments: Sequence[str]) -> None:
+    """Refuse a parameter that a template does not have: the AWS CLI passes it over; InvalidSettingError."""
+    known = json.loads(template.read_text())["Parameters"]
+    for assignment in assignments:
+        name, assigned, _ = assignment.partition("=")
+        if name not in known or not assigned:
+            takes = f"NAME=value with {', '.join(known)}"
+            raise InvalidSettingError(f"PARAMETERS: {json.dumps(assignment)} is not accepted; it takes {takes}")
+
+
 def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator[dict[str, Any]]:
     """Merge what Chalice merges: the settings of all, of the stage, of a function in the stage."""
     of_stage = document.get("stages", {}).get(stage, {})
@@ -56,9 +66,13 @@ def _settings_of_each_function(document: dict[str, Any], stage: str) -> Iterator
 
 
 if __name__ == "__main__":
-    deployable = sys.argv[1:2] == ["--deployable"]
-    check = check_deployable if deployable else check_settings
+    asked, *rest = sys.argv[1:] or [""]
     try:
-        check(Path(".chalice/config.json"), " ".join(sys.argv[1 + deployable :]))
+        if asked == "--parameters":
+            check_parameters(Path(rest[0]), rest[1:])
+        elif asked == "--deployable":
+            check_deployable(Path(".chalice/config.json"), " ".join(rest))
+        else:
+            check_settings(Path(".chalice/config.json"), " ".join(sys.argv[1:]))
     except InvalidSettingError as refused:
         sys.exit(str(refused))

@@ -133,6 +133,8 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     assert (status, answer["Code"]) == (503, "ServiceUnavailableError")
     assert "make deploy-statemachine" in answer["Message"]
 
+    assert "a stage keeps to one way" in run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
+
     told = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", "EMAIL=security@example.com")
     assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
     scan_and_look(served)
@@ -169,6 +171,10 @@ def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project_copy
 
     assert "The stage prod was deployed by make deploy, and a stage keeps to one way" in refused
     run(served, project_copy, "make", "destroy", "STAGE=prod")
+    assert "There is no stack iam-key-age-prod in us-east-1" in run(
+        served, project_copy, "make", "destroy", "STAGE=prod", status=1
+    )
+    assert "Which one? make destroy STAGE=" in run(served, project_copy, "make", "destroy", status=1)
 
 
 def test_functions_of_another_region_are_not_accompanied(

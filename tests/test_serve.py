@@ -217,7 +217,7 @@ def test_the_documented_awscurl_commands_work(served: Served) -> None:
 def test_the_documented_python_client_works(served: Served, tmp_path: Path) -> None:
     done = run(served, sys.executable, "-c", documented("python"), cwd=tmp_path)
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # for the key is expired
     user, key, _ = done.stdout.splitlines()
     assert user == "pubudu checked "
     assert key.startswith("expired AKIAIOSFODNN7EXAMPLE In use, last on ")
@@ -228,6 +228,7 @@ def test_the_documented_python_client_says_that_a_user_is_not_there(served: Serv
     done = run(served, sys.executable, "-c", documented("python").replace("pubudu", "pubdu"), cwd=tmp_path)
 
     assert done.stdout.startswith("pubdu not_found ")
+    assert done.returncode == 1
 
 
 @pytest.mark.parametrize(
