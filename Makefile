@@ -40,7 +40,7 @@ test: setup ## run all tests
 
 test-pythons: ## run all tests on each Python from 3.11 to 3.13 that is here, each in an environment of its own
 	@for version in 3.11 3.12 3.13; do \
-	  ! command -v python$$version >/dev/null || $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; done
+	  ! python$$version -c "" >/dev/null 2>&1 || $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; done
 
 check: setup ## lint, types, template and state machine
 	$(BIN)/ruff check .

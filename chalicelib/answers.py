@@ -228,7 +228,9 @@ def _outcome(report: Report, user_name: str, pages: Iterable[Page]) -> UserOutco
     outcome: Literal["checked", "not_found", "not_listed", "unknown"] = "unknown"
     if user_name in report["not_found"]:
         outcome = "not_found"
-    elif user_name in report["policy"].get("users", ()):
+    elif user_name in report["policy"].get("users", ()) or any(
+        finding["user_name"] == user_name for finding in report["findings"]
+    ):
         outcome = "checked"
     else:
         for page in pages:

@@ -14,6 +14,7 @@ from moto.s3.models import s3_backends
 
 import app
 from chalicelib import evidence, scans
+from chalicelib.answers import findings_page
 from chalicelib.scans import failure_in_words
 from localaws.callers import CALLER_OF_THE_API, REGION
 from localaws.faults import Faults, parse_faults
@@ -279,3 +280,11 @@ ROLE = "arn:aws:sts::123456789012:assumed-role/scan-role/abc"
 )
 def test_a_failure_is_told_without_stack_traces_and_arns(error: str, cause: str | None, words: str) -> None:
     assert failure_in_words({"status": "FAILED", "error": error, "cause": cause}) == words
+
+
+def test_of_a_user_with_a_finding_it_is_known_that_they_were_checked_where_the_pages_are_gone(scanner: Scanner) -> None:
+    report = scanner.scan([user("alice", "2021-11-27T20:15:43Z"), user("bob")]).report
+
+    outcomes = [findings_page(report, {"user_name": name}, [])["user"] for name in ("alice", "bob")]
+
+    assert [outcome["outcome"] for outcome in outcomes if outcome] == ["checked", "unknown"]
