@@ -26,6 +26,7 @@ FUNCTIONS = {
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
 # Of the REST API, which Chalice deploys without throttling and access logs.
 _OF_THE_API = ("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount")
+_OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
 _BETWEEN_VARIABLES = "|"  # which none of them can have
 _OTHER_WAY = "The stage {} was deployed by {}, and a stage keeps to one way:"
 _REMOVE = "make destroy STAGE=… and then chalice delete --stage … first"
@@ -81,7 +82,7 @@ def check_way(project: Path, stage: str, way: str) -> None:
     """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
     resources = _resources_of(f"iam-key-age-{stage}")
     if way == "one-stack":
-        if _recorded(project, stage) or (resources and "APIHandler" not in resources):
+        if _recorded(project, stage) or _OF_THE_COMPANION in resources:
             raise CompanionError(f"{_OTHER_WAY.format(stage, 'chalice deploy')} make deploy-statemachine, or {_REMOVE}")
         return
     if "APIHandler" in resources:

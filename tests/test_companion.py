@@ -12,7 +12,14 @@ from typing import Any
 
 import pytest
 
-from localaws.companion import FUNCTIONS, CompanionError, check_way, companion_template, environment_of
+from localaws.companion import (
+    _OF_THE_COMPANION,
+    FUNCTIONS,
+    CompanionError,
+    check_way,
+    companion_template,
+    environment_of,
+)
 from localaws.harness import PROJECT
 from tests.serving import Served, start
 from tests.test_template import actions
@@ -31,6 +38,7 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     types = {part["Type"] for part in COMPANION["Resources"].values()}
 
     assert "AWS::Serverless::StateMachine" in types
+    assert _OF_THE_COMPANION in COMPANION["Resources"].keys() - RESOURCES["Resources"].keys()
     assert not {"AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::IAM::Role"} & types
     kept = {name for name, part in RESOURCES["Resources"].items() if "Type" in part}
     gone = kept - COMPANION["Resources"].keys()
@@ -139,7 +147,10 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
     scan_and_look(served)
 
+    record = project_copy / ".chalice" / "deployed" / "dev.json"
+    elsewhere = record.rename(record.with_suffix(".elsewhere"))  # as in another clone
     assert "a stage keeps to one way" in run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
+    elsewhere.rename(record)
     run(served, project_copy, chalice, "deploy", "--stage", "dev")  # which knows nothing of the companion's variables
     run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev")
     scan_and_look(served)
