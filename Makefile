@@ -97,10 +97,11 @@ may-deploy: setup
 
 # Uploads what a template refers to, and deploys it as the stage's stack.
 define DEPLOY_TEMPLATE
-account=$$($(AWS) sts get-caller-identity --query Account --output text); \
+kept=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
+	$(BIN)/python -m localaws.settings --parameters "$(STAGE)" $(1) "$$kept" $${overrides[@]+"$${overrides[@]}"}; \
+	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
-	$(BIN)/python -m localaws.settings --parameters $(1) $${overrides[@]+"$${overrides[@]}"}; \
 	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
@@ -121,9 +122,7 @@ deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy 
 	mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json; \
 	overrides=($(OVERRIDES)); \
 	$(call DEPLOY_TEMPLATE,build/companion.json); \
-	$(BIN)/python -m localaws.companion wire "$(STAGE)"; \
-	$(AWS) cloudformation describe-stacks --stack-name $(STACK) \
-	  --query "Stacks[0].Outputs[?!starts_with(OutputKey,'EnvironmentOf')].[OutputKey,OutputValue]" --output text
+	$(BIN)/python -m localaws.companion wire "$(STAGE)"
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@$(if $(call of_command,STAGE),:,echo "Which one? make destroy STAGE=…"; exit 1)

@@ -16,6 +16,7 @@ from chalicelib.rules import RefusedError, Rule, check, takes
 MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
+STACK_PREFIX = "STACK_"  # of settings that a parameter of the stack gives, which are empty where it gives none
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _USER_NAME_TAKES = "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 USER_NAME_RULE: Rule = {
@@ -170,14 +171,22 @@ def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
 
 
 def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
-    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS, all optional."""
+    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS, all optional.
+
+    Where one with STACK_ before its name says something, a parameter of the stack, that is taken instead.
+    """
+    of_the_stage = parse_policy(_policy_of(settings, ""), ScanPolicy())
+    return parse_policy(_policy_of(settings, STACK_PREFIX), of_the_stage)
+
+
+def _policy_of(settings: Mapping[str, str], prefix: str) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for name in ("MAX_AGE_DAYS", "WARN_DAYS", "MAX_UNUSED_DAYS"):
-        if text := settings.get(name, "").strip():
+        if text := settings.get(prefix + name, "").strip():
             document[name.lower()] = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
-    if text := settings.get("INCLUDE_INACTIVE", "").strip().lower():
+    if text := settings.get(f"{prefix}INCLUDE_INACTIVE", "").strip().lower():
         document["include_inactive"] = {"true": True, "false": False}.get(text, text)
-    return parse_policy(document, ScanPolicy())
+    return document
 
 
 def _json(text: str | bytes) -> Any:

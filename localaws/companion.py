@@ -9,11 +9,14 @@ import copy
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+from localaws.deployed import what_next
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -24,8 +27,12 @@ FUNCTIONS = {
     "BuildReport": "build_report",
 }
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
-# Of the REST API, which Chalice deploys without throttling and access logs.
-_OF_THE_API = ("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount")
+# Of the REST API, which Chalice deploys without throttling and access logs, and of the schedule, which it deploys.
+_OF_CHALICE = (
+    *("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount"),
+    *("ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"),
+)
+_OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/policy-*.json
 _OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
 _BETWEEN_VARIABLES = "|"  # which none of them can have
 _OTHER_WAY = "The stage {} was deployed by {}, and a stage keeps to one way:"
@@ -41,7 +48,7 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
     template = copy.deepcopy(dict(resources))
     parts = template["Resources"]
     environments = {name: parts[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS if name in parts}
-    for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_THE_API):
+    for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):
         parts.pop(name, None)
     for role, chalice in _ROLES.items():
         policies = parts.pop(role)["Properties"]["Policies"]
@@ -104,8 +111,8 @@ def _resources_of(stack: str) -> set[str]:
         raise
 
 
-def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Give each function the variables that the companion has for it, beside those that it has."""
+def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
+    """Give each function the variables that the companion has for it, beside those that it has; return what to tell."""
     functions = boto3.client("lambda")
     stack = boto3.client("cloudformation").describe_stacks(StackName=f"iam-key-age-{stage}")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -117,17 +124,22 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> None:
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
+    tells = {name: value for name, value in outputs.items() if not name.startswith(_output_of(""))}
+    tells["EndpointURL"] = deployed["rest_api"]["rest_api_url"]
+    rule = boto3.client("events").describe_rule(Name=deployed["scheduled_scan-event"]["rule_name"])
+    listed = "\n".join(f"{name}\t{value}" for name, value in tells.items())
+    return f"{listed}\n\n{what_next(tells, rule['ScheduleExpression'], datetime.now(UTC))}"
 
 
 def _policy(policies: Iterable[Mapping[str, Any]], role_name: str, deployment: str) -> dict[str, Any] | None:
-    """Make a policy of what a role may besides writing its logs, which Chalice's role may already.
+    """Make a policy of what a role may besides writing its logs and traces, which Chalice's role may already.
 
     Its name tells one deployment of Chalice's from another: `chalice delete` takes the policies of a role along, and
     one of the same name would be no change to CloudFormation.
     """
     [policy] = policies
     document = policy["PolicyDocument"]
-    statements = [statement for statement in document["Statement"] if "logs:PutLogEvents" not in statement["Action"]]
+    statements = [one for one in document["Statement"] if not _OF_CHALICES_ROLES.intersection(one["Action"])]
     if not statements:
         return None
     properties = {
@@ -154,11 +166,15 @@ def _replaced(part: Any, referred: Mapping[str, str]) -> Any:
 
 
 def _leave_out_unused(template: dict[str, Any]) -> None:
-    """Leave out the parameters and conditions that nothing refers to any more."""
-    del template["Conditions"]["CreatesApiGatewayLogsRole"]
-    del template["Parameters"]["ApiGatewayLogsRole"], template["Parameters"]["LogRetentionDays"]
+    """Leave out the parameters and conditions that nothing refers to any more, and outputs of such a condition."""
+    resources = _json(template["Resources"])
+    conditions = {name: of for name, of in template["Conditions"].items() if f'"{name}"' in resources}
+    outputs = {name: of for name, of in template["Outputs"].items() if of.get("Condition", "") in {"", *conditions}}
+    used = resources + _json(conditions) + _json(outputs)
+    parameters = {name: of for name, of in template["Parameters"].items() if _json({"Ref": name}) in used}
+    template.update(Conditions=conditions, Outputs=outputs, Parameters=parameters)
     for group in template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
-        group["Parameters"] = [name for name in group["Parameters"] if name in template["Parameters"]]
+        group["Parameters"] = [name for name in group["Parameters"] if name in parameters]
 
 
 def _output_of(name: str) -> str:
@@ -176,10 +192,11 @@ def main(action: str, stage: str, way: str = "") -> None:
         return
     deployed = read_deployed(Path(), stage)
     if action == "wire":
-        wire(stage, deployed)
+        asked_for = wire(stage, deployed)
     else:
         resources = json.loads(Path("statemachine/resources.json").read_text())
-        print(json.dumps(companion_template(resources, deployed), indent=2))  # noqa: T201  # it is what was asked for
+        asked_for = json.dumps(companion_template(resources, deployed), indent=2)
+    print(asked_for)  # noqa: T201  # to the person, or into a file
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `make deploy` tells at its end: `python -m localaws.deployed TEMPLATE`, the stack's outputs on its input."""
+"""What a deployment tells at its end: `python -m localaws.deployed TEMPLATE`, the stack's outputs on its input."""
 
 import json
 import re
@@ -28,8 +28,9 @@ def next_scan(schedule: str, now: datetime) -> str:
     return f"within {schedule.removeprefix('rate(').removesuffix(')')}, by {schedule}"
 
 
-def what_next(outputs: Mapping[str, str], schedule: str, region: str, now: datetime) -> str:
+def what_next(outputs: Mapping[str, str], schedule: str, now: datetime) -> str:
     """Return what a person does with a stack that is deployed."""
+    region = outputs["StateMachineArn"].split(":")[3]
     return (
         f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:\n\n"
         f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={region}\n"
@@ -42,5 +43,5 @@ def what_next(outputs: Mapping[str, str], schedule: str, region: str, now: datet
 if __name__ == "__main__":
     template = json.loads(Path(sys.argv[1]).read_text())
     outputs = dict(line.split("\t", 1) for line in sys.stdin.read().splitlines())
-    region = outputs["StateMachineArn"].split(":")[3]
-    print(f"\n{what_next(outputs, schedule_of(template), region, datetime.now(UTC))}")  # noqa: T201  # to the person
+    schedule = outputs.get("ScanSchedule") or schedule_of(template)
+    print(f"\n{what_next(outputs, schedule, datetime.now(UTC))}")  # noqa: T201  # to the person

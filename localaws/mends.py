@@ -22,6 +22,7 @@ import jsonata.utils
 from jsonata import Jsonata
 from moto.apigateway.models import APIGatewayBackend, RestAPI, apigateway_backends
 from moto.awslambda.models import LambdaFunction
+from moto.cloudformation import parsing
 from moto.cloudformation.models import ChangeSet, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.config import default_user_config
@@ -123,6 +124,7 @@ def _mend_once() -> None:
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
+    update_by_conditions()
     find_templates_by_path()
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
@@ -355,6 +357,24 @@ def make_change_sets_that_the_cli_can_use() -> None:
     _mend(ChangeSet, "apply", apply_and_output)
     _mend(Stack, "has_parameters", has_parameters)
     _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
+
+
+def update_by_conditions() -> None:
+    """Let an update make and delete what a condition says: moto looks at conditions in a creation alone."""
+    update = parsing.parse_and_update_resource
+
+    def update_by_condition(name: str, resource: dict[str, Any], there: parsing.ResourceMap, **where: str) -> Any:
+        before = there._parsed_resources.pop(name, None)
+        if "Condition" in resource and not there.lazy_condition_map[resource["Condition"]]:
+            if before:
+                there._delete_resource(before, resource)
+            return None
+        if before is None:
+            return there[name]  # which makes it
+        there._parsed_resources[name] = before
+        return update(name, resource, there, **where)
+
+    _mend(parsing, "parse_and_update_resource", update_by_condition)
 
 
 def find_templates_by_path() -> None:

@@ -77,9 +77,10 @@ def template(packaged: Path) -> dict[str, Any]:
 def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project with its virtual environment, for commands that leave something in it."""
     folder = tmp_path_factory.mktemp("copy") / "project"
-    ignored = shutil.ignore_patterns(".git", ".venv", "out", "build", "deployed", ".*_cache", "__pycache__")
+    ignored = shutil.ignore_patterns(".git", ".venv*", "out", "build", "deployed", ".*_cache", "__pycache__")
     shutil.copytree(PROJECT, folder, ignore=ignored)
-    (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    for name in {".venv", Path(sys.prefix).name}:  # `make test-pythons` has its own, and tells make in here of it
+        (folder / name).symlink_to(sys.prefix)
     return folder
 
 

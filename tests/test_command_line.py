@@ -12,7 +12,7 @@ import pytest
 
 from localaws.account import DEMO_ACCOUNT, Account
 from localaws.harness import PROJECT
-from localaws.settings import InvalidSettingError, check_parameters, check_settings
+from localaws.settings import InvalidSettingError, check_settings, check_thresholds, read_parameters
 from tests.conftest import user
 
 
@@ -420,10 +420,37 @@ def test_a_previous_account_that_cannot_be_compared_with_is_refused(
 def test_a_parameter_that_the_stack_does_not_have_is_refused_before_it_is_deployed(
     packaged: Path, assignment: str
 ) -> None:
-    check_parameters(packaged, ["NotifyOn=changes", "NotificationEmail="])
+    read = read_parameters(packaged, ["NotifyOn=changes", "NotificationEmail=", "OwnerTags=a=b"])
+    assert read == {"NotifyOn": "changes", "NotificationEmail": "", "OwnerTags": "a=b"}
 
     with pytest.raises(InvalidSettingError) as refusal:
-        check_parameters(packaged, ["NotifyOn=changes", assignment])
+        read_parameters(packaged, ["NotifyOn=changes", assignment])
 
     assert str(refusal.value).startswith(f'PARAMETERS: "{assignment}" is not accepted; it takes NAME=value with ')
     assert "NotifyOn" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        (
+            {"WarnDays": "60"},
+            "PARAMETERS: warn_days: 60 is not accepted; it takes an integer from 0 to 59 (MaxAgeDays,",
+        ),
+        ({"MaxAgeDays": "0"}, "PARAMETERS: max_age_days: 0 is not accepted; it takes an integer from 1 to 3650"),
+        ({"MaxUnusedDays": "x"}, 'PARAMETERS: max_unused_days: "x" is not accepted'),
+        ({"IncludeInactive": "yes"}, 'PARAMETERS: include_inactive: "yes" is not accepted'),
+    ],
+)
+def test_parameters_that_would_fail_each_scan_are_refused_before_they_are_deployed(
+    tmp_path: Path, parameters: dict[str, str], says: str
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"stages": {"dev": {"environment_variables": {"MAX_AGE_DAYS": "60"}}}}))
+
+    for good in ({}, {"MaxAgeDays": "10"}, {"MaxAgeDays": "90", "WarnDays": "60"}, {"NotifyOn": "changes"}):
+        check_thresholds(config, "dev", good)
+    with pytest.raises(InvalidSettingError) as refusal:
+        check_thresholds(config, "dev", parameters)
+
+    assert str(refusal.value).startswith(says)

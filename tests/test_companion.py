@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,14 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     assert not {"AWS::Serverless::Function", "AWS::Serverless::Api", "AWS::IAM::Role"} & types
     kept = {name for name, part in RESOURCES["Resources"].items() if "Type" in part}
     gone = kept - COMPANION["Resources"].keys()
-    assert gone == {"ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount", *(f"{name}Logs" for name in FUNCTIONS)}
+    of_the_api = {"ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount"}
+    of_the_schedule = {"ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"}
+    assert gone == of_the_api | of_the_schedule | {f"{name}Logs" for name in FUNCTIONS}
+    assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {
+        "ScanSchedule",
+        "ApiGatewayLogsRole",
+        "LogRetentionDays",
+    }
 
 
 def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:
@@ -63,7 +71,9 @@ def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
     for name in FUNCTIONS:
         role = f"{name}Role".replace("APIHandler", "ApiHandler")
         [policy] = RESOURCES["Resources"][role]["Properties"]["Policies"]
-        wanted = [one for one in policy["PolicyDocument"]["Statement"] if "logs:PutLogEvents" not in actions(one)]
+        mine = json.loads((PROJECT / ".chalice" / f"policy-{FUNCTIONS[name].replace('_', '-')}.json").read_text())
+        may = set().union(*map(actions, mine["Statement"]))
+        wanted = [one for one in policy["PolicyDocument"]["Statement"] if not may & actions(one)]
         beside = COMPANION["Resources"].get(f"{role}Policy", {"Properties": {"PolicyDocument": {"Statement": []}}})
 
         assert beside["Properties"]["PolicyDocument"]["Statement"] == wanted
@@ -143,9 +153,15 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
 
     assert "a stage keeps to one way" in run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
 
-    told = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", "EMAIL=security@example.com")
+    given = ["EMAIL=security@example.com", "PARAMETERS=MaxAgeDays=60"]
+    told = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", *given)
     assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
+    assert re.search(r"\nEndpointURL\thttps://\S+/api/\n", told)
+    assert re.search(r"Next scan: \d{4}-\d\d-\d\d 08:00 UTC, by cron\(0 8 \* \* \? \*\)\.", told)
+    assert "EnvironmentOf" not in told
     scan_and_look(served)
+    reads = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-read_policy")
+    assert reads["Environment"]["Variables"]["STACK_MAX_AGE_DAYS"] == "60"
 
     record = project_copy / ".chalice" / "deployed" / "dev.json"
     elsewhere = record.rename(record.with_suffix(".elsewhere"))  # as in another clone

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -168,24 +169,43 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-dev")["Stacks"]
     assert {"ParameterKey": "NotificationEmail", "ParameterValue": "security@example.com"} in stack["Parameters"]
     assert {"ParameterKey": "ApiGatewayLogsRole", "ParameterValue": "create"} in stack["Parameters"]
-    states = served.client("stepfunctions")
-    arn = states.start_execution(stateMachineArn=outputs["StateMachineArn"], input="{}")["executionArn"]
-    while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        time.sleep(0.1)
-    assert execution["status"] == "SUCCEEDED"
-    assert f"s3://{outputs['ReportsBucket']}/scans/" in execution["output"]
+    assert policy_of_a_scan(served, outputs)["max_age_days"] == 90
 
     again = make("deploy")
     assert "No changes to deploy. Stack iam-key-age-dev is up to date" in again
     assert dict(re.findall(r"(\w+)\t(\S+)", again)) == outputs
+
+    told = make("deploy", 'PARAMETERS=MaxAgeDays=60 ScanSchedule="cron(15 6 * * ? *)"')
+    assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
+    told = make("deploy", "PARAMETERS=WarnDays=30")
+    assert "06:15 UTC" in told  # what is not named is kept
+    policy = policy_of_a_scan(served, outputs)
+    assert (policy["max_age_days"], policy["warn_days"]) == (60, 30)
+    command = ["make", "deploy", "STAGE=dev", "PARAMETERS=MaxAgeDays=30"]
+    refused = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode != 0
+    assert "PARAMETERS: warn_days: 30 is not accepted; it takes an integer from 0 to 29" in refused.stderr
 
     destroyed = make("destroy")
     assert f"Its reports stay in s3://{outputs['ReportsBucket']}" in destroyed
     assert f"aws s3 rb s3://{outputs['ReportsBucket']}" in destroyed
     assert served.client("s3").list_objects_v2(Bucket=outputs["ReportsBucket"])["KeyCount"] > 0
 
-    machines = states.list_state_machines()["stateMachines"]
+    machines = served.client("stepfunctions").list_state_machines()["stateMachines"]
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+
+
+def policy_of_a_scan(served: Served, outputs: dict[str, str]) -> dict[str, Any]:
+    """Scan with a stack that was deployed, by the input that the runbook has, and return the policy of its report."""
+    states = served.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=outputs["StateMachineArn"], input="{}")["executionArn"]
+    while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        time.sleep(0.1)
+    assert execution["status"] == "SUCCEEDED"
+    key = f"scans/{execution['name']}/report.json"
+    assert f"s3://{outputs['ReportsBucket']}/scans/" in execution["output"]
+    report = served.client("s3").get_object(Bucket=outputs["ReportsBucket"], Key=key)["Body"].read()
+    return dict(json.loads(report)["policy"])
 
 
 # The clients of docs/api.md and of what `serve` prints, as they are written there.
@@ -294,10 +314,11 @@ def test_the_documented_awscurl_is_the_pinned_one() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not on every machine")
-def test_the_calls_that_are_printed_work_as_they_are(served: Served) -> None:
+def test_the_calls_that_are_printed_work_as_they_are(served: Served, project_copy: Path) -> None:
     calls = example_calls(served.settings["ENDPOINT_URL"].rstrip("/"))
+    printed = served.printed.partition("\n\n")[2].partition("\n\n")[2]
 
-    done = run(served, "bash", "-euo", "pipefail", "-c", served.printed.partition("\n\n")[2].partition("\n\n")[2])
+    done = run(served, "bash", "-euo", "pipefail", "-c", printed, cwd=project_copy)
 
     assert calls in served.printed
     assert done.returncode == 0, done.stderr
