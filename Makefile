@@ -113,8 +113,8 @@ deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subs
 	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" one-stack; \
 	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
-	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
-	  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]' --output text); \
+	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --output text --query \
+	  "Stacks[0].[Outputs[].[OutputKey,OutputValue],Parameters[?ParameterKey=='AlarmAfterHours'].[ParameterKey,ParameterValue]][]"); \
 	echo "$$outputs"; echo "$$outputs" | $(BIN)/python -m localaws.deployed build/sam.json
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them

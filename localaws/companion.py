@@ -126,6 +126,8 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
     tells = {name: value for name, value in outputs.items() if not name.startswith(_output_of(""))}
     tells["EndpointURL"] = deployed["rest_api"]["rest_api_url"]
+    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    tells["AlarmAfterHours"] = parameters["AlarmAfterHours"]
     rule = boto3.client("events").describe_rule(Name=deployed["scheduled_scan-event"]["rule_name"])
     listed = "\n".join(f"{name}\t{value}" for name, value in tells.items())
     return f"{listed}\n\n{what_next(tells, rule['ScheduleExpression'], datetime.now(UTC))}"

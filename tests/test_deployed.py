@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localaws.deployed import next_scan, schedule_of
+from localaws.deployed import _ALARM_AFTER_HOURS_LIMIT, next_scan, schedule_of, what_of_the_alarms
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
 
@@ -24,6 +24,41 @@ NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
 )
 def test_the_next_scan_is_told_by_the_schedule(schedule: str, says: str) -> None:
     assert next_scan(schedule, NOW) == says
+
+
+@pytest.mark.parametrize(
+    ("schedule", "alarm_after_hours", "says"),
+    [
+        ("cron(0 8 * * ? *)", 26, ""),
+        (
+            "cron(0 8 * * ? *)",
+            24,
+            "24 hours between two scans, and the alarms fire after 24 without one: set PARAMETERS=",
+        ),
+        ("rate(1 hour)", 2, ""),
+        ("rate(90 minutes)", 2, "leaves 2 hours"),
+        ("rate(2 days)", 26, "set PARAMETERS='AlarmAfterHours=50'"),
+        ("cron(0 8 ? * MON-FRI *)", 26, "leaves 72 hours"),
+        ("cron(0 8 ? * MON-FRI *)", 74, ""),
+        (
+            "cron(0 8 ? * MON *)",
+            26,
+            "leaves 168 hours between two scans, and the alarms fire after 26 without one: set",
+        ),
+        ("cron(0 8 ? * MON *)", 26, "AlarmAfterHours=168"),
+        ("cron(0 8 1 * ? *)", 26, "without one: a schedule has to be weekly or more often to be watched"),
+        ("cron(0 8 LW * ? *)", 26, ""),  # is not known
+    ],
+)
+def test_alarms_that_would_fire_between_two_scans_are_told(schedule: str, alarm_after_hours: int, says: str) -> None:
+    told = what_of_the_alarms(schedule, alarm_after_hours, NOW)
+
+    assert says in told
+    assert bool(says) is bool(told)
+
+
+def test_as_many_hours_as_cloudwatch_looks_back_is_what_the_parameter_takes(template: dict[str, Any]) -> None:
+    assert template["Parameters"]["AlarmAfterHours"]["MaxValue"] == _ALARM_AFTER_HOURS_LIMIT
 
 
 def test_the_schedule_is_read_from_the_packaged_template(template: dict[str, Any]) -> None:

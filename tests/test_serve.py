@@ -179,6 +179,8 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
     told = make("deploy", "PARAMETERS=WarnDays=30")
     assert "06:15 UTC" in told  # what is not named is kept
+    assert "AlarmAfterHours\t26" in told
+    assert "the alarms fire" not in told
     policy = policy_of_a_scan(served, outputs)
     assert (policy["max_age_days"], policy["warn_days"]) == (60, 30)
     command = ["make", "deploy", "STAGE=dev", "PARAMETERS=MaxAgeDays=30"]
