@@ -52,7 +52,7 @@ def what_of_the_alarms(schedule: str, alarm_after_hours: int, now: datetime) -> 
     hours = math.ceil(longest_wait(schedule, now) / timedelta(hours=1))
     if hours < alarm_after_hours:
         return ""
-    told = f"That leaves {hours} hours between two scans, and the alarms fire after {alarm_after_hours} without one"
+    told = f"The schedule leaves {hours} hours between two scans, and the alarms fire after {alarm_after_hours} without one"
     if hours > _ALARM_AFTER_HOURS_LIMIT:
         return f"{told}: a schedule has to be weekly or more often to be watched.\n\n"
     return f"{told}: set PARAMETERS='AlarmAfterHours={min(hours + 2, _ALARM_AFTER_HOURS_LIMIT)}'.\n\n"
