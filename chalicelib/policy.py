@@ -175,8 +175,7 @@ def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
 
     Where one with STACK_ before its name says something, a parameter of the stack, that is taken instead.
     """
-    of_the_stage = parse_policy(_policy_of(settings, ""), ScanPolicy())
-    return parse_policy(_policy_of(settings, STACK_PREFIX), of_the_stage)
+    return parse_policy({**_policy_of(settings, ""), **_policy_of(settings, STACK_PREFIX)}, ScanPolicy())
 
 
 def _policy_of(settings: Mapping[str, str], prefix: str) -> dict[str, Any]:

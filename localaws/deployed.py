@@ -13,7 +13,7 @@ from typing import Any
 from pyawscron import AWSCron
 
 _ALARM_AFTER_HOURS_LIMIT = 168  # as far as CloudWatch looks back
-_COMING = 15  # scans: more than a fortnight of a schedule by days of the week
+_LOOK_AHEAD = timedelta(days=62)  # any two months
 
 
 def schedule_of(template: Mapping[str, Any]) -> str:
@@ -24,38 +24,40 @@ def schedule_of(template: Mapping[str, Any]) -> str:
 
 def next_scan(schedule: str, now: datetime) -> str:
     """Say when EventBridge starts the next scan, by a cron or a rate expression."""
-    if schedule.startswith("rate("):
-        return f"within {schedule.removeprefix('rate(').removesuffix(')')}, by {schedule}"
-    if coming := _coming_scans(schedule, now):
-        return f"{coming[0]:%Y-%m-%d %H:%M} UTC, by {schedule}"
-    return f"by {schedule}, in UTC"
+    if cron := re.fullmatch(r"cron\((.+)\)", schedule):
+        try:
+            [at] = AWSCron.get_next_n_schedule(1, now, cron[1])
+        except Exception:  # EventBridge knows schedules that the parser does not, and it is deployed
+            return f"by {schedule}, in UTC"
+        return f"{at:%Y-%m-%d %H:%M} UTC, by {schedule}"
+    return f"within {schedule.removeprefix('rate(').removesuffix(')')}, by {schedule}"
 
 
-def longest_wait(schedule: str, now: datetime) -> timedelta:
-    """Return the longest time between two scans that a schedule leaves; 0 where that cannot be told."""
+def longest_wait(schedule: str, now: datetime) -> timedelta | None:
+    """Return the longest time between two scans of a schedule in the weeks to come; None where that cannot be told."""
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule):
         return timedelta(**{f"{rate[2]}s": int(rate[1])})
-    coming = _coming_scans(schedule, now)
-    return max((after - before for before, after in itertools.pairwise(coming)), default=timedelta())
-
-
-def _coming_scans(schedule: str, now: datetime) -> list[datetime]:
-    """Return the next scans by a cron expression; none where the parser does not know it, which EventBridge may."""
+    cron = schedule.removeprefix("cron(").removesuffix(")")
     try:
-        return list(AWSCron.get_next_n_schedule(_COMING, now, schedule.removeprefix("cron(").removesuffix(")")))
-    except Exception:  # whatever it stumbles over
-        return []
+        coming: list[datetime] = AWSCron.get_all_schedule_bw_dates(now, now + _LOOK_AHEAD, cron)
+    except Exception:  # as above
+        return None
+    return max(after - before for before, after in itertools.pairwise([now, *coming, now + _LOOK_AHEAD]))
 
 
 def what_of_the_alarms(schedule: str, alarm_after_hours: int, now: datetime) -> str:
     """Say what to do where the alarms would fire between two scans of the schedule; nothing where they would not."""
-    hours = math.ceil(longest_wait(schedule, now) / timedelta(hours=1))
-    if hours < alarm_after_hours:
+    wait = longest_wait(schedule, now)
+    if wait is None:
+        return f"See to it that it leaves less than {alarm_after_hours} hours (AlarmAfterHours) between two scans.\n\n"
+    hours = math.ceil(wait / timedelta(hours=1))
+    cure = min(hours + 2, _ALARM_AFTER_HOURS_LIMIT)  # two for a scan that takes its time
+    if hours < alarm_after_hours or hours <= cure == alarm_after_hours:
         return ""
-    told = f"The schedule leaves {hours} hours between two scans, and the alarms fire after {alarm_after_hours} without one"
+    told = f"The schedule leaves {hours} hours between two scans; the alarms fire after {alarm_after_hours} without one"
     if hours > _ALARM_AFTER_HOURS_LIMIT:
-        return f"{told}: a schedule has to be weekly or more often to be watched.\n\n"
-    return f"{told}: set PARAMETERS='AlarmAfterHours={min(hours + 2, _ALARM_AFTER_HOURS_LIMIT)}'.\n\n"
+        return f"{told}: to be watched, it has to be weekly or more often.\n\n"
+    return f"{told}: set PARAMETERS='AlarmAfterHours={cure}'.\n\n"
 
 
 def what_next(outputs: Mapping[str, str], schedule: str, now: datetime) -> str:

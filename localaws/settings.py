@@ -67,7 +67,17 @@ def check_thresholds(config: Path, stage: str, parameters: Mapping[str, str]) ->
         try:
             parse_stage_defaults({**settings, **of_stack})
         except InvalidPolicyError as error:
-            raise InvalidSettingError(f"PARAMETERS: {error} ({', '.join(_THRESHOLDS)})") from error
+            given = [f"{name}={parameters[name]}" for name in _THRESHOLDS if parameters.get(name)]
+            whose = f"{', '.join(given)} of the stack, over {config}; NAME= takes one of the stack's back"
+            raise InvalidSettingError(f"PARAMETERS: {error} ({whose})") from error
+
+
+def passed_over(config: Path, stage: str, parameters: Mapping[str, str]) -> Iterator[str]:
+    """Say, a line each, which settings of the stage are not taken, for a parameter of the stack says something else."""
+    settings = next(_settings_of_each_function(config, stage))
+    for name, setting in {**_THRESHOLDS, "ScanSchedule": "SCAN_SCHEDULE"}.items():
+        if (value := parameters.get(name)) and value != settings.get(setting, value):
+            yield f"{name}={value} is taken, not {setting} ({settings[setting]}) of {config}; {name}= would end that"
 
 
 def _settings_of_each_function(config: Path, stage: str) -> Iterator[dict[str, Any]]:
@@ -92,7 +102,9 @@ def main(asked: str = "", *rest: str) -> None:
     if asked == "--parameters":
         stage, template, kept, *assignments = rest
         values = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(kept) or []}
-        check_thresholds(config, stage, values | read_parameters(Path(template), assignments))
+        values |= read_parameters(Path(template), assignments)
+        check_thresholds(config, stage, values)
+        print(*passed_over(config, stage, values), sep="\n", end="")  # noqa: T201  # to the person
     elif asked == "--deployable":
         check_deployable(config, " ".join(rest))
     else:

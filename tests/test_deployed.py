@@ -1,6 +1,6 @@
 """What `make deploy` tells at its end."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,8 @@ NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
         ("cron(0 8 LW * ? *)", "by cron(0 8 LW * ? *), in UTC"),
         ("cron(0 8 31 * ? *)", "by cron(0 8 31 * ? *), in UTC"),
         ("cron(0 8 ? * SAT-MON *)", "by cron(0 8 ? * SAT-MON *), in UTC"),
+        ("cron(0 8 1/3 * ? *)", "2026-11-28 08:00 UTC, by cron(0 8 1/3 * ? *)"),
+        ("cron(0 8 1 1 ? 2027-2028)", "2027-01-01 08:00 UTC, by cron(0 8 1 1 ? 2027-2028)"),
         ("rate(12 hours)", "within 12 hours, by rate(12 hours)"),
     ],
 )
@@ -33,7 +35,7 @@ def test_the_next_scan_is_told_by_the_schedule(schedule: str, says: str) -> None
         (
             "cron(0 8 * * ? *)",
             24,
-            "24 hours between two scans, and the alarms fire after 24 without one: set PARAMETERS=",
+            "24 hours between two scans; the alarms fire after 24 without one: set PARAMETERS=",
         ),
         ("rate(1 hour)", 2, ""),
         ("rate(90 minutes)", 2, "leaves 2 hours"),
@@ -43,11 +45,14 @@ def test_the_next_scan_is_told_by_the_schedule(schedule: str, says: str) -> None
         (
             "cron(0 8 ? * MON *)",
             26,
-            "leaves 168 hours between two scans, and the alarms fire after 26 without one: set",
+            "leaves 168 hours between two scans; the alarms fire after 26 without one: set",
         ),
         ("cron(0 8 ? * MON *)", 26, "AlarmAfterHours=168"),
-        ("cron(0 8 1 * ? *)", 26, "without one: a schedule has to be weekly or more often to be watched"),
-        ("cron(0 8 LW * ? *)", 26, ""),  # is not known
+        ("cron(0 8 ? * MON *)", 168, ""),  # more, it does not take
+        ("rate(8 days)", 168, "leaves 192 hours"),
+        ("cron(0 8 1 * ? *)", 26, "without one: to be watched, it has to be weekly or more often"),
+        ("cron(0 8 1 1 ? 2027-2028)", 168, "to be watched, it has to be weekly or more often"),
+        ("cron(0 8 */2 * ? *)", 26, "See to it that it leaves less than 26 hours"),  # is not known
     ],
 )
 def test_alarms_that_would_fire_between_two_scans_are_told(schedule: str, alarm_after_hours: int, says: str) -> None:
@@ -55,6 +60,13 @@ def test_alarms_that_would_fire_between_two_scans_are_told(schedule: str, alarm_
 
     assert says in told
     assert bool(says) is bool(told)
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_what_is_told_of_the_alarms_is_the_same_on_each_day_of_the_week(day: int) -> None:
+    told = what_of_the_alarms("cron(0 8-18 ? * MON-FRI *)", 26, NOW + timedelta(days=day))
+
+    assert "leaves 62 hours" in told
 
 
 def test_as_many_hours_as_cloudwatch_looks_back_is_what_the_parameter_takes(template: dict[str, Any]) -> None:

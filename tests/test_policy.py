@@ -182,18 +182,20 @@ def test_a_bad_stage_setting_fails_loudly(settings: dict[str, str], field: str) 
 
 
 def test_a_parameter_of_the_stack_is_taken_instead_of_the_stages_setting_where_it_says_something() -> None:
-    settings = {"MAX_AGE_DAYS": "60", "WARN_DAYS": "30", "INCLUDE_INACTIVE": "true", "MAX_UNUSED_DAYS": "45"}
+    settings = {"MAX_AGE_DAYS": "10", "INCLUDE_INACTIVE": "true", "MAX_UNUSED_DAYS": "45", "WARN_DAYS": ""}
     nothing = {f"STACK_{name}": "" for name in settings}
 
     def parse(**of_stack: str) -> ScanPolicy:
         return parse_stage_defaults({**settings, **nothing, **of_stack})
 
-    assert parse() == ScanPolicy(60, 30, include_inactive=True, max_unused_days=45)
+    assert parse() == ScanPolicy(10, 9, include_inactive=True, max_unused_days=45)
+    assert parse(STACK_MAX_AGE_DAYS="120") == ScanPolicy(120, 14, True, 45)
     assert parse(STACK_MAX_AGE_DAYS="120", STACK_WARN_DAYS="60") == ScanPolicy(120, 60, True, 45)
-    assert parse(STACK_MAX_AGE_DAYS="20") == ScanPolicy(20, 19, True, 45)  # a default bends
-    assert parse(STACK_INCLUDE_INACTIVE="false", STACK_MAX_UNUSED_DAYS="30") == ScanPolicy(60, 30, False, 30)
-    with pytest.raises(InvalidPolicyError, match="warn_days: 60 is not accepted; it takes an integer from 0 to 59"):
-        parse(STACK_WARN_DAYS="60")
+    assert parse(STACK_INCLUDE_INACTIVE="false", STACK_MAX_UNUSED_DAYS="30") == ScanPolicy(10, 9, False, 30)
+    with pytest.raises(InvalidPolicyError, match="warn_days: 10 is not accepted; it takes an integer from 0 to 9"):
+        parse(STACK_WARN_DAYS="10")
+    with pytest.raises(InvalidPolicyError, match="warn_days: 20 is not accepted; it takes an integer from 0 to 9"):
+        parse(WARN_DAYS="20")  # given, and so not bent
 
 
 def test_a_policy_over_a_stage_of_its_own_keeps_what_the_stage_says() -> None:

@@ -177,6 +177,7 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
 
     told = make("deploy", 'PARAMETERS=MaxAgeDays=60 ScanSchedule="cron(15 6 * * ? *)"')
     assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
+    assert "MaxAgeDays=60 is taken, not MAX_AGE_DAYS (90) of .chalice/config.json; MaxAgeDays= would end that\n" in told
     told = make("deploy", "PARAMETERS=WarnDays=30")
     assert "06:15 UTC" in told  # what is not named is kept
     assert "AlarmAfterHours\t26" in told

@@ -25,7 +25,7 @@ from chalicelib.details import MAX_EXEMPT_DAYS_LIMIT, REASON_TAG, UNTIL_TAG, Tag
 from chalicelib.metrics import metrics_line
 from chalicelib.notification import HttpsFormat, NotifyOn
 from chalicelib.openapi import openapi_document
-from chalicelib.policy import ScanPolicy, parse_stage_defaults
+from chalicelib.policy import MAX_AGE_DAYS_LIMIT, POLICY_RULES, ScanPolicy, parse_stage_defaults
 from localaws.harness import PROJECT
 from localaws.mail import transformed
 from tests.cloudformation import resolve
@@ -388,12 +388,9 @@ PATTERNS = {
         ["a", "owner,Owner,email", "a:b/c=d+e@f.g-h_i", ",".join(letter * 40 for letter in "abcdefghij")],
         ["", "it's", "a,", ",a", "a b", "a\nb", "a%}", "x" * 41, ",".join("abcdefghijk")],
     ),
-    "MaxAgeDays": (
-        ["", "1", "9", "10", "90", "999", "1000", "2999", "3000", "3599", "3600", "3649", "3650"],
-        ["0", "-1", "01", "3651", "3660", "3700", "4000", "10000", "1.5", "90 ", "x"],
-    ),
-    "WarnDays": (["", "0", "1", "14", "999", "3000", "3649"], ["-1", "00", "3650", "4000", "1.5", "x"]),
-    "MaxUnusedDays": (["", "1", "45", "3650"], ["0", "3651", "x"]),
+    "MaxAgeDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "90 ", "x"]),
+    "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
+    "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),
     "ScanSchedule": (
         [
             "",
@@ -405,6 +402,10 @@ PATTERNS = {
         ],
         [
             "x",
+            "rate(1 days)",
+            "rate(2 day)",
+            "cron(0 8 * * * *)",
+            "cron(0 8 ? * ? *)",
             "cron()",
             "cron(0 8 * * ?)",
             "0 8 * * ? *",
@@ -424,6 +425,16 @@ def test_a_parameter_takes_what_it_says(template: dict[str, Any], name: str) -> 
 
     assert [text for text in good if not re.fullmatch(pattern, text)] == []
     assert [text for text in bad if re.fullmatch(pattern, text)] == []
+
+
+@pytest.mark.parametrize("name", ["MaxAgeDays", "WarnDays", "MaxUnusedDays"])
+def test_a_parameter_takes_the_days_that_the_scan_policy_takes(template: dict[str, Any], name: str) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    rule = POLICY_RULES[re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()]
+
+    taken = [days for days in range(11_000) if re.fullmatch(pattern, str(days))]
+
+    assert taken == list(range(rule["minimum"], rule["maximum"] + 1))
 
 
 def ends(name: str, parameter: dict[str, Any]) -> list[str]:
@@ -628,7 +639,15 @@ def test_a_role_may_call_what_it_is_for_and_nothing_else(template: dict[str, Any
     assert allowed == MAY[role]
 
 
-def test_every_statement_of_a_role_is_in_the_table(template: dict[str, Any]) -> None:
+def test_every_statement_of_every_role_is_in_the_table(template: dict[str, Any]) -> None:
+    made = transformed_by_sam(template)["Resources"]
+    roles = {name: part["Properties"] for name, part in made.items() if part["Type"] == "AWS::IAM::Role"}
+    of_aws = {name: str(role["ManagedPolicyArns"]) for name, role in roles.items() if role.get("ManagedPolicyArns")}
+    assert roles.keys() == MAY.keys() | {"ApiGatewayRole"}
+    assert of_aws.keys() == {"ApiGatewayRole", "ScanStateMachineRole"}
+    assert "AmazonAPIGatewayPushToCloudWatchLogs" in of_aws["ApiGatewayRole"]
+    assert "Xray" in of_aws["ScanStateMachineRole"]
+    assert "Policies" not in roles["ApiGatewayRole"]
     for role, calls in MAY.items():
         for document in documents_of(template, role):
             for statement in document["Statement"]:
