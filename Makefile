@@ -80,10 +80,11 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
 
-OVERRIDES := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),$(PARAMETERS))
+# What a person wrote is read by Python, never by the shell.
+GIVEN := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),"$$PARAMETERS")
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
-	[ "$$role" != None ] || overrides=(ApiGatewayLogsRole=create $${overrides[@]+"$${overrides[@]}"})
+	[ "$$role" != None ] || logs_role=ApiGatewayLogsRole=create
 
 # Checked before anything is made or changed, each with a word of what to do.
 may-deploy: setup
@@ -98,7 +99,8 @@ may-deploy: setup
 # Uploads what a template refers to, and deploys it as the stage's stack.
 define DEPLOY_TEMPLATE
 kept=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
-	$(BIN)/python -m localaws.settings --parameters "$(STAGE)" $(1) "$$kept" $${overrides[@]+"$${overrides[@]}"}; \
+	assigned=$$($(BIN)/python -m localaws.stack_parameters "$(STAGE)" $(1) "$$kept" "$${logs_role:-}" $(GIVEN)); \
+	overrides=(); while IFS= read -r one; do [ -z "$$one" ] || overrides+=("$$one"); done <<< "$$assigned"; \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
@@ -106,21 +108,19 @@ kept=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Sta
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $${overrides:+--parameter-overrides "$${overrides[@]}"}
+	  $${overrides[@]+--parameter-overrides "$${overrides[@]}"}
 endef
 
 deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
 	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" one-stack; \
-	overrides=($(OVERRIDES)); $(LOGS_ROLE); \
+	$(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
-	outputs=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --output text --query \
-	  "Stacks[0].[Outputs[].[OutputKey,OutputValue],Parameters[?ParameterKey=='AlarmAfterHours'].[ParameterKey,ParameterValue]][]"); \
-	echo "$$outputs"; echo "$$outputs" | $(BIN)/python -m localaws.deployed build/sam.json
+	$(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0]' --output json | \
+	  $(BIN)/python -m localaws.deployed build/sam.json
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
 	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" companion; \
 	mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json; \
-	overrides=($(OVERRIDES)); \
 	$(call DEPLOY_TEMPLATE,build/companion.json); \
 	$(BIN)/python -m localaws.companion wire "$(STAGE)"
 

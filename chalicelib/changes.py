@@ -14,7 +14,8 @@ from chalicelib.shapes import ACTIVE, Changes, ExpiredKey, JudgedKey, LastScan, 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
 _LONGEST_TEXT = 200  # of an id or a name
-_COMPARED = ("max_age_days", "include_inactive")  # fields of a policy that make a key expired or not
+_OPTIONAL = "max_unused_days"
+_COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a policy that make a key a finding
 
 
 def join_and_compare(
@@ -127,9 +128,10 @@ class _Comparison:
 
     def _policy_note(self, report: Report) -> Iterator[str]:
         before, now = self.last_policy, report["policy"]
-        differing = [name for name in _COMPARED if name in before and before[name] != now[name]]
+        differing = [name for name in _COMPARED if name in before and before[name] != now.get(name)]
         if differing:
-            what = ", ".join(f"{name} was {before[name]} and is {now[name]}" for name in differing)
+            shown = {name: [_shown(policy.get(name)) for policy in (before, now)] for name in differing}
+            what = ", ".join(f"{name} was {was} and is {becomes}" for name, (was, becomes) in shown.items())
             yield f"The scan policy changed since the last full scan ({what}): keys may be new or resolved for that."
 
 
@@ -150,7 +152,7 @@ def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
             return _Comparison(notes=[_SUPERSEDED], superseded=True)
         return _Comparison(
             since={"scan_id": _text(report["scan_id"]), "as_of": report["as_of"]},
-            last_policy={name: _number(report["policy"][name]) for name in _COMPARED},
+            last_policy=_compared(report["policy"]),
             was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
             was_unused={key["access_key_id"] for key in report["findings"] if key["verdict"] == "unused"},
             had_root_access_keys=has_root_access_keys(report),
@@ -187,6 +189,15 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise ValueError("not a text that a report has")
     return value
+
+
+def _compared(policy: Mapping[str, Any]) -> dict[str, int | None]:
+    """Take of a policy what is compared; `max_unused_days`, which it need not have, is None without."""
+    return {name: _number(policy[name]) if name in policy or name != _OPTIONAL else None for name in _COMPARED}
+
+
+def _shown(value: int | None) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _number(value: object) -> int:

@@ -88,6 +88,9 @@ def _recorded(project: Path, stage: str) -> dict[str, dict[str, Any]]:
 def check_way(project: Path, stage: str, way: str) -> None:
     """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
     resources = _resources_of(f"iam-key-age-{stage}")
+    if "APIHandler" in resources and _recorded(project, stage):
+        ends = f"make destroy STAGE={stage}, or chalice delete --stage {stage}"
+        raise CompanionError(f"The stage {stage} is deployed in both ways, and a stage keeps to one: {ends} first")
     if way == "one-stack":
         if _recorded(project, stage) or _OF_THE_COMPANION in resources:
             raise CompanionError(f"{_OTHER_WAY.format(stage, 'chalice deploy')} make deploy-statemachine, or {_REMOVE}")
@@ -124,13 +127,10 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
-    tells = {name: value for name, value in outputs.items() if not name.startswith(_output_of(""))}
-    tells["EndpointURL"] = deployed["rest_api"]["rest_api_url"]
-    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-    tells["AlarmAfterHours"] = parameters["AlarmAfterHours"]
     rule = boto3.client("events").describe_rule(Name=deployed["scheduled_scan-event"]["rule_name"])
-    listed = "\n".join(f"{name}\t{value}" for name, value in tells.items())
-    return f"{listed}\n\n{what_next(tells, rule['ScheduleExpression'], datetime.now(UTC))}"
+    kept = [one for one in stack["Outputs"] if not one["OutputKey"].startswith(_output_of(""))]
+    endpoint = {"OutputKey": "EndpointURL", "OutputValue": deployed["rest_api"]["rest_api_url"]}
+    return what_next({**stack, "Outputs": [*kept, endpoint]}, rule["ScheduleExpression"], datetime.now(UTC))
 
 
 def _policy(policies: Iterable[Mapping[str, Any]], role_name: str, deployment: str) -> dict[str, Any] | None:

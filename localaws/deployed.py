@@ -49,32 +49,47 @@ def what_of_the_alarms(schedule: str, alarm_after_hours: int, now: datetime) -> 
     """Say what to do where the alarms would fire between two scans of the schedule; nothing where they would not."""
     wait = longest_wait(schedule, now)
     if wait is None:
-        return f"See to it that it leaves less than {alarm_after_hours} hours (AlarmAfterHours) between two scans.\n\n"
+        return f"See to it that it leaves less than {alarm_after_hours} hours (AlarmAfterHours) between two scans."
     hours = math.ceil(wait / timedelta(hours=1))
     cure = min(hours + 2, _ALARM_AFTER_HOURS_LIMIT)  # two for a scan that takes its time
     if hours < alarm_after_hours or hours <= cure == alarm_after_hours:
         return ""
     told = f"The schedule leaves {hours} hours between two scans; the alarms fire after {alarm_after_hours} without one"
     if hours > _ALARM_AFTER_HOURS_LIMIT:
-        return f"{told}: to be watched, it has to be weekly or more often.\n\n"
-    return f"{told}: set PARAMETERS='AlarmAfterHours={cure}'.\n\n"
+        return f"{told}: to be watched, it has to be weekly or more often."
+    return f"{told}: set PARAMETERS='AlarmAfterHours={cure}'."
 
 
-def what_next(outputs: Mapping[str, str], schedule: str, now: datetime) -> str:
-    """Return what a person does with a stack that is deployed, by its outputs and `AlarmAfterHours`."""
-    region = outputs["StateMachineArn"].split(":")[3]
-    return (
-        f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:\n\n"
-        f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={region}\n"
-        '  .venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"\n'
-        f"  aws stepfunctions start-execution --input '{{}}' --state-machine-arn {outputs['StateMachineArn']}\n\n"
-        f"{what_of_the_alarms(schedule, int(outputs['AlarmAfterHours']), now)}"
+def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
+    """Return what a person is told of a stack that is deployed: its outputs, and what to do with it.
+
+    `stack` is as DescribeStacks gives it, with the `EndpointURL` among its outputs.
+    """
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
+    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    machine = outputs["StateMachineArn"]
+    paragraphs = [
+        "\n".join(f"{name}\t{value}" for name, value in outputs.items()),
+        f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:",
+        (
+            f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={machine.split(':')[3]}\n"
+            '  .venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"\n'
+            f"  .venv/bin/aws stepfunctions start-execution --input '{{}}' --state-machine-arn {machine}"
+        ),
+        "How it goes, and what it found, SCAN_ID being the execution's name:",
+        (
+            '  .venv/bin/awscurl --service execute-api "${ENDPOINT_URL}scan/SCAN_ID"\n'
+            f"  .venv/bin/aws s3 cp s3://{outputs['ReportsBucket']}/scans/SCAN_ID/report.html ."
+        ),
+        what_of_the_alarms(schedule, int(parameters["AlarmAfterHours"]), now),
         "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them."
-    )
+        if parameters["NotificationEmail"]
+        else "",
+    ]
+    return "\n\n".join(filter(None, paragraphs))
 
 
 if __name__ == "__main__":
-    template = json.loads(Path(sys.argv[1]).read_text())
-    outputs = dict(line.split("\t", 1) for line in sys.stdin.read().splitlines())
-    schedule = outputs.get("ScanSchedule") or schedule_of(template)
-    print(f"\n{what_next(outputs, schedule, datetime.now(UTC))}")  # noqa: T201  # to the person
+    template, stack = json.loads(Path(sys.argv[1]).read_text()), json.load(sys.stdin)
+    by_parameter = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "ScanSchedule"]
+    print(what_next(stack, (by_parameter or [schedule_of(template)])[0], datetime.now(UTC)))  # noqa: T201  # to the person

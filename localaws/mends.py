@@ -360,8 +360,12 @@ def make_change_sets_that_the_cli_can_use() -> None:
 
 
 def update_by_conditions() -> None:
-    """Let an update make and delete what a condition says: moto looks at conditions in a creation alone."""
-    update = parsing.parse_and_update_resource
+    """Let an update make and delete what a condition says, and keep what it cannot change.
+
+    moto looks at conditions in a creation alone, forgets what it has no update for, log groups among it, and takes a
+    parameter that was left to its default for changed, so that it made the topic anew.
+    """
+    update, build_diff = parsing.parse_and_update_resource, parsing.ResourceMap.build_resource_diff
 
     def update_by_condition(name: str, resource: dict[str, Any], there: parsing.ResourceMap, **where: str) -> Any:
         before = there._parsed_resources.pop(name, None)
@@ -372,9 +376,14 @@ def update_by_conditions() -> None:
         if before is None:
             return there[name]  # which makes it
         there._parsed_resources[name] = before
-        return update(name, resource, there, **where)
+        return update(name, resource, there, **where) or before
+
+    def diff_by_values(self: parsing.ResourceMap, *arguments: Any, **more: Any) -> dict[str, Any]:
+        self.input_parameters = {name: str(value) for name, value in self.resolved_parameters.items()}
+        return build_diff(self, *arguments, **more)
 
     _mend(parsing, "parse_and_update_resource", update_by_condition)
+    _mend(parsing.ResourceMap, "build_resource_diff", diff_by_values)
 
 
 def find_templates_by_path() -> None:

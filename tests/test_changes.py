@@ -155,6 +155,18 @@ def test_a_changed_policy_is_said_and_its_keys_no_longer_match() -> None:
     assert note.startswith("The scan policy changed since the last full scan (max_age_days was 90 and is 365): ")
 
 
+@pytest.mark.parametrize(("was", "becomes"), [({"max_unused_days": 45}, {}), ({}, {"max_unused_days": 45})])
+def test_a_limit_of_unused_days_that_comes_or_goes_is_said(was: Any, becomes: Any) -> None:
+    bob = user("bob", key("AKIAB", 60, used=50))
+
+    changes: Any = report_of(bob, last=before(bob, **was), **becomes)["changes"]
+
+    [note] = changes["notes"]
+    said = [str(policy.get("max_unused_days", "not set")) for policy in (was, becomes)]
+    assert f"(max_unused_days was {said[0]} and is {said[1]})" in note
+    assert changes["new_unused"] == (["AKIAB"] if becomes else [])
+
+
 def test_an_inactive_key_that_the_policy_passes_over_now_is_not_called_deactivated() -> None:
     inactive = user("alice", key("AKIAOLD", 200, "Inactive"))
     last = before(inactive, include_inactive=True)

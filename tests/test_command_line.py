@@ -12,7 +12,7 @@ import pytest
 
 from localaws.account import DEMO_ACCOUNT, Account
 from localaws.harness import PROJECT
-from localaws.settings import InvalidSettingError, check_settings, check_thresholds, passed_over, read_parameters
+from localaws.settings import InvalidSettingError, check_settings
 from tests.conftest import user
 
 
@@ -414,55 +414,3 @@ def test_a_previous_account_that_cannot_be_compared_with_is_refused(
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stdout == ""
-
-
-@pytest.mark.parametrize("assignment", ["NotifyOm=changes", "NotifyOn", "=changes", ""])
-def test_a_parameter_that_the_stack_does_not_have_is_refused_before_it_is_deployed(
-    packaged: Path, assignment: str
-) -> None:
-    read = read_parameters(packaged, ["NotifyOn=changes", "NotificationEmail=", "OwnerTags=a=b"])
-    assert read == {"NotifyOn": "changes", "NotificationEmail": "", "OwnerTags": "a=b"}
-
-    with pytest.raises(InvalidSettingError) as refusal:
-        read_parameters(packaged, ["NotifyOn=changes", assignment])
-
-    assert str(refusal.value).startswith(f'PARAMETERS: "{assignment}" is not accepted; it takes NAME=value with ')
-    assert "NotifyOn" in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "says"),
-    [
-        (
-            {"WarnDays": "60"},
-            "PARAMETERS: warn_days: 60 is not accepted; it takes an integer from 0 to 59 (WarnDays=60 of the stack",
-        ),
-        ({"MaxAgeDays": "0"}, "PARAMETERS: max_age_days: 0 is not accepted; it takes an integer from 1 to 3650"),
-        ({"MaxUnusedDays": "x"}, 'PARAMETERS: max_unused_days: "x" is not accepted'),
-        ({"IncludeInactive": "yes"}, 'PARAMETERS: include_inactive: "yes" is not accepted'),
-    ],
-)
-def test_parameters_that_would_fail_each_scan_are_refused_before_they_are_deployed(
-    tmp_path: Path, parameters: dict[str, str], says: str
-) -> None:
-    config = tmp_path / "config.json"
-    config.write_text(json.dumps({"stages": {"dev": {"environment_variables": {"MAX_AGE_DAYS": "60"}}}}))
-
-    for good in ({}, {"MaxAgeDays": "10"}, {"MaxAgeDays": "90", "WarnDays": "60"}, {"NotifyOn": "changes"}):
-        check_thresholds(config, "dev", good)
-    with pytest.raises(InvalidSettingError) as refusal:
-        check_thresholds(config, "dev", parameters)
-
-    assert str(refusal.value).startswith(says)
-
-
-def test_a_deployment_tells_which_settings_the_parameters_of_the_stack_keep_from_being_taken(tmp_path: Path) -> None:
-    config = tmp_path / "config.json"
-    settings = {"MAX_AGE_DAYS": "20", "WARN_DAYS": "7", "SCAN_SCHEDULE": "cron(0 8 * * ? *)"}
-    config.write_text(json.dumps({"environment_variables": settings}))
-    parameters = {"MaxAgeDays": "365", "WarnDays": "7", "IncludeInactive": "true", "ScanSchedule": ""}
-
-    told = list(passed_over(config, "dev", parameters))
-
-    assert told == [f"MaxAgeDays=365 is taken, not MAX_AGE_DAYS (20) of {config}; MaxAgeDays= would end that"]
-    assert list(passed_over(config, "dev", {})) == []

@@ -155,7 +155,7 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
         command = ["make", *arguments, "STAGE=dev"]
         done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return done.stdout + done.stderr
 
     told = make("deploy", "EMAIL=security@example.com")
     outputs = dict(re.findall(r"(\w+)\t(\S+)", told))
@@ -175,13 +175,14 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert "No changes to deploy. Stack iam-key-age-dev is up to date" in again
     assert dict(re.findall(r"(\w+)\t(\S+)", again)) == outputs
 
-    told = make("deploy", 'PARAMETERS=MaxAgeDays=60 ScanSchedule="cron(15 6 * * ? *)"')
+    told = make("deploy", "PARAMETERS=MaxAgeDays=60 ScanSchedule=cron(15 6 * * ? *)")
     assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
     assert "MaxAgeDays=60 is taken, not MAX_AGE_DAYS (90) of .chalice/config.json; MaxAgeDays= would end that\n" in told
+    assert outputs.items() <= dict(re.findall(r"(\w+)\t(\S+)", told)).items()  # nothing was made anew
     told = make("deploy", "PARAMETERS=WarnDays=30")
     assert "06:15 UTC" in told  # what is not named is kept
-    assert "AlarmAfterHours\t26" in told
     assert "the alarms fire" not in told
+    assert 'Keys are judged by {"max_age_days": 60, "warn_days": 30, "include_inactive": false}\n' in told
     policy = policy_of_a_scan(served, outputs)
     assert (policy["max_age_days"], policy["warn_days"]) == (60, 30)
     command = ["make", "deploy", "STAGE=dev", "PARAMETERS=MaxAgeDays=30"]
@@ -196,6 +197,8 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
 
     machines = served.client("stepfunctions").list_state_machines()["stateMachines"]
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
+    groups = served.client("logs").describe_log_groups()["logGroups"]
+    assert [group["logGroupName"] for group in groups if "iam-key-age-dev" in group["logGroupName"]] == []
 
 
 def policy_of_a_scan(served: Served, outputs: dict[str, str]) -> dict[str, Any]:
