@@ -626,6 +626,23 @@ def documents_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
     return documents
 
 
+def test_the_example_of_a_permissions_boundary_allows_what_the_roles_may_and_no_change_of_a_key() -> None:
+    boundary = IAMPolicy((PROJECT / "docs" / "permissions-boundary.json").read_text())
+    named = {
+        BUCKET: "arn:aws:s3:::iam-key-age-prod-reportsbucket-x",
+        f"{TOPIC}": TOPIC.replace("topic", "iam-key-age-prod-X"),
+    }
+    named |= {f"{FUNCTION}:": f"{FUNCTION}:iam-key-age-prod-"}
+
+    def permitted(action: str, resource: str) -> bool:
+        for stands_for, name in named.items():
+            resource = resource.replace(stands_for, name)
+        return bool(boundary.is_action_permitted(action, resource) == PermissionResult.PERMITTED)
+
+    assert [call for calls in MAY.values() for call in calls if not permitted(*call)] == []
+    assert {call for call in OF_NO_USE if permitted(*call)} == {("logs:GetLogEvents", LOG_STREAM.format("ReadPolicy"))}
+
+
 @pytest.mark.parametrize("role", MAY)
 def test_a_role_may_call_what_it_is_for_and_nothing_else(template: dict[str, Any], role: str) -> None:
     policies = [IAMPolicy(json.dumps(document)) for document in documents_of(template, role)]
