@@ -25,7 +25,16 @@ demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
 
 # Only those of make's own command line: other tools have variables of these names, too.
-of_command = $(filter command,$(firstword $(origin $(1))))
+of_command = $(filter command override,$(firstword $(origin $(1))))
+# As they were written: make would take a $ in them for a variable of its own.
+ifneq ($(call of_command,EMAIL),)
+override EMAIL := $(value EMAIL)
+export EMAIL
+endif
+ifneq ($(call of_command,PARAMETERS),)
+override PARAMETERS := $(value PARAMETERS)
+export PARAMETERS
+endif
 
 scan-account: setup ## scan your own AWS account on this machine, nothing deployed; PROFILE=… of your AWS configuration
 	@mkdir -p out/account && chmod 700 out/account
@@ -81,7 +90,7 @@ REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get r
 	export AWS_DEFAULT_REGION=$$region
 
 # What a person wrote is read by Python, never by the shell.
-GIVEN := $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL") $(if $(call of_command,PARAMETERS),"$$PARAMETERS")
+GIVEN := "$(if $(call of_command,PARAMETERS),$$PARAMETERS)" $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL")
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
 	[ "$$role" != None ] || logs_role=ApiGatewayLogsRole=create
@@ -99,7 +108,7 @@ may-deploy: setup
 # Uploads what a template refers to, and deploys it as the stage's stack.
 define DEPLOY_TEMPLATE
 kept=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
-	assigned=$$($(BIN)/python -m localaws.stack_parameters "$(STAGE)" $(1) "$$kept" "$${logs_role:-}" $(GIVEN)); \
+	assigned=$$($(BIN)/python -m localaws.stack_parameters "$(STAGE)" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
 	overrides=(); while IFS= read -r one; do [ -z "$$one" ] || overrides+=("$$one"); done <<< "$$assigned"; \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
@@ -127,8 +136,8 @@ deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@$(if $(call of_command,STAGE),:,echo "Which one? make destroy STAGE=…"; exit 1)
 	@set -euo pipefail; $(REGION); \
-	bucket=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) \
-	  --query "Stacks[0].Outputs[?OutputKey=='ReportsBucket'].OutputValue" --output text) || \
+	bucket=$$($(AWS) cloudformation list-stack-resources --stack-name $(STACK) --output text \
+	  --query "StackResourceSummaries[?LogicalResourceId=='ReportsBucket'].PhysicalResourceId") || \
 	  { echo "There is no stack $(STACK) in $$region that these credentials can see"; exit 1; }; \
 	echo "Deleting $(STACK) in $$region …"; \
 	$(AWS) cloudformation delete-stack --stack-name $(STACK); \

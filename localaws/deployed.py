@@ -1,4 +1,4 @@
-"""What a deployment tells at its end: `python -m localaws.deployed TEMPLATE`, the stack's outputs on its input."""
+"""What a deployment tells at its end: `python -m localaws.deployed TEMPLATE`, the stack on its input."""
 
 import itertools
 import json
@@ -28,17 +28,17 @@ def next_scan(schedule: str, now: datetime) -> str:
         try:
             [at] = AWSCron.get_next_n_schedule(1, now, cron[1])
         except Exception:  # EventBridge knows schedules that the parser does not, and it is deployed
-            return f"by {schedule}, in UTC"
-        return f"{at:%Y-%m-%d %H:%M} UTC, by {schedule}"
+            at = None
+        return f"{at:%Y-%m-%d %H:%M} UTC, by {schedule}" if at else f"by {schedule}, in UTC"
     return f"within {schedule.removeprefix('rate(').removesuffix(')')}, by {schedule}"
 
 
 def longest_wait(schedule: str, now: datetime) -> timedelta | None:
     """Return the longest time between two scans of a schedule in the weeks to come; None where that cannot be told."""
-    if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule):
-        return timedelta(**{f"{rate[2]}s": int(rate[1])})
     cron = schedule.removeprefix("cron(").removesuffix(")")
     try:
+        if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule):
+            return timedelta(**{f"{rate[2]}s": int(rate[1])})
         coming: list[datetime] = AWSCron.get_all_schedule_bw_dates(now, now + _LOOK_AHEAD, cron)
     except Exception:  # as above
         return None
@@ -49,7 +49,7 @@ def what_of_the_alarms(schedule: str, alarm_after_hours: int, now: datetime) -> 
     """Say what to do where the alarms would fire between two scans of the schedule; nothing where they would not."""
     wait = longest_wait(schedule, now)
     if wait is None:
-        return f"See to it that it leaves less than {alarm_after_hours} hours (AlarmAfterHours) between two scans."
+        return f"See to it that the schedule leaves less than AlarmAfterHours, {alarm_after_hours}, between two scans."
     hours = math.ceil(wait / timedelta(hours=1))
     cure = min(hours + 2, _ALARM_AFTER_HOURS_LIMIT)  # two for a scan that takes its time
     if hours < alarm_after_hours or hours <= cure == alarm_after_hours:

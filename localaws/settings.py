@@ -12,6 +12,13 @@ from chalicelib.policy import InvalidPolicyError, parse_stage_defaults
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
 CONFIG = Path(".chalice/config.json")
+# By the parameters of the stack that are taken instead.
+THRESHOLDS = {
+    "MaxAgeDays": "MAX_AGE_DAYS",
+    "WarnDays": "WARN_DAYS",
+    "IncludeInactive": "INCLUDE_INACTIVE",
+    "MaxUnusedDays": "MAX_UNUSED_DAYS",
+}
 
 
 class InvalidSettingError(Exception):
@@ -30,8 +37,7 @@ def check_settings(config: Path, stage: str) -> None:
         try:
             parse_stage_defaults(settings)
         except InvalidPolicyError as error:
-            names = "MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE, MAX_UNUSED_DAYS"
-            raise InvalidSettingError(f"{config}: {error} ({names})") from error
+            raise InvalidSettingError(f"{config}: {error} ({', '.join(THRESHOLDS.values())})") from error
 
 
 def check_deployable(config: Path, stage: str) -> None:

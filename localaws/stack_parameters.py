@@ -1,8 +1,8 @@
 """The parameters that a stack is deployed with, checked before anything is made.
 
-`python -m localaws.stack_parameters STAGE TEMPLATE KEPT TEXT…` prints, a line each, the `NAME=value`s of the texts, for
-the AWS CLI; KEPT is what a stack that is there has, as DescribeStacks lists it. What a person wants to know of it goes
-to standard error.
+`python -m localaws.stack_parameters STAGE TEMPLATE KEPT TEXT [NAME=value …]` prints, a line each, the `NAME=value`s of
+TEXT and the others, for the AWS CLI; KEPT is what a stack that is there has, as DescribeStacks lists it. What a person
+wants to know of it goes to standard error.
 """
 
 import json
@@ -13,41 +13,35 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.policy import STACK_PREFIX, InvalidPolicyError, ScanPolicy, parse_stage_defaults
-from localaws.settings import CONFIG, InvalidSettingError, settings_of_each_function
+from localaws.settings import CONFIG, THRESHOLDS, InvalidSettingError, settings_of_each_function
 
-# Settings of the stage by the parameters that are taken instead.
-THRESHOLDS = {
-    "MaxAgeDays": "MAX_AGE_DAYS",
-    "WarnDays": "WARN_DAYS",
-    "IncludeInactive": "INCLUDE_INACTIVE",
-    "MaxUnusedDays": "MAX_UNUSED_DAYS",
-}
 _SCHEDULE = {"ScanSchedule": "SCAN_SCHEDULE"}
 
 
-def read_parameters(known: Mapping[str, Mapping[str, Any]], texts: Iterable[str]) -> dict[str, str]:
-    """Read `NAME=value`s with spaces between, a value with spaces or without in quotes or without.
+def split_assignments(text: str) -> list[str]:
+    """Take `NAME=value`s with spaces between apart; a value may have spaces, and be in quotes."""
+    assignments = re.split(r"\s+(?=\w+=)", text.strip())
+    return [re.sub(r"""^(\w+=)(["'])(.*)\2$""", r"\1\3", assignment) for assignment in assignments if assignment]
 
-    `known` are the parameters of a template; InvalidSettingError for what they do not take, which the AWS CLI passes
-    over, or CloudFormation refuses later.
+
+def read_parameters(known: Mapping[str, Mapping[str, Any]], assignments: Iterable[str]) -> dict[str, str]:
+    """Read `NAME=value`s by the parameters of a template, `known`.
+
+    InvalidSettingError for what they do not take, which the AWS CLI passes over, or CloudFormation refuses later.
     """
     values = {}
-    for text in filter(None, map(str.strip, texts)):
-        for assignment in re.split(r"\s+(?=\w+=)", text):
-            name, assigned, value = assignment.partition("=")
-            if name not in known or not assigned:
-                raise InvalidSettingError(
-                    f"PARAMETERS: {json.dumps(assignment)} is not accepted; {_names(name, known)}"
-                )
-            values[name] = re.sub(r"""^(["'])(.*)\1$""", r"\2", value)
-            if takes := _refusal(values[name], known[name]):
-                refused = f"{name}: {json.dumps(values[name])} is not accepted; it takes {takes}"
-                raise InvalidSettingError(f"PARAMETERS: {refused}. One that is not named keeps its value")
+    for assignment in assignments:
+        name, assigned, value = assignment.partition("=")
+        if name not in known or not assigned:
+            raise InvalidSettingError(f"PARAMETERS: {json.dumps(assignment)} is not accepted; {_names(name, known)}")
+        values[name] = value.strip()
+        if takes := _refusal(values[name], known[name]):
+            raise InvalidSettingError(f"{name}: {json.dumps(value)} is not accepted; it takes {takes}")
     return values
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
-    if name in _SCHEDULE:
+    if name in _SCHEDULE.keys() - known.keys():
         return f"where Chalice deploys the schedule, it is the setting {_SCHEDULE[name]} in {CONFIG}"
     return f"it takes NAME=value with {', '.join(known)}"
 
@@ -58,7 +52,7 @@ def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
         return "" if value in allowed else f"one of {', '.join(one or 'nothing' for one in allowed)}"
     if parameter["Type"] == "Number":
         least, most = parameter["MinValue"], parameter["MaxValue"]
-        fits = re.fullmatch(r"\d{1,9}", value) and least <= int(value) <= most
+        fits = re.fullmatch("[0-9]{1,9}", value) and least <= int(value) <= most
         return "" if fits else f"a whole number from {least} to {most}"
     return "" if re.fullmatch(parameter["AllowedPattern"], value) else str(parameter["ConstraintDescription"])
 
@@ -85,14 +79,15 @@ def passed_over(config: Path, stage: str, parameters: Mapping[str, str]) -> Iter
             yield f"{name}={value} is taken, not {setting} ({settings[setting]}) of {config}; {name}= would end that"
 
 
-def main(stage: str, template: str, kept: str, *texts: str) -> None:
+def main(stage: str, template: str, kept: str, text: str, *assignments: str) -> None:
     """Do what the command line asks for."""
-    assigned = read_parameters(json.loads(Path(template).read_text())["Parameters"], texts)
+    known = json.loads(Path(template).read_text())["Parameters"]
+    assigned = read_parameters(known, [*assignments, *split_assignments(text)])
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(kept) or []} | assigned
     policy = read_thresholds(CONFIG, stage, parameters)
     for line in passed_over(CONFIG, stage, parameters):
         print(line, file=sys.stderr)  # noqa: T201  # to the person
-    print(f"Keys are judged by {json.dumps(policy.to_json())}", file=sys.stderr)  # noqa: T201  # to the person
+    print(f"Keys will be judged by {json.dumps(policy.to_json())}", file=sys.stderr)  # noqa: T201  # to the person
     for name, value in assigned.items():
         print(f"{name}={value}")  # noqa: T201  # it is what was asked for
 

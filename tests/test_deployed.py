@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from localaws.deployed import _ALARM_AFTER_HOURS_LIMIT, next_scan, schedule_of, what_of_the_alarms
+from localaws.deployed import _ALARM_AFTER_HOURS_LIMIT, next_scan, schedule_of, what_next, what_of_the_alarms
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
 
@@ -21,6 +21,7 @@ NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
         ("cron(0 8 ? * SAT-MON *)", "by cron(0 8 ? * SAT-MON *), in UTC"),
         ("cron(0 8 1/3 * ? *)", "2026-11-28 08:00 UTC, by cron(0 8 1/3 * ? *)"),
         ("cron(0 8 1 1 ? 2027-2028)", "2027-01-01 08:00 UTC, by cron(0 8 1 1 ? 2027-2028)"),
+        ("cron(0 8 * * ? 2025)", "by cron(0 8 * * ? 2025), in UTC"),  # is over
         ("rate(12 hours)", "within 12 hours, by rate(12 hours)"),
     ],
 )
@@ -52,7 +53,12 @@ def test_the_next_scan_is_told_by_the_schedule(schedule: str, says: str) -> None
         ("rate(8 days)", 168, "leaves 192 hours"),
         ("cron(0 8 1 * ? *)", 26, "without one: to be watched, it has to be weekly or more often"),
         ("cron(0 8 1 1 ? 2027-2028)", 168, "to be watched, it has to be weekly or more often"),
-        ("cron(0 8 */2 * ? *)", 26, "See to it that it leaves less than 26 hours"),  # is not known
+        (
+            "cron(0 8 */2 * ? *)",
+            26,
+            "See to it that the schedule leaves less than AlarmAfterHours, 26,",
+        ),  # is not known
+        ("rate(99999999999 days)", 26, "See to it that the schedule leaves less than AlarmAfterHours, 26,"),
     ],
 )
 def test_alarms_that_would_fire_between_two_scans_are_told(schedule: str, alarm_after_hours: int, says: str) -> None:
@@ -67,6 +73,36 @@ def test_what_is_told_of_the_alarms_is_the_same_on_each_day_of_the_week(day: int
     told = what_of_the_alarms("cron(0 8-18 ? * MON-FRI *)", 26, NOW + timedelta(days=day))
 
     assert "leaves 62 hours" in told
+
+
+@pytest.mark.parametrize("address", ["", "security@example.com"])
+def test_a_deployment_ends_with_what_is_there_and_what_to_do_with_it(address: str) -> None:
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
+    outputs = {"EndpointURL": "https://api/", "StateMachineArn": machine, "ReportsBucket": "reports"}
+    stack = {
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+        "Parameters": [
+            {"ParameterKey": "AlarmAfterHours", "ParameterValue": "26"},
+            {"ParameterKey": "NotificationEmail", "ParameterValue": address},
+        ],
+    }
+
+    paragraphs = what_next(stack, "cron(0 8 * * ? *)", NOW).split("\n\n")
+
+    told = [f"{name}\t{value}" for name, value in outputs.items()]
+    assert paragraphs[0].splitlines() == told
+    assert paragraphs[1].startswith("Next scan: 2026-11-26 08:00 UTC, by cron(0 8 * * ? *).")
+    assert paragraphs[2].splitlines() == [
+        "  export ENDPOINT_URL=https://api/ AWS_DEFAULT_REGION=eu-central-1",
+        '  .venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"',
+        f"  .venv/bin/aws stepfunctions start-execution --input '{{}}' --state-machine-arn {machine}",
+    ]
+    assert paragraphs[4].splitlines() == [
+        '  .venv/bin/awscurl --service execute-api "${ENDPOINT_URL}scan/SCAN_ID"',
+        "  .venv/bin/aws s3 cp s3://reports/scans/SCAN_ID/report.html .",
+    ]
+    confirm = "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them."
+    assert paragraphs[5:] == ([confirm] if address else [])
 
 
 def test_as_many_hours_as_cloudwatch_looks_back_is_what_the_parameter_takes(template: dict[str, Any]) -> None:

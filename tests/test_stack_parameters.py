@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.policy import ScanPolicy
 from localaws.settings import InvalidSettingError
-from localaws.stack_parameters import passed_over, read_parameters, read_thresholds
+from localaws.stack_parameters import passed_over, read_parameters, read_thresholds, split_assignments
 from tests.test_template import PATTERNS
 
 
@@ -26,10 +26,16 @@ from tests.test_template import PATTERNS
     ],
 )
 def test_parameters_are_read_with_quotes_and_without(template: dict[str, Any], text: str, read: dict[str, str]) -> None:
-    assert read_parameters(template["Parameters"], [text]) == read
+    assert read_parameters(template["Parameters"], split_assignments(text)) == read
 
 
-@pytest.mark.parametrize("assignment", ["NotifyOm=changes", "NotifyOn", "=changes", "$(id)"])
+def test_an_address_is_one_value_whatever_is_in_it(template: dict[str, Any]) -> None:
+    assert read_parameters(template["Parameters"], ["NotificationEmail= a@b.co "]) == {"NotificationEmail": "a@b.co"}
+    with pytest.raises(InvalidSettingError, match=r'NotificationEmail: "a@b\.co MaxAgeDays=3" is not accepted'):
+        read_parameters(template["Parameters"], ["NotificationEmail=a@b.co MaxAgeDays=3"])
+
+
+@pytest.mark.parametrize("assignment", ["NotifyOm=changes", "NotifyOn", "=changes", "$(id)", "ScanSchedule", ""])
 def test_a_parameter_that_the_stack_does_not_have_is_refused(template: dict[str, Any], assignment: str) -> None:
     with pytest.raises(InvalidSettingError) as refusal:
         read_parameters(template["Parameters"], ["NotifyOn=changes", assignment])
@@ -48,14 +54,15 @@ def test_the_schedule_of_chalices_own_way_is_said_to_be_a_setting() -> None:
     [
         (
             "MaxAgeDays=0",
-            'MaxAgeDays: "0" is not accepted; it takes a whole number from 1 to 3650, or nothing. One that',
+            'MaxAgeDays: "0" is not accepted; it takes a whole number from 1 to 3650, or nothing',
         ),
         ("MaxAgeDays=60,", 'MaxAgeDays: "60," is not accepted'),
         ("MaxAgeDays=60 NotifyOn", 'MaxAgeDays: "60 NotifyOn" is not accepted'),
-        ("IncludeInactive=yes", 'IncludeInactive: "yes" is not accepted; it takes one of nothing, true, false.'),
-        ("NotifyOn=", 'NotifyOn: "" is not accepted; it takes one of findings, changes, due_soon, always. One that is'),
+        ("IncludeInactive=yes", 'IncludeInactive: "yes" is not accepted; it takes one of nothing, true, false'),
+        ("NotifyOn=", 'NotifyOn: "" is not accepted; it takes one of findings, changes, due_soon, always'),
         ("AlarmAfterHours=0", 'AlarmAfterHours: "0" is not accepted; it takes a whole number from 1 to 168'),
         ("AlarmAfterHours=", "it takes a whole number from 1 to 168"),
+        ("AlarmAfterHours=２６", "it takes a whole number from 1 to 168"),
         ("IamConcurrency=1.5", "it takes a whole number from 1 to 5"),
         ("LogRetentionDays=2", 'LogRetentionDays: "2" is not accepted; it takes one of 1, 3, 5,'),
         (
@@ -69,7 +76,7 @@ def test_a_value_that_cloudformation_would_refuse_is_refused_before(
     template: dict[str, Any], assignment: str, takes: str
 ) -> None:
     with pytest.raises(InvalidSettingError) as refusal:
-        read_parameters(template["Parameters"], [assignment])
+        read_parameters(template["Parameters"], split_assignments(assignment))
 
     assert takes in str(refusal.value)
 
