@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from chalicelib.shapes import ACTIVE, Changes, ExpiredKey, JudgedKey, LastScan, 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
 _LONGEST_TEXT = 200  # of an id or a name
+_LastUse = tuple[datetime, datetime | None]  # a key's creation and, if there was one, its last use
 _OPTIONAL = "max_unused_days"
 _COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a policy that make a key a finding
 
@@ -48,7 +50,7 @@ class _Comparison:
     since: LastScan | None = None
     last_policy: dict[str, Any] = field(default_factory=dict)
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
-    was_unused: set[str] = field(default_factory=set)
+    was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
     had_root_access_keys: bool = False
     notes: list[str] = field(default_factory=list)
     superseded: bool = False
@@ -89,7 +91,7 @@ class _Comparison:
                     changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
                 else:
                     changes["new"].append(_expired_key(finding, report["as_of"]))
-            elif finding["verdict"] == "unused" and finding["access_key_id"] not in self.was_unused:
+            elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
@@ -106,6 +108,13 @@ class _Comparison:
             return False
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
         return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
+
+    def _was_unused_by(self, policy: Mapping[str, Any], key_id: str) -> bool:
+        """Say whether this scan's policy, too, would have called a key unused then."""
+        if not self.since or key_id not in self.was_unused:
+            return False
+        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])
+        return rule.is_unused(*self.was_unused[key_id])
 
     def _resolution(
         self, was: ExpiredKey, anybody_unchecked: bool
@@ -154,7 +163,9 @@ def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
             since={"scan_id": _text(report["scan_id"]), "as_of": report["as_of"]},
             last_policy=_compared(report["policy"]),
             was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
-            was_unused={key["access_key_id"] for key in report["findings"] if key["verdict"] == "unused"},
+            was_unused={
+                key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
+            },
             had_root_access_keys=has_root_access_keys(report),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -189,6 +200,11 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise ValueError("not a text that a report has")
     return value
+
+
+def _last_use(finding: Mapping[str, Any]) -> _LastUse:
+    used = finding["last_used"]
+    return parse_instant(finding["created_at"]), None if used is None else parse_instant(used["at"])
 
 
 def _compared(policy: Mapping[str, Any]) -> dict[str, int | None]:

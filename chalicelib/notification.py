@@ -59,9 +59,9 @@ def parse_https_format(text: str) -> HttpsFormat:
 
 
 def should_notify(report: Report, notify_on: NotifyOn) -> bool:
-    """Say whether a report is worth a message; one that is incomplete always is."""
+    """Say whether a report is worth a message; one that is incomplete, or lost sight of a key, always is."""
     totals, changes = report["totals"], report["changes"]
-    if not is_complete(report) or notify_on is NotifyOn.ALWAYS:
+    if not is_complete(report) or notify_on is NotifyOn.ALWAYS or (changes is not None and changes["unknown"]):
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         resolved = any(key["how"] != "exempted" for key in changes["resolved"])
@@ -189,6 +189,7 @@ def _attributes(report: Report) -> dict[str, dict[str, str]]:
         "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
         "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
         "unchecked": {"DataType": "Number", "StringValue": str(report["coverage"]["users_unchecked"])},
+        "complete": {"DataType": "String", "StringValue": json.dumps(is_complete(report))},
         "account_id": {"DataType": "String", "StringValue": report["account_id"]},
         "scan_kind": {"DataType": "String", "StringValue": report["scan_kind"]},
     }

@@ -66,7 +66,8 @@ def render_json(report: Report) -> Iterator[str]:
 def render_csv(report: Report) -> Iterator[str]:
     """Render report.csv as RFC 4180 has it: a row for each finding, each exempt key, then each unchecked user.
 
-    The root user has a row where it has access keys or that is unknown.
+    The root user has a row where it has access keys or that is unknown; a user, where a last use is unknown and the
+    policy wants to know it; a name, where the scan was asked for it and IAM does not know it.
     """
     of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
     changes = _changes_by_key(report)
@@ -77,6 +78,10 @@ def render_csv(report: Report) -> Iterator[str]:
         yield _record({**finding, **_detail_cells(finding), **changes.get(finding["access_key_id"], {}), **of_all})
     for user in report["unchecked"]:
         yield _record({"verdict": "unchecked", **user, **of_all})
+    for user in report["details_unknown"] if "max_unused_days" in report["policy"] else []:
+        yield _record({"verdict": "unknown", **user, **of_all})
+    for name in report["not_found"] if "users" in report["policy"] else []:
+        yield _record({"verdict": "not_found", "user_name": name, **of_all})
 
 
 def render_html(report: Report) -> Iterator[str]:

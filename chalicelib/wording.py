@@ -32,6 +32,10 @@ def headline(report: Report) -> Iterator[str]:
     if changes and changes["since"]:
         new = len(changes["new"])
         yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
+    if changes and changes["unknown"] and not report["unchecked"]:
+        gone = len(changes["unknown"])
+        was = "key that was" if gone == 1 else "keys that were"
+        yield f"{gone} {was} expired {_is(gone)} out of sight: a user was deleted or renamed meanwhile. Scan again."
     where = f"of the users named in the scan policy, AWS account {account_id}"
     where = where if names_users(report) else f"in AWS account {account_id}"
     when = f" as of {report['as_of']}" if "as_of" in policy else ""

@@ -82,7 +82,8 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
             f"  .venv/bin/aws s3 cp s3://{outputs['ReportsBucket']}/scans/SCAN_ID/report.html ."
         ),
         what_of_the_alarms(schedule, int(parameters["AlarmAfterHours"]), now),
-        "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them."
+        "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them; what is told "
+        "before, they do not hear."
         if parameters["NotificationEmail"]
         else "",
     ]

@@ -106,6 +106,16 @@ def test_keys_newly_unused_and_a_root_user_with_new_access_keys_are_told() -> No
     assert first["changes"]["new_unused"] == ["AKIAA"]
 
 
+def test_a_key_that_a_stricter_policy_called_unused_in_between_is_new_when_the_limit_is_passed() -> None:
+    alice = user("alice", key("AKIAA", 60, used=45.5))
+
+    by_stricter: Any = report_of(alice, last=before(alice, max_unused_days=30), max_unused_days=45)
+    by_the_same: Any = report_of(alice, last=before(alice, max_unused_days=44), max_unused_days=44)
+
+    assert by_stricter["changes"]["new_unused"] == ["AKIAA"]
+    assert by_the_same["changes"]["new_unused"] == []
+
+
 def test_a_report_of_before_last_uses_were_asked_is_compared_with() -> None:
     last: Any = before(user("alice", OLD))
     for name in ("root", "advice", "exempt", "details_unknown"):

@@ -34,6 +34,7 @@ ROOT = {"access_keys": 1}
 NEW_ROOT = report_of(user("alice"), last=before(user("alice")), root=ROOT)
 STILL_ROOT = report_of(user("alice"), last=before(user("alice"), root=ROOT), root=ROOT)
 ROOT_UNKNOWN = report_of(user("alice"), last=before(user("alice")), root={"cause": "denied"})
+OUT_OF_SIGHT = report_of({"user_name": "alice", "outcome": "not_found"}, last=before(user("alice", OLD)))
 DARK = key("AKIADARK", 60, used="unknown")
 USE_UNKNOWN = report_of(user("alice", DARK, cause="denied"), last=before(user("alice")), max_unused_days=45)
 DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), last=before(user("alice")))
@@ -58,6 +59,7 @@ DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), 
         pytest.param(STILL_ROOT, True, False, True, True, id="root user's keys, still"),
         pytest.param(ROOT_UNKNOWN, True, True, True, True, id="root user unknown"),
         pytest.param(USE_UNKNOWN, True, True, True, True, id="last use unknown that the policy judges by"),
+        pytest.param(OUT_OF_SIGHT, True, True, True, True, id="a key that was expired is out of sight"),
         pytest.param(DETAILS_UNKNOWN, False, False, True, True, id="details unknown of a key due soon"),
         pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),
     ],
@@ -73,6 +75,13 @@ def test_what_a_message_is_sent_for(
 def by_protocol(report: Report, https_format: HttpsFormat = HttpsFormat.JSON) -> dict[str, str]:
     message: dict[str, str] = json.loads(compose_notification(report, FOLDER, https_format=https_format)["message"])
     return message
+
+
+def test_a_key_out_of_sight_is_what_the_message_leads_with() -> None:
+    first, then = by_protocol(OUT_OF_SIGHT)["default"].splitlines()[1:3]
+
+    assert first == "1 key that was expired is out of sight: a user was deleted or renamed"
+    assert then.strip() == "meanwhile. Scan again."
 
 
 def test_people_get_text_and_programs_get_json() -> None:
@@ -200,29 +209,31 @@ def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("report", "verdict", "expired", "unchecked_users", "kind"),
+    ("report", "says"),
     [
-        (ROOT_UNKNOWN, "unchecked", "0", "0", "full"),
-        (USE_UNKNOWN, "unchecked", "0", "0", "full"),
-        (NEW_ROOT, "root_access_keys", "0", "0", "full"),
-        (NEWLY_UNUSED, "unused", "0", "0", "full"),
-        (EXEMPT, "ok", "0", "0", "full"),
-        (NEW, "expired", "1", "0", "full"),
-        (UNCHECKED, "unchecked", "0", "1", "full"),
-        (DUE_SOON, "due_soon", "0", "0", "full"),
-        (CLEAN, "ok", "0", "0", "full"),
-        (NAMED, "expired", "1", "0", "users"),
-        (report_of(unchecked("alice"), user("bob", OLD), as_of=AS_OF), "expired", "1", "1", "as_of"),
+        (ROOT_UNKNOWN, ("unchecked", "0", "0", "false", "full")),
+        (USE_UNKNOWN, ("unchecked", "0", "0", "false", "full")),
+        (NEW_ROOT, ("root_access_keys", "0", "0", "true", "full")),
+        (NEWLY_UNUSED, ("unused", "0", "0", "true", "full")),
+        (EXEMPT, ("ok", "0", "0", "true", "full")),
+        (NEW, ("expired", "1", "0", "true", "full")),
+        (UNCHECKED, ("unchecked", "0", "1", "false", "full")),
+        (DUE_SOON, ("due_soon", "0", "0", "true", "full")),
+        (CLEAN, ("ok", "0", "0", "true", "full")),
+        (NAMED, ("expired", "1", "0", "true", "users")),
+        (report_of(unchecked("alice"), user("bob", OLD), as_of=AS_OF), ("expired", "1", "1", "false", "as_of")),
+        (report_of(user("bob", OLD), root={"cause": "denied"}), ("expired", "1", "0", "false", "full")),
     ],
 )
-def test_attributes_let_subscribers_filter(
-    report: Report, verdict: str, expired: str, unchecked_users: str, kind: str
-) -> None:
+def test_attributes_let_subscribers_filter(report: Report, says: tuple[str, ...]) -> None:
+    verdict, expired, unchecked_users, complete, kind = says
+
     assert compose_notification(report, FOLDER)["attributes"] == {
         "verdict": {"DataType": "String", "StringValue": verdict},
         "expired": {"DataType": "Number", "StringValue": expired},
         "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
         "unchecked": {"DataType": "Number", "StringValue": unchecked_users},
+        "complete": {"DataType": "String", "StringValue": complete},
         "account_id": {"DataType": "String", "StringValue": "123456789012"},
         "scan_kind": {"DataType": "String", "StringValue": kind},
     }

@@ -93,6 +93,41 @@ def test_the_csv_tells_never_used_from_unknown_and_why_a_key_is_exempt() -> None
     assert by_key["AKIAVAULT"]["advice"] == by_key["AKIAVAULT"]["not_exempt_because"] == ""
 
 
+def test_a_last_use_that_is_unknown_is_a_row_where_the_policy_wants_to_know_it() -> None:
+    dark = user("dark", key("AKIADARK", 60, used="unknown"), cause="Iam.IamException: Rate exceeded")
+
+    policies: Any = ({"max_unused_days": 45}, {})
+
+    wanted, unasked = (
+        list(csv.DictReader(io.StringIO("".join(render_csv(report_of(dark, **policy)))))) for policy in policies
+    )
+
+    assert [(row["verdict"], row["user_name"], row["cause"]) for row in wanted] == [
+        ("unknown", "dark", "Iam.IamException: Rate exceeded")
+    ]
+    assert unasked == []
+
+
+def test_a_name_that_was_asked_for_and_is_not_there_is_a_row() -> None:
+    report = report_of({"user_name": "pubdu", "outcome": "not_found"}, user("alice"), users=("pubdu", "alice"))
+
+    [row] = csv.DictReader(io.StringIO("".join(render_csv(report))))
+
+    assert (row["verdict"], row["user_name"]) == ("not_found", "pubdu")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "policy", "says"),
+    [
+        ([user("alice")], {}, "No key is expired or due soon."),
+        ([user("alice")], {"max_unused_days": 45}, "No key is expired, unused or due soon."),
+        ([unchecked("alice")], {}, "No key that could be judged is expired or due soon."),
+    ],
+)
+def test_the_page_calls_no_key_fine_that_could_not_be_judged(outcomes: Any, policy: Any, says: str) -> None:
+    assert f"<p>{says}</p>" in "".join(render_html(report_of(*outcomes, **policy)))
+
+
 def test_a_root_user_of_whom_iam_would_not_say_is_an_unchecked_row() -> None:
     text = "".join(render_csv(report_of(user("alice"), root={"cause": "denied"})))
 
