@@ -197,6 +197,11 @@ def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project_copy
     refused = run(served, project_copy, "make", "deploy-statemachine", "STAGE=prod", status=1)
 
     assert "The stage prod was deployed by make deploy, and a stage keeps to one way" in refused
+    record = record_of(project_copy, "prod")  # as `chalice deploy --stage prod` leaves it, which looks at no stack
+    for target in ("deploy", "deploy-statemachine"):
+        both = run(served, project_copy, "make", target, "STAGE=prod", status=1)
+        assert "The stage prod is deployed in both ways, and a stage keeps to one: make destroy STAGE=prod, or" in both
+    record.unlink()
     run(served, project_copy, "make", "destroy", "STAGE=prod")
     assert "There is no stack iam-key-age-prod in us-east-1" in run(
         served, project_copy, "make", "destroy", "STAGE=prod", status=1
@@ -204,13 +209,18 @@ def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project_copy
     assert "Which one? make destroy STAGE=" in run(served, project_copy, "make", "destroy", status=1)
 
 
+def record_of(project: Path, stage: str) -> Path:
+    """Record that Chalice deployed a stage."""
+    path = project / ".chalice" / "deployed" / f"{stage}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"resources": [{"name": name, **values} for name, values in DEPLOYED.items()]}))
+    return path
+
+
 def test_functions_of_another_region_are_not_accompanied(
     served: Served, project_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployed = project_copy / ".chalice" / "deployed"
-    deployed.mkdir(exist_ok=True)
-    resources = [{"name": name, **values} for name, values in DEPLOYED.items()]
-    (deployed / "qa.json").write_text(json.dumps({"resources": resources}))
+    record_of(project_copy, "qa")
     for name, value in served.settings.items():
         monkeypatch.setenv(name, value)
 
