@@ -32,6 +32,7 @@ _OF_CHALICE = (
     *("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount"),
     *("ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"),
 )
+_REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed
 _OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/policy-*.json
 _OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
 _BETWEEN_VARIABLES = "|"  # which none of them can have
@@ -52,7 +53,7 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
         parts.pop(name, None)
     for role, chalice in _ROLES.items():
         policies = parts.pop(role)["Properties"]["Policies"]
-        if policy := _policy(policies, deployed[chalice]["role_name"], deployed["rest_api"]["rest_api_id"]):
+        if policy := _policy(policies, deployed[chalice]["role_name"], deployed[_REST_API]["rest_api_id"]):
             parts[f"{role}Policy"] = policy
     for name, variables in environments.items():
         assigned = [{"Fn::Join": ["=", [variable, value]]} for variable, value in variables.items()]
@@ -72,7 +73,7 @@ def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
 def read_deployed(project: Path, stage: str) -> dict[str, dict[str, Any]]:
     """Read what Chalice deployed, by its names; CompanionError where it deployed nothing, or deleted it."""
     deployed = _recorded(project, stage)
-    if not {*FUNCTIONS.values(), *_ROLES.values()} <= deployed.keys():
+    if not {*FUNCTIONS.values(), *_ROLES.values(), _REST_API, _SCHEDULE} <= deployed.keys():
         raise CompanionError(
             f".chalice/deployed/{stage}.json does not have all functions: run chalice deploy --stage {stage} first"
         )
@@ -127,9 +128,9 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
-    rule = boto3.client("events").describe_rule(Name=deployed["scheduled_scan-event"]["rule_name"])
+    rule = boto3.client("events").describe_rule(Name=deployed[_SCHEDULE]["rule_name"])
     kept = [one for one in stack["Outputs"] if not one["OutputKey"].startswith(_output_of(""))]
-    endpoint = {"OutputKey": "EndpointURL", "OutputValue": deployed["rest_api"]["rest_api_url"]}
+    endpoint = {"OutputKey": "EndpointURL", "OutputValue": deployed[_REST_API]["rest_api_url"]}
     return what_next({**stack, "Outputs": [*kept, endpoint]}, rule["ScheduleExpression"], datetime.now(UTC))
 
 

@@ -20,6 +20,7 @@ from localaws.companion import (
     check_way,
     companion_template,
     environment_of,
+    read_deployed,
 )
 from localaws.harness import PROJECT
 from tests.serving import Served, start
@@ -31,6 +32,7 @@ DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},
     **{f"{name}_role": {"role_name": f"iam-key-age-dev-{name}"} for name in FUNCTIONS.values()},
     "rest_api": {"rest_api_id": "abc123"},
+    "scheduled_scan-event": {"rule_name": "iam-key-age-dev-scheduled_scan-event"},
 }
 COMPANION = companion_template(RESOURCES, DEPLOYED)
 
@@ -215,6 +217,17 @@ def record_of(project: Path, stage: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"resources": [{"name": name, **values} for name, values in DEPLOYED.items()]}))
     return path
+
+
+def test_a_record_without_the_schedule_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / ".chalice").mkdir()
+    record = record_of(tmp_path, "qa")
+    read_deployed(tmp_path, "qa")
+    resources = [one for one in json.loads(record.read_text())["resources"] if one["name"] != "scheduled_scan-event"]
+    record.write_text(json.dumps({"resources": resources}))
+
+    with pytest.raises(CompanionError, match="run chalice deploy --stage qa first"):
+        read_deployed(tmp_path, "qa")
 
 
 def test_functions_of_another_region_are_not_accompanied(
