@@ -1,0 +1,111 @@
+"""Sessions with the user's own AWS credentials, as the AWS CLI has them: one MFA prompt serves it and this."""
+
+import contextlib
+import getpass
+import logging
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import create_credential_resolver
+from botocore.exceptions import BotoCoreError
+from botocore.utils import JSONFileCache
+
+DEFAULT_REGION = "us-east-1"  # where no Region is set; IAM is global in each partition
+_CACHED = ("assume-role", "assume-role-with-web-identity")  # by the AWS CLI, too, under the same names
+_TERMINAL = "/dev/tty"
+
+
+class NoTerminalError(BotoCoreError):
+    """A profile needs an MFA code and there is no terminal to ask for it."""
+
+    fmt = (
+        "profile {profile} wants an MFA code, and there is no terminal to ask at: "
+        "first run this in a terminal, its session is used here too: aws sts get-caller-identity --profile {quoted}"
+    )
+
+
+class MfaCodeError(BotoCoreError):
+    """No MFA code was given, or text that cannot be one."""
+
+    fmt = "profile {profile} wants an MFA code: {problem}"
+
+
+def user_session(profile: str | None = None) -> boto3.session.Session:
+    """Return a session with the user's credentials, in the Region of AWS_REGION, else of the configuration.
+
+    The sessions of roles are shared with the AWS CLI through its cache. Raise a BotoCoreError if there is no such
+    profile; the errors of the MFA prompt are BotoCoreErrors as well, raised when credentials are first needed.
+    """
+    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
+    core = botocore.session.Session()
+    core.set_default_client_config(Config(connect_timeout=5))  # of the calls that get credentials, too
+    region = os.environ.get("AWS_REGION") or None
+    session = boto3.session.Session(botocore_session=core, profile_name=profile, region_name=region)
+    resolver: Any = create_credential_resolver(core, region_name=session.region_name or DEFAULT_REGION)
+    for name in _CACHED:
+        resolver.get_provider(name).cache = _CliCache(str(Path("~/.aws/cli/cache").expanduser()))
+    resolver.get_provider("assume-role")._prompter = _ask_at_the_terminal(session.profile_name)  # noqa: SLF001  # no other way
+    core.register_component("credential_provider", resolver)
+    return session
+
+
+class _CliCache(JSONFileCache):
+    """The AWS CLI's cache; what is broken in it is not there, and where it cannot be written to nothing is kept."""
+
+    def __contains__(self, cache_key: str) -> bool:
+        try:
+            return bool(self[cache_key]["Credentials"]["Expiration"])
+        except (KeyError, TypeError):
+            return False
+
+    def __setitem__(self, cache_key: str, value: Any) -> None:
+        with contextlib.suppress(OSError):
+            super().__setitem__(cache_key, value)
+
+
+def _ask_at_the_terminal(profile: str) -> Callable[[str], str]:
+    """Return a function that asks for an MFA code; it raises a BotoCoreError if no code can be had."""
+
+    def ask(prompt: str) -> str:
+        if not _has_terminal():
+            raise NoTerminalError(profile=profile, quoted=shlex.quote(profile))
+        try:
+            answer = getpass.getpass(prompt)
+        except EOFError as error:
+            _end_the_line()
+            raise MfaCodeError(profile=profile, problem="none was entered") from error
+        except KeyboardInterrupt:
+            _end_the_line()
+            raise
+        code = "".join(answer.split())  # some apps show 123 456
+        if not re.fullmatch("[0-9]{6}", code):
+            problem = "what was entered is not six digits" if code else "none was entered"
+            raise MfaCodeError(profile=profile, problem=problem)
+        return code
+
+    return ask
+
+
+def _has_terminal() -> bool:
+    """Return whether getpass can ask without falling back to a file or a pipe."""
+    if os.name == "nt":
+        return True
+    try:
+        os.close(os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    return True
+
+
+def _end_the_line() -> None:
+    """End the line of a prompt that was left."""
+    with contextlib.suppress(OSError), Path(_TERMINAL).open("w") as terminal:
+        terminal.write("\n")
