@@ -76,7 +76,7 @@ def status_change(execution: Execution) -> dict[str, Any]:
             "startDate": int(execution.start_date.timestamp() * 1000),
             "stopDate": int(time.timestamp() * 1000),
             "input": json.dumps(execution.input_data),
-            "output": None if execution.output is None else json.dumps(execution.output),
+            "output": None if execution.output is None else json.dumps(execution.output, default=str),
             "error": execution.error,
             "cause": execution.cause,
         },

@@ -14,6 +14,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlparse
 
@@ -45,9 +46,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service,
     state_task_service_aws_sdk,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
-    StateTaskServiceAwsSdk,
-)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
@@ -60,6 +58,8 @@ from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
+from localaws import expressions, strictness
+
 # A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
 Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
 
@@ -69,7 +69,7 @@ def _mend(owner: object, name: str, replacement: object) -> None:
 
 
 class LargestPayload:
-    """The size of the largest input or output that any state had, those of children among them."""
+    """The size of the largest input, output or Assign that any state had, those of children among them."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -116,7 +116,6 @@ def _mend_once() -> None:
     accept_express_children()
     leave_failed_children_among_the_results()
     name_service_errors_as_aws_does()
-    write_bodies_as_json()
     measure_payloads()
     limit_payloads_in_utf8()
     paginate_iam_lists()
@@ -131,6 +130,7 @@ def _mend_once() -> None:
     name_executions()
     start_executions_one_by_one()
     keep_stopped_executions_stopped()
+    strictness.apply()
 
 
 def evaluate_jsonata() -> None:
@@ -159,8 +159,12 @@ def evaluate_jsonata() -> None:
 
 @functools.cache
 def _parsed(expression: str) -> Jsonata:
+    """Parse an expression, with the functions that AWS adds and the definition uses; ValueError if AWS refuses it."""
     parsed = Jsonata(expression)
+    if problems := expressions.refused(parsed):
+        raise ValueError("; ".join(problems))
     parsed.register_lambda("partition", _partition)
+    parsed.register_lambda("parse", json.loads)
     parsed.set_output_convert_nulls(False)
     return parsed
 
@@ -190,16 +194,6 @@ def _query_evaluation_error(env: Environment, cause: str) -> FailureEventExcepti
     )
 
 
-_FAILED_CHILD = {
-    "ExecutionArn": "arn:aws:states:us-east-1:123456789012:express:iam-key-age-local/CheckUsers:child",
-    "Name": "child",
-    "Status": "FAILED",
-    "Error": "States.Timeout",
-    "Cause": "as the local AWS says it",
-    "Input": '{"user_names": []}',
-}
-
-
 def accept_express_children() -> None:
     """Run EXPRESS children as STANDARD ones, and let their tolerated failures be whole: the grammar knows neither."""
     parse = AmazonStateLanguageParser.parse
@@ -211,18 +205,55 @@ def accept_express_children() -> None:
     _mend(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
 
 
-def leave_failed_children_among_the_results() -> None:
-    """Leave the execution of a failed child among a Distributed Map's results, as AWS does: moto leaves nothing.
+class FailedChildren(StrEnum):
+    """What a Distributed Map's results have of a failed child that it tolerates; AWS documents all three.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
     """
+
+    RECORD = "its execution's record in its place"
+    NOTHING = "nothing"
+    ALL_RECORDS = "records in place of all results, Output a text"
+
+
+failed_children = FailedChildren.RECORD  # what the local AWS leaves of them
+
+
+def leave_failed_children_among_the_results() -> None:
+    """Leave of a failed child among a Distributed Map's results what AWS may leave: moto leaves null."""
     run = DistributedIterationComponent._map_run
 
     def run_and_tell(self: Any, env: Environment, eval_input: Any) -> None:
         run(self, env, eval_input)
-        env.stack[-1] = [_FAILED_CHILD if result is None else result for result in env.stack[-1]]
+        results = env.stack[-1]
+        if failed_children is FailedChildren.NOTHING:
+            env.stack[-1] = [result for result in results if result is not None]
+        elif failed_children is FailedChildren.RECORD or None not in results:
+            env.stack[-1] = [_record_of(result) if result is None else result for result in results]
+        else:
+            env.stack[-1] = [_record_of(result) for result in results]
 
     _mend(DistributedIterationComponent, "_map_run", run_and_tell)
+
+
+def _record_of(result: object) -> dict[str, Any]:
+    """Describe a child's execution as DescribeExecution and the ResultWriter do."""
+    name = str(uuid.uuid4())
+    ended = (
+        {"Status": "FAILED", "Error": "States.Timeout", "Cause": "as the local AWS says it"}
+        if result is None
+        else {"Status": "SUCCEEDED", "Output": json.dumps(result), "OutputDetails": {"Included": True}}
+    )
+    return {
+        "ExecutionArn": f"arn:aws:states:us-east-1:123456789012:express:iam-key-age-local/CheckUsers:{name}",
+        "Input": '{"user_names": []}',
+        "InputDetails": {"Included": True},
+        "Name": name,
+        "StartDate": "2026-01-01T00:00:00.000Z",
+        "StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-local/CheckUsers",
+        "StopDate": "2026-01-01T00:00:01.000Z",
+        **ended,
+    }
 
 
 def name_service_errors_as_aws_does() -> None:
@@ -230,24 +261,15 @@ def name_service_errors_as_aws_does() -> None:
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "s3": "S3", "sns": "Sns"}
 
 
-def write_bodies_as_json() -> None:
-    """Write a Body that an SDK integration is given as JSON, a text with its quotes, as AWS does and moto does not."""
-
-    def normalise(self: StateTaskServiceAwsSdk, parameters: dict[str, Any], *_: Any) -> None:
-        if "Body" in parameters:
-            parameters["Body"] = json.dumps(parameters["Body"]).encode()
-
-    _mend(StateTaskServiceAwsSdk, "_normalise_parameters", normalise)
-
-
 def measure_payloads() -> None:
-    """Measure every state's input and output: moto enforces no quota, so the harness has to look."""
+    """Measure every state's input, output and Assign: moto enforces no quota, so the harness has to look."""
     publish = EventManager._publish_history_event
 
     def publish_and_measure(self: EventManager, **event: Any) -> None:
         for details in (event["event_details"] or {}).values():
             for field in ("input", "output", "parameters"):
                 _wiring.payloads.measure(details.get(field) or "")
+            _wiring.payloads.measure("".join(details.get("assignedVariables", {}).values()))
         publish(self, **event)
 
     _mend(EventManager, "_publish_history_event", publish_and_measure)

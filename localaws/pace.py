@@ -67,7 +67,6 @@ def reuse_clients(endpoint_url: str) -> None:
     @functools.cache
     def client_for(service: str, region: str) -> Any:
         config = Config(
-            parameter_validation=False,
             retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
             signature_version=UNSIGNED,
         )
