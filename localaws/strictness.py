@@ -11,7 +11,11 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, cast
 
+import regex
 from botocore.exceptions import ClientError
+from moto.sns.exceptions import SNSInvalidParameter
+from moto.sns.models import SNSBackend
+from moto.stepfunctions.exceptions import InvalidExecutionInput
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
@@ -33,11 +37,14 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from localaws import task_arguments
 
 _RUNTIME = StatesErrorNameType.StatesRuntime.to_name()
 _DATA_LIMIT = StatesErrorNameType.StatesStatesDataLimitExceeded.to_name()
+_MOST_BYTES = 256 * 1024  # of an execution's input and of a message
+_SUBJECT = r"[!-~][ -~]{0,98}"  # under 100 ASCII characters, no line breaks, not to begin with a blank
 
 
 @functools.cache
@@ -48,6 +55,8 @@ def apply() -> None:
     catch_no_terminal_error()
     hide_variables_from_distributed_children()
     answer_lambda_invoke_with_metadata()
+    refuse_executions_as_step_functions_does()
+    refuse_messages_as_sns_does()
 
 
 def _replace(owner: object, name: str, replacement: object) -> None:
@@ -198,3 +207,55 @@ def _metadata(answer: dict[str, Any]) -> dict[str, Any]:
         },
         "SdkResponseMetadata": {"RequestId": request_id},
     }
+
+
+def refuse_executions_as_step_functions_does() -> None:
+    """Refuse a name that an execution may not have, and an input that is no JSON or too long, by AWS's codes.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    """
+    start = StepFunctionsParserBackend.start_execution
+
+    def start_execution(self: Any, state_machine_arn: str, name: Any = None, given: Any = None, *more: Any) -> Any:
+        if name is not None:
+            self._validate_name(name)
+        if given is not None and (len(given.encode()) > _MOST_BYTES or not _is_json(given)):
+            raise InvalidExecutionInput(f"Invalid State Machine Execution Input: not JSON of up to {_MOST_BYTES} bytes")
+        return start(self, state_machine_arn, name, given, *more)
+
+    _replace(StepFunctionsParserBackend, "start_execution", start_execution)
+
+
+def refuse_messages_as_sns_does() -> None:
+    """Refuse what SNS would not publish: moto counts characters, not bytes, and looks at neither text nor structure.
+
+    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+    """
+    publish = SNSBackend.publish
+
+    def publish_or_refuse(self: SNSBackend, message: str, *arguments: Any, **more: Any) -> Any:
+        subject, attributes = more.get("subject"), more.get("message_attributes") or {}
+        if subject is not None and not regex.fullmatch(_SUBJECT, subject):
+            raise SNSInvalidParameter("Invalid parameter: Subject")
+        if len(message.encode()) + len(json.dumps(attributes, ensure_ascii=False, default=str).encode()) > _MOST_BYTES:
+            raise SNSInvalidParameter("Invalid parameter: Message too long")
+        if more.get("message_structure") == "json" and not _has_texts_and_a_default(message):
+            raise SNSInvalidParameter("Invalid parameter: Message Structure - No default entry in JSON message body")
+        return publish(self, message, *arguments, **more)
+
+    _replace(SNSBackend, "publish", publish_or_refuse)
+
+
+def _has_texts_and_a_default(message: str) -> bool:
+    by_protocol = json.loads(message) if _is_json(message) else None
+    if not isinstance(by_protocol, dict):
+        return False
+    return "default" in by_protocol and all(isinstance(text, str) for text in by_protocol.values())
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

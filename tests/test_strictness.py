@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from jsonata import Jsonata
 
 from localaws import task_arguments
@@ -257,6 +258,48 @@ def test_the_children_of_a_distributed_map_see_no_variable_of_outside(aws: Local
     execution = run(aws, {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": states})
 
     assert execution["output"].strip('"') == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"name": "a b"}, "InvalidName"),
+        ({"name": "a:b"}, "InvalidName"),
+        ({"name": "a" * 81}, "ValidationException"),
+        ({"input": "{"}, "InvalidExecutionInput"),
+        ({"input": json.dumps("é" * 131_100, ensure_ascii=False)}, "InvalidExecutionInput"),
+    ],
+)
+def test_an_execution_that_step_functions_does_not_start_is_refused(
+    aws: LocalAws, given: dict[str, str], code: str
+) -> None:
+    machine = aws.outputs()["StateMachineArn"]
+
+    with pytest.raises(ClientError) as error:
+        aws.client("stepfunctions").start_execution(stateMachineArn=machine, **given)
+
+    assert error.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"Message": "m", "Subject": "s" * 100},
+        {"Message": "m", "Subject": "two\nlines"},
+        {"Message": "m", "Subject": "é"},
+        {"Message": "m", "Subject": " blank first"},
+        {"Message": "é" * 131_073},
+        {"Message": "m" * 262_144, "MessageAttributes": {"a": {"DataType": "String", "StringValue": "v"}}},
+        {"Message": "no JSON", "MessageStructure": "json"},
+        {"Message": '{"email": "m"}', "MessageStructure": "json"},
+        {"Message": '{"default": {"a": 1}}', "MessageStructure": "json"},
+    ],
+)
+def test_a_message_that_sns_does_not_publish_is_refused(aws: LocalAws, message: dict[str, Any]) -> None:
+    topic = aws.outputs()["NotificationsTopicArn"]
+
+    with pytest.raises(ClientError, match="InvalidParameter"):
+        aws.client("sns").publish(TopicArn=topic, **message)
 
 
 @pytest.mark.parametrize(
