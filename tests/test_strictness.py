@@ -1,6 +1,7 @@
 """What AWS refuses, the local AWS refuses in the same way: arguments of tasks, terminal errors, variables, payloads."""
 
 import contextlib
+import inspect
 import io
 import json
 import re
@@ -15,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 from jsonata import Jsonata
 
-from localaws import task_arguments
+from localaws import mail, mends, pace, strictness, task_arguments
 from localaws.expressions import refused
 from localaws.harness import PROJECT, LocalAws
 from tests.conftest import Scanner, user
@@ -345,3 +346,17 @@ def test_no_expression_of_a_definition_is_refused(path: Path) -> None:
     assert expressions
     for expression in expressions:
         assert refused(Jsonata(json.loads(f'"{expression}"'))) == []
+
+
+def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:
+    applied = [mends._mend_once, strictness.apply, mail.apply, pace.apply, pace._apply_once]
+    patches = {
+        name for apply in applied for name in re.findall(r"^    ([a-z]\w+)\(", inspect.getsource(apply), re.MULTILINE)
+    }
+    table = (PROJECT / "docs" / "localaws.md").read_text().partition("## The patches of moto")[2]
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^\n]+) \|$", table, re.MULTILINE))
+
+    named = {name: rest for names, rest in rows.items() for name in re.findall(r"`(\w+)`", names)}
+    assert named.keys() == patches
+    for name, rest in named.items():
+        assert "https://" in rest or "the same as moto, quicker" in rest, name
