@@ -29,7 +29,7 @@ app.register_middleware(rest.answer_and_log, "http")
 @app.schedule(os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)"))
 def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
     """Start the stage's scan; an event delivered twice starts one."""
-    scan_id = scans.scheduled_id(parse_instant(event.time))
+    scan_id = scans.scheduled_id(parse_instant(event.time), event.event_id)
     try:
         scans.start_scan(scan_id, stage_defaults())
     except scans.ScanExistsError:

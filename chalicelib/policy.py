@@ -223,10 +223,9 @@ def _as_of(value: object) -> datetime:
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        values = [value for name, value in pairs if name == twice]
-        raise InvalidPolicyError("field given twice", {twice: values}, "each field once")
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document:
+            raise InvalidPolicyError("field given twice", {name: [document[name], value]}, "each field once")
+        document[name] = value
     return document

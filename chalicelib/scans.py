@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The ids that this app gives, and the names that Step Functions gives: what nobody wrote by hand.
 _GIVEN_ID = (
-    r"(adhoc|scheduled)-\d{4}-\d\d-\d\dT\d{6}Z(-[0-9a-f]{6,9})?|request-[0-9a-f]{32}"
+    r"(adhoc|scheduled)-\d{4}-\d\d-\d\dT\d{6}Z(-[0-9a-f]{6,12})?|request-[0-9a-f]{32}"
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[0-9a-f-]{36})?"
 )
 _LISTED_AT_ONCE = 1000
@@ -121,9 +121,12 @@ def require_scan_id(text: str) -> None:
         raise ScanNotFoundError
 
 
-def scheduled_id(event_time: datetime) -> str:
-    """Name a scheduled scan after its event, so that an event delivered twice starts one scan."""
-    return f"scheduled-{_stamp(event_time)}"
+def scheduled_id(event_time: datetime, event_id: str) -> str:
+    """Name a scheduled scan after its event, so that an event delivered twice starts one scan.
+
+    The digest of the event's id, which EventBridge makes up, keeps anybody from taking the name before.
+    """
+    return f"scheduled-{_stamp(event_time)}-{hashlib.sha256(event_id.encode()).hexdigest()[:12]}"
 
 
 def adhoc_id(now: datetime, tail: str = "") -> str:
@@ -232,9 +235,9 @@ def failure_in_words(execution: Mapping[str, Any]) -> str | None:
     if cause and cause.lstrip().startswith("{"):
         try:
             message = json.loads(cause).get("errorMessage")
-        except ValueError:  # cut where Step Functions cuts: in the middle of the stack trace
+        except (ValueError, RecursionError):  # cut where Step Functions cuts: in the middle of the stack trace
             message = None
-    words = ": ".join(part for part in (error, message) if part)
+    words = ": ".join(part for part in (error, message) if part and isinstance(part, str))
     return re.sub(r"arn:[\w-]+:[\w-]*:[\w-]*:\d*:(?=\S)", "", words)
 
 

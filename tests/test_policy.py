@@ -138,6 +138,24 @@ def test_a_field_given_twice_is_refused() -> None:
         parse_policy_text('{"max_age_days": 1, "max_age_days": 90}', DEFAULTS)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ",".join(['"max_age_days": 1'] * 300_000) + "}",
+        "{" + ",".join(f'"a{number}": 1' for number in range(300_000)) + ', "a0": 1}',
+        '{"as_of": "2026' + "T" * 1_000_000 + '"}',
+        '{"as_of": "2026' + "+00" * 1_000_000 + '"}',
+        '{"users": [' + ",".join(['"a"'] * 300_000) + "]}",
+        '{"users": ["' + "a" * 1_000_000 + '"]}',
+    ],
+    ids=["one field", "many fields", "no instant", "zones", "users", "a user"],
+)
+def test_a_hostile_body_takes_time_in_proportion_to_its_length(text: str) -> None:
+    """In proportion to the square of it, each would take many times as long as a test may."""
+    with pytest.raises(InvalidPolicyError):
+        parse_policy_text(text, DEFAULTS)
+
+
 @pytest.mark.parametrize("value", ["[" * 900 + "]" * 900, '"\\ud800"', "1e999"])
 def test_an_odd_value_is_refused_and_not_stumbled_over(value: str) -> None:
     with pytest.raises(InvalidPolicyError) as refusal:

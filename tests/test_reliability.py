@@ -243,17 +243,18 @@ def test_a_duplicate_schedule_event(scanner: Scanner) -> None:
     event = {"time": "2026-11-21T08:00:00Z", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
     event |= {"id": "e1", "account": "123456789012", "region": "us-east-1", "resources": [], "version": "0"}
 
-    invoke(scanner, "ScheduledScan", event)
-    result = ended(scanner, "scheduled-2026-11-21T080000Z")
+    scan_id = invoke(scanner, "ScheduledScan", event)["scan_id"]
+    result = ended(scanner, scan_id)
     calls = scanner.aws.calls()
     answer = invoke(scanner, "ScheduledScan", event)
 
-    assert answer == {"scan_id": "scheduled-2026-11-21T080000Z"}
+    assert answer == {"scan_id": scan_id}
+    assert scan_id.startswith("scheduled-2026-11-21T080000Z-")
     assert_everybody_once(result, 3)
     assert {call: count for call, count in scanner.aws.calls().items() if calls.get(call) != count} == {
         "states:StartExecution": calls["states:StartExecution"] + 1
     }
-    assert ended(scanner, "scheduled-2026-11-21T080000Z").files == result.files
+    assert ended(scanner, scan_id).files == result.files
 
 
 def test_two_scans_at_once(scanner: Scanner) -> None:

@@ -17,6 +17,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceAwsSdk,
 )
 
+from chalicelib.age import parse_instant
+from chalicelib.scans import scheduled_id
 from localaws.account import DEMO_ACCOUNT
 from localaws.harness import ScanResult
 from tests.conftest import Scanner, user
@@ -321,10 +323,11 @@ def test_a_schedule_event_delivered_twice_starts_one_scan(scanner: Scanner) -> N
 
     answers = [invoke(scanner, "ScheduledScan", event) for _ in range(2)]
 
-    assert answers == [{"scan_id": "scheduled-2026-11-22T080000Z"}] * 2
+    scan_id = scheduled_id(parse_instant("2026-11-22T08:00:00Z"), "e1")
+    assert answers == [{"scan_id": scan_id}] * 2
     states = scanner.aws.client("stepfunctions")
     executions = states.list_executions(stateMachineArn=scanner.aws.outputs()["StateMachineArn"])["executions"]
-    assert [execution["name"] for execution in executions].count("scheduled-2026-11-22T080000Z") == 1
+    assert [execution["name"] for execution in executions].count(scan_id) == 1
 
 
 def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
