@@ -12,33 +12,26 @@ BIN := $(VENV)/bin
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
-setup: $(VENV)/ready ## make the virtual environment with the pinned requirements
-
-$(VENV)/ready: requirements-dev.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }
-	@echo "Installing the pinned requirements into $(VENV) (once; about a minute) …"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+setup: ## make the virtual environment with the pinned requirements
+	@$(BIN)/python -m localaws.installation check $(VENV) 2>/dev/null || $(PYTHON) -m localaws.installation make $(VENV) || \
+	  { echo "$(PYTHON) did not make $(VENV). To take another Python, 3.11 or later: make PYTHON=python3.12 …"; exit 1; }
 
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
 
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command override,$(firstword $(origin $(1))))
-# As they were written: make would take a $ in them for a variable of its own.
-ifneq ($(call of_command,EMAIL),)
-override EMAIL := $(value EMAIL)
-export EMAIL
-endif
-ifneq ($(call of_command,PARAMETERS),)
-override PARAMETERS := $(value PARAMETERS)
-export PARAMETERS
-endif
+named := $(foreach name,EMAIL PARAMETERS PROFILE STAGE,$(if $(call of_command,$(name)),$(name)))
+# As they were written, for the shell to read from its environment: make would take a $ in them for a variable of its own.
+define as_written
+override $(1) := $$(value $(1))
+export $(1)
+endef
+$(foreach name,$(sort $(named) STAGE),$(eval $(call as_written,$(name))))
 
 scan-account: setup ## scan your own AWS account on this machine, nothing deployed; PROFILE=… of your AWS configuration
 	@mkdir -p out/account && chmod 700 out/account
-	@$(BIN)/python -m localaws snapshot $(if $(call of_command,PROFILE),--profile "$$PROFILE") --out out/account/account.json
+	@$(BIN)/python -m localaws snapshot $(if $(filter PROFILE,$(named)),--profile "$$PROFILE") --out out/account/account.json
 	@$(BIN)/python -m localaws scan --account out/account/account.json --out out/account
 
 serve: setup ## keep the local AWS running, for clients of the API and the AWS CLI; API_PORT=8180
@@ -52,13 +45,13 @@ test-pythons: ## run all tests on each Python from 3.11 to 3.13 that is here, ea
 	  ! python$$version -c "" >/dev/null 2>&1 || $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; done
 
 check: setup ## lint, types, template and state machine
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
-	$(BIN)/cfn-lint build/sam.json
-	$(BIN)/uvx --quiet --python $(BIN)/python --constraints requirements-checkov.txt checkov --config-file .checkov.yaml --file build/sam.json
+	$(BIN)/python -m cfnlint build/sam.json
+	$(BIN)/python -m uv tool run --quiet --python $(BIN)/python --constraints requirements-checkov.txt checkov --config-file .checkov.yaml --file build/sam.json
 
 bench: setup ## measure; what it printed is in docs/performance.md
 	@$(BIN)/python -m bench
@@ -70,36 +63,34 @@ reference: setup ## make the reference in docs/api.md anew, of the OpenAPI docum
 	@$(BIN)/python -m tests.api_reference
 
 format: setup ## format the code
-	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+	@$(BIN)/python -m ruff check --fix --quiet . ; $(BIN)/python -m ruff format --quiet .
 
 lock: setup ## pin requirements-dev.txt and requirements-checkov.txt anew from their .in files
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-checkov.in -o requirements-checkov.txt
+	@$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-checkov.in -o requirements-checkov.txt
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
-	@$(BIN)/python -m localaws.settings "$(STAGE)"
-	@AWS_DEFAULT_REGION=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-us-east-1}} \
-	  $(BIN)/chalice package --stage "$(STAGE)" --merge-template statemachine/resources.json build
+	@$(BIN)/python -m localaws.packaging "$$STAGE"
 
 # The user's own AWS CLI if there is one, else the pinned one.
-AWS := PATH="$$PATH:$(abspath $(BIN))" aws
-STACK := iam-key-age-$(STAGE)
+AWS := $(if $(shell command -v aws 2>/dev/null),aws,$(BIN)/python -m awscli)
+STACK := iam-key-age-$$STAGE
 # The Region of the environment or the profile; under the name that every version of the AWS CLI reads.
 REGION := region=$${AWS_REGION:-$${AWS_DEFAULT_REGION:-$$($(AWS) configure get region || true)}}; \
 	[ -n "$$region" ] || { echo "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"; exit 1; }; \
 	export AWS_DEFAULT_REGION=$$region
 
 # What a person wrote is read by Python, never by the shell.
-GIVEN := "$(if $(call of_command,PARAMETERS),$$PARAMETERS)" $(if $(call of_command,EMAIL),"NotificationEmail=$$EMAIL")
+GIVEN := "$(if $(filter PARAMETERS,$(named)),$$PARAMETERS)" $(if $(filter EMAIL,$(named)),"NotificationEmail=$$EMAIL")
 # An account lets API Gateway write logs by a role, one a Region; where there is none yet, the stack makes it.
 LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --output text); \
 	[ "$$role" != None ] || logs_role=ApiGatewayLogsRole=create
 
 # Checked before anything is made or changed, each with a word of what to do.
 may-deploy: setup
-	@$(BIN)/python -m localaws.settings --deployable "$(STAGE)"
+	@$(BIN)/python -m localaws.settings --deployable "$$STAGE"
 	@set -euo pipefail; \
-	$(AWS) --version >/dev/null 2>&1 || { echo "The AWS CLI does not start: $$(PATH="$$PATH:$(abspath $(BIN))" command -v aws)"; exit 1; }; \
+	$(AWS) --version >/dev/null 2>&1 || { echo "The AWS CLI does not start: $$(command -v $(AWS))"; exit 1; }; \
 	$(REGION); \
 	caller=$$($(AWS) sts get-caller-identity --query Arn --output text) || \
 	  { echo "AWS takes no credentials from here: log in (aws sso login, aws configure), or export AWS_PROFILE=…"; exit 1; }; \
@@ -107,41 +98,42 @@ may-deploy: setup
 
 # Uploads what a template refers to, and deploys it as the stage's stack.
 define DEPLOY_TEMPLATE
-kept=$$($(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
-	assigned=$$($(BIN)/python -m localaws.stack_parameters "$(STAGE)" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
+kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
+	assigned=$$($(BIN)/python -m localaws.stack_parameters "$$STAGE" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
 	overrides=(); while IFS= read -r one; do [ -z "$$one" ] || overrides+=("$$one"); done <<< "$$assigned"; \
 	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
 	bucket=iam-key-age-artifacts-$$account-$$region; \
 	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
 	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
-	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name $(STACK) \
+	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name "$(STACK)" \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
 	  $${overrides[@]+--parameter-overrides "$${overrides[@]}"}
 endef
 
 deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
-	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" one-stack; \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$$STAGE" one-stack; \
 	$(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
-	$(AWS) cloudformation describe-stacks --stack-name $(STACK) --query 'Stacks[0]' --output json | \
+	$(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0]' --output json | \
 	  $(BIN)/python -m localaws.deployed build/sam.json
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
-	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$(STAGE)" companion; \
-	mkdir -p build; $(BIN)/python -m localaws.companion template "$(STAGE)" > build/companion.json; \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$$STAGE" companion; \
+	$(BIN)/python -m localaws.companion template "$$STAGE" build/companion.json; \
 	$(call DEPLOY_TEMPLATE,build/companion.json); \
-	$(BIN)/python -m localaws.companion wire "$(STAGE)"
+	$(BIN)/python -m localaws.companion wire "$$STAGE"
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
-	@$(if $(call of_command,STAGE),:,echo "Which one? make destroy STAGE=…"; exit 1)
+	@$(if $(filter STAGE,$(named)),:,echo "Which one? make destroy STAGE=…"; exit 1)
+	@$(BIN)/python -m localaws.settings --name "$$STAGE"
 	@set -euo pipefail; $(REGION); \
-	bucket=$$($(AWS) cloudformation list-stack-resources --stack-name $(STACK) --output text \
+	bucket=$$($(AWS) cloudformation list-stack-resources --stack-name "$(STACK)" --output text \
 	  --query "StackResourceSummaries[?LogicalResourceId=='ReportsBucket'].PhysicalResourceId") || \
 	  { echo "There is no stack $(STACK) in $$region that these credentials can see"; exit 1; }; \
 	echo "Deleting $(STACK) in $$region …"; \
-	$(AWS) cloudformation delete-stack --stack-name $(STACK); \
-	$(AWS) cloudformation wait stack-delete-complete --stack-name $(STACK); \
+	$(AWS) cloudformation delete-stack --stack-name "$(STACK)"; \
+	$(AWS) cloudformation wait stack-delete-complete --stack-name "$(STACK)"; \
 	echo "Deleted $(STACK)."; \
 	[ "$${bucket:-None}" = None ] || printf '%s\n' "Its reports stay in s3://$$bucket, with all their versions. When no audit needs them:" \
 	  "empty the bucket in the S3 console (Empty takes the versions, too), then: aws s3 rb s3://$$bucket"

@@ -16,17 +16,49 @@ GUEST = "LOCALAWSGUEST"  # another tool, to be measured as the scan is
 REGION = "us-east-1"
 CALLER_OF_THE_API = ("local", "local")  # an access key id and its secret
 
+_LOOPBACK = ("127.0.0.1", "localhost")
 _lock = threading.Lock()  # a session makes one client at a time
+_replaced: dict[str, tuple[str | None, str | None]] = {}  # in the environment, by name: the user's value, and ours
 
 
 def forget_the_users_aws() -> None:
     """Let no profile, Region or proxy of the user's reach the local AWS, nor a call of ours reach theirs."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-    os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"] = CALLER_OF_THE_API
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+    key_id, secret = CALLER_OF_THE_API
+    upper, lower = os.environ.get("NO_PROXY", ""), os.environ.get("no_proxy", "")  # tools read the one or the other
+    ours: dict[str, str | None] = {
+        **{name: None for name in os.environ if name.startswith("AWS_")},
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_ACCESS_KEY_ID": key_id,
+        "AWS_SECRET_ACCESS_KEY": secret,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": _with_loopback(upper or lower),
+        "no_proxy": _with_loopback(lower or upper),
+    }
+    for name, value in ours.items():
+        users, before = _replaced.get(name, (None, None))
+        current = os.environ.pop(name, None)
+        _replaced[name] = (users if name in _replaced and current == before else current, value)
+        if value is not None:
+            os.environ[name] = value
+
+
+def users_environment() -> dict[str, str]:
+    """Return the environment as the user has it, for programs that have to reach more than this machine."""
+    environment = dict(os.environ)
+    for name, (users, ours) in _replaced.items():
+        if environment.get(name) != ours:
+            continue
+        environment.pop(name, None)
+        if users is not None:
+            environment[name] = users
+    return environment
+
+
+def _with_loopback(hosts: str) -> str:
+    """Return the hosts that no proxy is asked for, with this machine's own names among them."""
+    known = [host.strip() for host in hosts.split(",") if host.strip()]
+    return hosts if known == ["*"] else ",".join(dict.fromkeys([*known, *_LOOPBACK]))
 
 
 @functools.cache

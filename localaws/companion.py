@@ -1,13 +1,12 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
-`python -m localaws.companion template STAGE` prints its template, made of statemachine/resources.json and of what
+`python -m localaws.companion template STAGE FILE` writes its template, made of statemachine/resources.json and of what
 Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it is; `check STAGE one-stack` and
 `check STAGE companion` refuse a stage that was deployed the other way.
 """
 
 import copy
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localaws import terminal
 from localaws.deployed import what_next
+from localaws.sessions import user_session
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -88,7 +89,8 @@ def _recorded(project: Path, stage: str) -> dict[str, dict[str, Any]]:
 
 def check_way(project: Path, stage: str, way: str) -> None:
     """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
-    resources = _resources_of(f"iam-key-age-{stage}")
+    session = user_session()
+    resources = _resources_of(session, f"iam-key-age-{stage}")
     if "APIHandler" in resources and _recorded(project, stage):
         ends = f"make destroy STAGE={stage}, or chalice delete --stage {stage}"
         raise CompanionError(f"The stage {stage} is deployed in both ways, and a stage keeps to one: {ends} first")
@@ -99,14 +101,13 @@ def check_way(project: Path, stage: str, way: str) -> None:
     if "APIHandler" in resources:
         raise CompanionError(f"{_OTHER_WAY.format(stage, 'make deploy')} make deploy, or make destroy STAGE=… first")
     *_, region, account_id = read_deployed(project, stage)["api_handler"]["lambda_arn"].split(":")[:5]
-    session = boto3.session.Session()
     if (region, account_id) != (session.region_name, session.client("sts").get_caller_identity()["Account"]):
         raise CompanionError(f"Chalice deployed {stage} into {region} of account {account_id}: use the same for this")
 
 
-def _resources_of(stack: str) -> set[str]:
+def _resources_of(session: boto3.session.Session, stack: str) -> set[str]:
     """Return the names of a stack's resources, none where there is no such stack."""
-    pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    pages = session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
     try:
         return {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
     except ClientError as error:
@@ -117,8 +118,9 @@ def _resources_of(stack: str) -> set[str]:
 
 def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
     """Give each function the variables that the companion has for it, beside those that it has; return what to tell."""
-    functions = boto3.client("lambda")
-    stack = boto3.client("cloudformation").describe_stacks(StackName=f"iam-key-age-{stage}")["Stacks"][0]
+    session = user_session()
+    functions = session.client("lambda")
+    stack = session.client("cloudformation").describe_stacks(StackName=f"iam-key-age-{stage}")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     for name, chalice in FUNCTIONS.items():
         if variables := environment_of(name, outputs):
@@ -128,7 +130,7 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
-    rule = boto3.client("events").describe_rule(Name=deployed[_SCHEDULE]["rule_name"])
+    rule = session.client("events").describe_rule(Name=deployed[_SCHEDULE]["rule_name"])
     kept = [one for one in stack["Outputs"] if not one["OutputKey"].startswith(_output_of(""))]
     endpoint = {"OutputKey": "EndpointURL", "OutputValue": deployed[_REST_API]["rest_api_url"]}
     return what_next({**stack, "Outputs": [*kept, endpoint]}, rule["ScheduleExpression"], datetime.now(UTC))
@@ -188,22 +190,23 @@ def _json(part: Any) -> str:
     return json.dumps(part, sort_keys=True)
 
 
-def main(action: str, stage: str, way: str = "") -> None:
+def main(action: str, stage: str, way_or_file: str = "") -> None:
     """Do what the command line asks for."""
     if action == "check":
-        check_way(Path(), stage, way)
+        check_way(Path(), stage, way_or_file)
         return
     deployed = read_deployed(Path(), stage)
     if action == "wire":
-        asked_for = wire(stage, deployed)
-    else:
-        resources = json.loads(Path("statemachine/resources.json").read_text())
-        asked_for = json.dumps(companion_template(resources, deployed), indent=2)
-    print(asked_for)  # noqa: T201  # to the person, or into a file
+        print(wire(stage, deployed))  # noqa: T201  # to the person
+        return
+    resources = json.loads(Path("statemachine/resources.json").read_text(encoding="utf-8"))
+    path = Path(way_or_file)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(companion_template(resources, deployed), indent=2), encoding="utf-8")
+    except OSError as error:
+        raise CompanionError(terminal.cannot_be_written(error, path)) from error
 
 
 if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except (CompanionError, BotoCoreError, ClientError) as error:
-        sys.exit(str(error))
+    terminal.run(main, CompanionError, BotoCoreError, ClientError)

@@ -4,7 +4,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -28,24 +27,21 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from chalicelib.scans import failure_in_words
-from localaws import mail, mends, pace
+from localaws import mail, mends, pace, packaging
 from localaws.account import AccessKey as AccountKey
 from localaws.account import Account
 from localaws.callers import CALLER_OF_THE_API, HARNESS, REGION, make_client
 from localaws.faults import Faults
 from localaws.gate import Gate
-from localaws.settings import InvalidSettingError, check_settings
 from localaws.sigv4 import SignedBy
 from localaws.workers import Workers
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = packaging.PROJECT
 STAGE = "local"
 STACK = f"iam-key-age-{STAGE}"
 MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
 MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
-_SHIPPED = ("app.py", "chalicelib", "requirements.txt", ".chalice", "statemachine")
 _START_SECONDS = 60
-_PACKAGES = PROJECT / "build" / "packages"
 _REST_API = Path(__file__).with_name("rest_api.py")
 
 
@@ -318,42 +314,11 @@ def _made_up_id(user_name: str, index: int, key: AccountKey) -> str:
 
 
 def package(folder: Path) -> Path:
-    """Run `chalice package` on a copy of what ships, as `make package` does; return the template."""
+    """Package the app for the local AWS in a new folder; return the template."""
     try:
-        check_settings(PROJECT / ".chalice" / "config.json", STAGE)
-    except InvalidSettingError as error:
+        return packaging.package(folder, STAGE)
+    except packaging.PackagingError as error:
         raise LocalAwsError(str(error)) from error
-    folder.mkdir(parents=True)
-    for name in _SHIPPED:
-        source = PROJECT / name
-        ignored = shutil.ignore_patterns("__pycache__", "deploy*")
-        shutil.copytree(source, folder / name, ignore=ignored) if source.is_dir() else shutil.copy(source, folder)
-    _share_packages(_PACKAGES, folder / ".chalice" / "deployments")
-    command = [
-        sys.executable,
-        "-c",
-        "import sys; from chalice.cli import main; sys.exit(main())",
-        "package",
-        "--stage",
-        STAGE,
-    ]
-    command += ["--merge-template", "statemachine/resources.json", "build"]
-    environment = {**os.environ, "AWS_DEFAULT_REGION": REGION}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise LocalAwsError(f"`chalice package` failed:\n{done.stderr or done.stdout}")
-    _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
-    return folder / "build" / "sam.json"
-
-
-def _share_packages(source: Path, target: Path) -> None:
-    """Copy Chalice's deployment packages, named by a hash of what is in them: unchanged, none is downloaded twice."""
-    target.mkdir(parents=True, exist_ok=True)
-    for package_file in source.glob("*.zip"):
-        if not (target / package_file.name).exists():
-            coming = target / f"{package_file.name}.{os.getpid()}"
-            shutil.copy(package_file, coming)
-            coming.replace(target / package_file.name)  # whole at once: another process may look
 
 
 def _over_quota(stats: dict[str, Any]) -> str | None:

@@ -2,12 +2,12 @@
 
 import json
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from chalicelib.policy import InvalidPolicyError, parse_stage_defaults
+from localaws import terminal
 
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
@@ -25,10 +25,15 @@ class InvalidSettingError(Exception):
     """A stage, a setting in .chalice/config.json or a parameter that is refused; the message is one clear line."""
 
 
-def check_settings(config: Path, stage: str) -> None:
-    """Refuse what would deploy well and then fail each scan; InvalidSettingError for the first such setting."""
+def check_stage(stage: str) -> None:
+    """Raise an InvalidSettingError if a stage cannot have this name."""
     if not _STAGE.fullmatch(stage):
         raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not accepted; it takes 1 to 25 letters, digits and -")
+
+
+def check_settings(config: Path, stage: str) -> None:
+    """Refuse what would deploy well and then fail each scan; InvalidSettingError for the first such setting."""
+    check_stage(stage)
     for settings in settings_of_each_function(config, stage):
         for name, value in settings.items():
             if not isinstance(value, str):
@@ -43,7 +48,7 @@ def check_settings(config: Path, stage: str) -> None:
 def check_deployable(config: Path, stage: str) -> None:
     """Refuse a stage that is not set up, which a slip of the finger makes; InvalidSettingError."""
     check_settings(config, stage)
-    stages = json.loads(config.read_text()).get("stages", {})
+    stages = _object(config, _read(config), "stages")
     if stage not in stages:
         takes = f"{' or '.join(stages)}, or another one that is set up there"
         raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not in {config}; it takes {takes}")
@@ -51,23 +56,48 @@ def check_deployable(config: Path, stage: str) -> None:
 
 def settings_of_each_function(config: Path, stage: str) -> Iterator[dict[str, Any]]:
     """Merge what Chalice merges: the settings of all, of the stage, of a function in the stage."""
+    document = _read(config)
+    of_stage = _object(config, _object(config, document, "stages"), stage)
+    shared = {**_variables(config, document), **_variables(config, of_stage)}
+    yield shared
+    functions = _object(config, of_stage, "lambda_functions")
+    for function in functions:
+        yield {**shared, **_variables(config, _object(config, functions, function))}
+
+
+def _read(config: Path) -> dict[str, Any]:
     try:
-        document = json.loads(config.read_text())
+        document = json.loads(config.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSettingError(f"{config}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise InvalidSettingError(f"{config}: is not JSON: {error}") from error
-    of_stage = document.get("stages", {}).get(stage, {})
-    shared = {**document.get("environment_variables", {}), **of_stage.get("environment_variables", {})}
-    yield shared
-    for function in of_stage.get("lambda_functions", {}).values():
-        yield {**shared, **function.get("environment_variables", {})}
+    return _object(config, {"": document}, "")
+
+
+def _variables(config: Path, part: Mapping[str, Any]) -> dict[str, Any]:
+    return _object(config, part, "environment_variables")
+
+
+def _object(config: Path, part: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an object of the configuration, an empty one if it is missing."""
+    value = part.get(name, {})
+    if not isinstance(value, dict):
+        where = f"{config}: {name}" if name else str(config)
+        raise InvalidSettingError(f"{where}: {json.dumps(value)[:60]} is not accepted; it takes an object")
+    return value
+
+
+def main(*asked: str) -> None:
+    """Do what the command line asks for: `STAGE`, `--deployable STAGE`, or `--name STAGE` for its name alone."""
+    option, stage = asked if len(asked) > 1 else ("", "".join(asked))
+    if option == "--deployable":
+        check_deployable(CONFIG, stage)
+    elif option == "--name":
+        check_stage(stage)
+    else:
+        check_settings(CONFIG, stage)
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:] or [""]
-    try:
-        if asked[0] == "--deployable":
-            check_deployable(CONFIG, " ".join(asked[1:]))
-        else:
-            check_settings(CONFIG, " ".join(asked))
-    except InvalidSettingError as refused:
-        sys.exit(str(refused))
+    terminal.run(main, InvalidSettingError)
