@@ -1,7 +1,8 @@
 """What IAM says of a user besides the keys: when each was used last, and tags, for the owner and exemptions. Pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -14,10 +15,17 @@ UNTIL_TAG = "iam-key-age:exempt-until"
 REASON_TAG = "iam-key-age:exempt-reason"
 _EXEMPTION_TAGS = (UNTIL_TAG, REASON_TAG)
 MAX_EXEMPT_DAYS_LIMIT = 3650
+# IAM knows of no use before: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html
+RECORD_BEGAN = datetime(2015, 4, 22, tzinfo=UTC)
 _NOT_ASKED = "the scan did not ask for the last use and the tags"
 _ODD = "IAM described the last use or the tags in a way that cannot be read"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_TAG_NAMES = re.compile(r"[A-Za-z0-9_.:/=+@-]{1,40}(,[A-Za-z0-9_.:/=+@-]{1,40}){0,9}", re.ASCII)
+_MAX_OWNER_TAGS, _MAX_OWNER_TAGS_LENGTH = 10, 640  # of the 4 KB that Lambda gives all variables of a function
+_MAX_TAG_NAME_LENGTH = 128
+_OWNER_TAGS_TAKES = (
+    "1 to 10 names of tags, up to 640 characters in all, with a comma and no space between; a name is 1 to 128 "
+    "letters, digits and spaces of any script and _ . : / = + - @"
+)
 
 
 @dataclass(frozen=True)
@@ -31,13 +39,24 @@ class TagSettings:
 def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:
     """Read the settings OWNER_TAGS and MAX_EXEMPT_DAYS, both optional; InvalidSettingError for what is none."""
     default = TagSettings()
-    names = settings.get("OWNER_TAGS", ",".join(default.owner_tags))
-    if not _TAG_NAMES.fullmatch(names):
-        raise InvalidSettingError("OWNER_TAGS", names, "1 to 10 names of tags, up to 40 characters each, with commas")
+    owner_tags = settings.get("OWNER_TAGS", ",".join(default.owner_tags))
+    names = owner_tags.split(",")
+    if len(owner_tags) > _MAX_OWNER_TAGS_LENGTH or len(names) > _MAX_OWNER_TAGS or not all(map(_is_tag_name, names)):
+        raise InvalidSettingError("OWNER_TAGS", owner_tags, _OWNER_TAGS_TAKES)
     days = settings.get("MAX_EXEMPT_DAYS", str(default.max_exempt_days))
     if not re.fullmatch(r"[0-9]{1,4}", days, re.ASCII) or not 1 <= int(days) <= MAX_EXEMPT_DAYS_LIMIT:
         raise InvalidSettingError("MAX_EXEMPT_DAYS", days, f"an integer from 1 to {MAX_EXEMPT_DAYS_LIMIT}")
-    return TagSettings(tuple(names.split(",")), int(days))
+    return TagSettings(tuple(names), int(days))
+
+
+def _is_tag_name(name: str) -> bool:
+    r"""Return whether IAM takes a tag of this name, `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`, and no space is at its ends.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+    """
+    if not 1 <= len(name) <= _MAX_TAG_NAME_LENGTH or name != name.strip():
+        return False
+    return all(character in "_.:/=+-@" or unicodedata.category(character)[0] in "LZN" for character in name)
 
 
 def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]:
@@ -58,10 +77,27 @@ def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]
 
 
 def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> str | None:
-    """Return who owns a user, by the first of the tags that is there; "unknown" where the tags are."""
+    """Return who owns a user, by the first of the tags that is there and not blank; "unknown" where the tags are.
+
+    A tag may say "unknown", too: only the tags tell the two apart.
+    """
     if isinstance(tags, str):
         return tags
-    return next((tags[name] for name in owner_tags if tags.get(name)), None)
+    return next((tags[name] for name in owner_tags if tags.get(name, "").strip()), None)
+
+
+def split_descriptions(tags: Mapping[str, str], key_ids: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a user's tags without the descriptions of keys, and the descriptions by access key id.
+
+    The IAM console keeps the description of a key as a tag of the user that is named by the key's id.
+    """
+    others = {name: value for name, value in tags.items() if name not in key_ids}
+    return others, {name: tags[name] for name in key_ids if tags.get(name, "").strip()}
+
+
+def precedes_record(created_at: str) -> bool:
+    """Return whether a key was created before IAM began to record last uses."""
+    return parse_instant(created_at) < RECORD_BEGAN
 
 
 def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, max_days: int) -> Exemption | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from chalicelib.advice import advise
 from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
-from chalicelib.details import TagSettings, find_owner, read_details, read_exemption
+from chalicelib.details import TagSettings, find_owner, read_details, read_exemption, split_descriptions
 from chalicelib.policy import ScanPolicy
-from chalicelib.shapes import ACTIVE, Finding, JudgedKey, OtherKey, Page, UserEvidence
+from chalicelib.shapes import ACTIVE, Coverage, Finding, JudgedKey, OtherKey, Page, UserEvidence
 
 SCHEMA_VERSION = 1
 _FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
@@ -65,30 +65,18 @@ def judge_page(
     coming = _outcomes_by_user(listed, outcomes)
     users = [_judge_user(name, coming.get(name), terms) for name in listed]
     keys = [key for user in users for key in user.get("keys", ())]
-    by_outcome = Counter([user["outcome"] for user in users])
     by_verdict = Counter([key["verdict"] for key in keys])
-    detailed = [user for user in users if "details" in user]
-    found = [finding for user in detailed for finding in _findings(user, terms)]
+    found = [finding for user in users if "details" in user for finding in _findings(user, terms)]
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": terms.scan_id,
         "account_id": terms.account_id,
         "as_of": format_instant(terms.as_of),
+        "started_at": format_instant(terms.started_at or terms.as_of),
         "policy": terms.policy.to_json(),
         "page": number,
         "users_so_far": None if users_before is None else users_before + len(listed),
-        "coverage": {
-            "users_listed": len(listed),
-            "users_checked": by_outcome["checked"],
-            "users_not_found": by_outcome["not_found"],
-            "users_unchecked": by_outcome["unchecked"],
-            "keys_judged": len(keys) - by_verdict[None],
-            "keys_inactive_skipped": by_verdict[None],
-            "detail_calls": sum(1 + len(user["keys"]) for user in detailed if coming[user["user_name"]].get("details")),
-            "keys_last_use_unknown": sum(
-                key["last_used"] == "unknown" for user in detailed for key in user["keys"] if key["status"] == ACTIVE
-            ),
-        },
+        "coverage": _coverage(users, coming, terms),
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],
             "due_soon": by_verdict[Verdict.DUE_SOON],
@@ -99,6 +87,27 @@ def judge_page(
         "findings": [finding for finding in found if finding["verdict"] != Verdict.EXEMPT],
         "exempt": [finding for finding in found if finding["verdict"] == Verdict.EXEMPT],
         "users": users,
+    }
+
+
+def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]], terms: ScanTerms) -> Coverage:
+    by_outcome = Counter([user["outcome"] for user in users])
+    keys = [key for user in users for key in user.get("keys", ())]
+    judged = sum(key["verdict"] is not None for key in keys)
+    not_yet_created = sum(_is_not_yet_created(key, terms) for key in keys if key["verdict"] is None)
+    detailed = [user for user in users if "details" in user]
+    return {
+        "users_listed": len(users),
+        "users_checked": by_outcome["checked"],
+        "users_not_found": by_outcome["not_found"],
+        "users_unchecked": by_outcome["unchecked"],
+        "keys_judged": judged,
+        "keys_inactive_skipped": len(keys) - judged - not_yet_created,
+        "keys_not_yet_created": not_yet_created,
+        "detail_calls": sum(1 + len(user["keys"]) for user in detailed if coming[user["user_name"]].get("details")),
+        "keys_last_use_unknown": sum(
+            key["last_used"] == "unknown" and _is_judged_active(key) for user in detailed for key in user["keys"]
+        ),
     }
 
 
@@ -135,7 +144,7 @@ def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTe
 
 
 def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
-    if policy.max_unused_days is not None and any(key["status"] == ACTIVE for key in keys):
+    if policy.max_unused_days is not None and any(_is_judged_active(key) for key in keys):
         return True
     return not _FINDINGS.isdisjoint([key["verdict"] for key in keys])
 
@@ -143,19 +152,31 @@ def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
 def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
     created_at, written = read_instant(key["created_at"])
     status = key["status"]
+    judged = created_at <= terms.as_of and (status == ACTIVE or terms.policy.include_inactive)
     return {
         "access_key_id": key["access_key_id"],
         "status": status,
         "created_at": written,
-        "verdict": terms.rule.verdict(created_at) if status == ACTIVE or terms.policy.include_inactive else None,
+        "verdict": terms.rule.verdict(created_at) if judged else None,
     }
+
+
+def _is_not_yet_created(key: JudgedKey, terms: ScanTerms) -> bool:
+    return parse_instant(key["created_at"]) > terms.as_of
+
+
+def _is_judged_active(key: JudgedKey) -> bool:
+    return key["status"] == ACTIVE and key["verdict"] is not None
 
 
 def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> None:
     """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
     details, last_uses = read_details(asked, len(user["keys"]))
-    tags = details["tags"]
-    if tags != "unknown":
+    descriptions: dict[str, str] = {}
+    if details["tags"] != "unknown":
+        key_ids = [key["access_key_id"] for key in user["keys"]]
+        tags, descriptions = split_descriptions(details["tags"], key_ids)
+        details["tags"] = tags
         details["exemption"] = read_exemption(
             tags, terms.as_of, terms.rule_of_use.as_of, terms.tag_settings.max_exempt_days
         )
@@ -163,6 +184,8 @@ def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> No
     exempt = details["exemption"] is not None and details["exemption"]["in_force"]
     for key, last_used in zip(user["keys"], last_uses, strict=True):
         key["last_used"] = last_used
+        if key["access_key_id"] in descriptions:
+            key["description"] = descriptions[key["access_key_id"]]
         if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule_of_use):
             key["verdict"] = Verdict.UNUSED
         if exempt and key["verdict"] in _FINDINGS:
@@ -199,7 +222,9 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms:
         "verdict": str(key["verdict"]),
         "last_used": key["last_used"],
         "owner": find_owner(user["details"]["tags"], terms.tag_settings.owner_tags),
+        "owner_known": user["details"]["tags"] != "unknown",
         "tags": user["details"]["tags"],
+        "description": key.get("description"),
         "other_keys": [_other_key(other, terms.rule) for other in others],
         "advice": advice and advice.action,
         "advice_in_words": advice and advice.sentence,
@@ -217,4 +242,5 @@ def _other_key(key: JudgedKey, rule: AgeRule) -> OtherKey:
         "age_days": rule.age_days(parse_instant(key["created_at"])),
         "status": key["status"],
         "last_used": key["last_used"],
+        "description": key.get("description"),
     }

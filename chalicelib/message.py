@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from chalicelib.report import has_root_access_keys, is_complete
+from chalicelib.report import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 from chalicelib.shapes import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.wording import (
     advice_label,
@@ -12,6 +12,7 @@ from chalicelib.wording import (
     changes_lines,
     counted,
     coverage_line,
+    description_lines,
     details_lines,
     headline,
     how_resolved,
@@ -104,10 +105,15 @@ def _how_complete(report: Report) -> str:
         return f"{when} - INCOMPLETE: {'root user unchecked' if root_unknown else f'last use of {unknown} unknown'}"
     if totals["due_soon"] and not totals["expired"]:
         return f"{when}, {totals['due_soon']} due soon"
-    if not names_users(report):
-        return f"{when} (complete: {counted(coverage['users_listed'], 'user')})"
-    missing = f", {coverage['users_not_found']} not found" if coverage["users_not_found"] else ""
-    return f"{when} (complete: {counted(coverage['users_listed'], 'named user')}{missing})"
+    if judges_no_key(report):
+        return f"{when} - NO KEY JUDGED: {coverage['keys_not_yet_created']} created later"
+    users = counted(coverage["users_listed"], "named user" if names_users(report) else "user")
+    missing = (
+        f", {coverage['users_not_found']} not found" if names_users(report) and coverage["users_not_found"] else ""
+    )
+    # A scan of the past is not complete: it does not see what was deleted since.
+    what = "current keys of" if is_of_the_past(report) else "complete:"
+    return f"{when} ({what} {users}{missing})"
 
 
 def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
@@ -180,15 +186,16 @@ def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
             about = [f"{age_in_words(finding)}, use unknown"]  # short, for there may be thousands
         else:
             about = [age_in_words(finding), why_advised(finding)]
-        yield "\n".join([key, *_wrapped([*about, *why_not_exempt(finding)], indent=_INDENT * 3)])
+        lines = [*description_lines(finding), *about, *why_not_exempt(finding)]
+        yield "\n".join([key, *_wrapped(lines, indent=_INDENT * 3)])
 
 
 def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         exemption = finding["exemption"] or {"until": None, "reason": None}
         line = f"{_INDENT}{finding['access_key_id']:<20}  until {exemption['until']}"
-        reason = _wrapped([age_in_words(finding), f"Reason: {exemption['reason']}"], indent=_INDENT * 3)
-        yield "\n".join([_with_user(line, finding["user_name"]), *reason])
+        about = [*description_lines(finding), age_in_words(finding), f"Reason: {exemption['reason']}"]
+        yield "\n".join([_with_user(line, finding["user_name"]), *_wrapped(about, indent=_INDENT * 3)])
 
 
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 from chalicelib.judging import SCHEMA_VERSION
 from chalicelib.message import compose_message
 from chalicelib.policy import InvalidSettingError
-from chalicelib.report import has_root_access_keys, is_complete, report_locations, summarize
+from chalicelib.report import has_root_access_keys, is_complete, judges_no_key, report_locations, summarize
 from chalicelib.shapes import Finding, Report
 from chalicelib.wording import changes_lines, counted, coverage_line, headline, keys_line, to_do_line, why_advised
 
@@ -84,13 +84,14 @@ def compose_notification(
 
 
 def verdict(report: Report) -> str:
-    """Say a report in a word, the worst that holds: expired, unchecked, root_access_keys, unused, due_soon, ok."""
+    """Return a report's verdict: of the words below, the first that holds."""
     holds = {
         "expired": report["totals"]["expired"],
         "unchecked": not is_complete(report),
         "root_access_keys": has_root_access_keys(report),
         "unused": report["totals"]["unused"],
         "due_soon": report["totals"]["due_soon"],
+        "not_judged": judges_no_key(report),
         "ok": True,
     }
     return next(word for word, it_does in holds.items() if it_does)
@@ -137,6 +138,7 @@ def _for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
         coverage_line(report["coverage"]),
         keys_line(report),
         *changes_lines(report),
+        *(f"Not covered: {what}." for what in report["not_covered"]),
         "",
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chalicelib import wording
-from chalicelib.report import has_root_access_keys, is_complete
+from chalicelib.report import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 from chalicelib.shapes import AgeBin, Finding, Report
 
 _PARTS = Path(__file__).with_name("page")
@@ -40,7 +40,11 @@ _COLUMNS = (
     "exempt_until",
     "exempt_reason",
     "not_exempt_because",
+    "owner_known",
+    "description",
 )
+# By which Excel knows that a file is UTF-8, and not of its own code page.
+_BYTE_ORDER_MARK = "\ufeff"
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  # spreadsheets take the wide ones, too
 
@@ -71,7 +75,7 @@ def render_csv(report: Report) -> Iterator[str]:
     """
     of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
     changes = _changes_by_key(report)
-    yield _row(_COLUMNS)
+    yield _BYTE_ORDER_MARK + _row(_COLUMNS)
     for cells in _root_cells(report):
         yield _record({**cells, **of_all})
     for finding in [*report["findings"], *report["exempt"]]:
@@ -102,6 +106,8 @@ def render_html(report: Report) -> Iterator[str]:
         report=report,
         complete=is_complete(report),
         has_root_access_keys=has_root_access_keys(report),
+        is_of_the_past=is_of_the_past(report),
+        judges_no_key=judges_no_key(report),
         wording=wording,
         changes_by_key=_changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,
@@ -132,7 +138,7 @@ def _detail_cells(finding: Finding) -> dict[str, Any]:
     """Spread what is known of a finding over columns of texts."""
     last_used = finding["last_used"]
     if not isinstance(last_used, dict):
-        used: dict[str, Any] = {"last_used_at": last_used or "never"}
+        used: dict[str, Any] = {"last_used_at": last_used or wording.no_use_in_words(finding)}
     else:
         used = {f"last_used_{name}": value for name, value in last_used.items()}
     safe = finding["safe_to_deactivate"]
@@ -143,6 +149,7 @@ def _detail_cells(finding: Finding) -> dict[str, Any]:
         "exempt_until": exemption["until"],
         "exempt_reason": exemption["reason"],
         "not_exempt_because": exemption["why_not"],
+        "owner_known": str(finding["owner_known"]).lower(),
     }
 
 

@@ -25,6 +25,10 @@ from chalicelib.shapes import (
 )
 
 _ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
+_GONE_SINCE = (
+    "keys and users deleted since {}: IAM does not know them any more; keys deactivated since then count as inactive"
+)
+_USED_SINCE = "whether a key that was used since {} was unused then: IAM keeps the last use alone"
 _ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
 _ONE_IN = 5  # users at most may be without an outcome
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
@@ -39,6 +43,8 @@ def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
     seen: set[str] = set()
     ages: Counter[int] = Counter()
     for number, page in enumerate(pages, start=1):
+        if "exempt" not in page or "started_at" not in page:
+            raise InvalidEvidenceError(f"page {number} was judged by an older version; start another scan")
         if report is None:
             report = _empty_report(page, root)
         _check_page(report, page, number)
@@ -69,6 +75,17 @@ def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
     if "as_of" in policy:
         return "as_of"
     return "users" if "users" in policy else "full"
+
+
+def is_of_the_past(scan: Page | Report) -> bool:
+    """Return whether a scan judges at an instant before it started: what was deleted since, it cannot see."""
+    return parse_instant(scan["as_of"]) < parse_instant(scan["started_at"])
+
+
+def judges_no_key(report: Report) -> bool:
+    """Return whether a scan found keys, and all that it would judge were created after its instant."""
+    coverage = report["coverage"]
+    return not coverage["keys_judged"] and coverage["keys_not_yet_created"] > 0
 
 
 def read_root(answer: Mapping[str, Any]) -> Root | None:
@@ -108,8 +125,10 @@ def summarize(report: Report) -> Summary:
         "scan_id": report["scan_id"],
         "account_id": report["account_id"],
         "as_of": report["as_of"],
+        "started_at": report.get("started_at", report["as_of"]),  # which earlier reports did not have
         "complete": is_complete(report),
         "coverage": report["coverage"],
+        "not_covered": report["not_covered"],
         "totals": report["totals"],
         "root": report.get("root"),
         "advice": report.get("advice"),
@@ -141,6 +160,7 @@ def _empty_report(page: Page, root: Root | None) -> Report:
         "scan_id": page["scan_id"],
         "account_id": page["account_id"],
         "as_of": page["as_of"],
+        "started_at": page["started_at"],
         "policy": page["policy"],
         "coverage": {
             "users_listed": 0,
@@ -149,6 +169,7 @@ def _empty_report(page: Page, root: Root | None) -> Report:
             "users_unchecked": 0,
             "keys_judged": 0,
             "keys_inactive_skipped": 0,
+            "keys_not_yet_created": 0,
             "detail_calls": 0,
             "keys_last_use_unknown": 0,
         },
@@ -160,7 +181,7 @@ def _empty_report(page: Page, root: Root | None) -> Report:
         "unchecked": [],
         "details_unknown": [],
         "not_found": [],
-        "not_covered": [*([] if root else [_ROOT_USER]), *_users_left_out(page["policy"])],
+        "not_covered": [*([] if root else [_ROOT_USER]), *_users_left_out(page["policy"]), *_gone_since(page)],
         "scan_kind": scan_kind(page["policy"]),
         "age_histogram": [],
         "changes": None,
@@ -171,12 +192,17 @@ def _users_left_out(policy: Mapping[str, Any]) -> list[str]:
     return ["all users but those that the scan policy names"] if "users" in policy else []
 
 
+def _gone_since(page: Page) -> list[str]:
+    if not is_of_the_past(page):
+        return []
+    used_since = [_USED_SINCE.format(page["as_of"])] if "max_unused_days" in page["policy"] else []
+    return [_GONE_SINCE.format(page["as_of"]), *used_since]
+
+
 def _check_page(report: Report, page: Page, number: int) -> None:
     if page["page"] != number:
         raise InvalidEvidenceError(f"page {page['page']} stands in the place of page {number}")
-    if "exempt" not in page:
-        raise InvalidEvidenceError(f"page {number} was judged by an older version; start another scan")
-    for field in ("schema_version", "scan_id", "account_id", "as_of", "policy"):
+    for field in ("schema_version", "scan_id", "account_id", "as_of", "started_at", "policy"):
         if page.get(field) != report.get(field):
             raise InvalidEvidenceError(f"page {number} has another {field} than page 1")
 

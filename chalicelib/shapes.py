@@ -30,6 +30,7 @@ class OtherKey(TypedDict):
     age_days: int
     status: str
     last_used: LastUse
+    description: str | None
 
 
 class Exemption(TypedDict):
@@ -52,8 +53,10 @@ class Finding(TypedDict):
     overdue_at: str
     verdict: str
     last_used: LastUse
-    owner: str | None
+    owner: str | None  # "unknown", too, where the tags could not be had: then `owner_known` is false
+    owner_known: bool
     tags: dict[str, str] | Unknown
+    description: str | None  # the key's in the IAM console; null without one and where the tags could not be had
     other_keys: list[OtherKey]
     advice: str | None  # deactivate, finish_rotation, rotate, delete; none without knowing its use
     advice_in_words: str | None
@@ -78,6 +81,7 @@ class Coverage(TypedDict):
     users_unchecked: int
     keys_judged: int
     keys_inactive_skipped: int
+    keys_not_yet_created: int  # at the instant that keys are judged at
     detail_calls: int  # for last uses and tags, without those that had to be made again
     keys_last_use_unknown: int  # of the active ones that it was wanted of
 
@@ -93,13 +97,17 @@ class Totals(TypedDict):
 
 
 class JudgedKey(TypedDict):
-    """A key as IAM described it, with its verdict: null for an inactive one passed over."""
+    """A key as IAM described it, with its verdict: null if it is not judged.
+
+    That is an inactive key that was passed over, or one created after the instant that keys are judged at.
+    """
 
     access_key_id: str
     status: str
     created_at: str
     verdict: str | None
     last_used: NotRequired[LastUse]  # where it was asked
+    description: NotRequired[str]  # where there is one
     exempt_from: NotRequired[str]
 
 
@@ -128,6 +136,7 @@ class Page(TypedDict):
     scan_id: str
     account_id: str
     as_of: str
+    started_at: str  # when the scan started; `as_of` unless the policy has another
     policy: dict[str, Any]
     page: int
     users_so_far: int | None  # on this page and on those before; null in a scan begun by an older version
@@ -218,6 +227,7 @@ class Report(TypedDict):
     scan_id: str
     account_id: str
     as_of: str
+    started_at: str
     policy: dict[str, Any]
     coverage: Coverage
     totals: Totals
@@ -251,8 +261,10 @@ class Summary(TypedDict):
     scan_id: str
     account_id: str
     as_of: str
+    started_at: str
     complete: bool
     coverage: Coverage
+    not_covered: list[str]  # in words
     totals: Totals
     root: Root | None
     advice: AdviceCounts | None  # null for a report of before there was advice

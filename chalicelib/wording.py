@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from chalicelib.report import count_advice, has_root_access_keys
+from chalicelib.details import RECORD_BEGAN, precedes_record
+from chalicelib.report import count_advice, has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 from chalicelib.shapes import Coverage, Finding, Report, ResolvedKey
 
 _HOW_RESOLVED = {
@@ -53,10 +54,33 @@ def _expired_keys(report: Report, where: str, when: str) -> str:
     coverage, expired = report["coverage"], report["totals"]["expired"]
     if coverage["users_unchecked"] and not coverage["users_checked"]:
         return f"Nothing is known of the access keys {where}: no user could be checked."
+    if judges_no_key(report):
+        return f"No access key {where} could be judged as of {report['as_of']}: {_why_none_is_judged(coverage)}."
     keys = _none_or(expired, "access key")
-    checked = " that could be checked" if coverage["users_unchecked"] and not expired else ""
+    checked = "" if expired else _of_which_keys(report)
     age = counted(report["policy"]["max_age_days"], "day")
     return f"{keys}{checked} {where} {_is(expired)} older than {age}{when}."
+
+
+def _of_which_keys(report: Report) -> str:
+    if report["coverage"]["users_unchecked"]:
+        return " that could be checked"
+    return " that still exists" if is_of_the_past(report) else ""
+
+
+def _why_none_is_judged(coverage: Coverage) -> str:
+    inactive = " or is inactive" if coverage["keys_inactive_skipped"] else ""
+    return f"each one was created later{inactive}"
+
+
+def no_finding_line(report: Report) -> str:
+    """Say that there is nothing to act on, as far as keys could be judged."""
+    if judges_no_key(report):
+        return f"No key could be judged: {_why_none_is_judged(report['coverage'])}."
+    judged = " that still exists" if is_of_the_past(report) else ""
+    judged = judged if is_complete(report) else " that could be judged"
+    unused = ", unused" if "max_unused_days" in report["policy"] else ""
+    return f"No key{judged} is expired{unused} or due soon."
 
 
 def what_is_missing(report: Report) -> Iterator[str]:
@@ -95,8 +119,10 @@ def keys_line(report: Report) -> str:
     unused = f" + {totals['unused']} unused" if "max_unused_days" in report["policy"] else ""
     exempt = f" + {totals['exempt']} exempt" if totals["exempt"] else ""
     more = f"{unused}{exempt} + {totals['due_soon']} due soon + {totals['ok']} ok"
-    passed_over = f"{coverage['keys_inactive_skipped']} inactive passed over"
-    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}; {passed_over}."
+    rest = f"; {coverage['keys_inactive_skipped']} inactive passed over"
+    if later := coverage["keys_not_yet_created"]:
+        rest += f"; {later} created after {to_the_second(report['as_of'])}, not judged"
+    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}{rest}."
 
 
 def root_lines(report: Report) -> Iterator[str]:
@@ -143,18 +169,27 @@ def age_in_words(finding: Finding) -> str:
     tenses["exempt"] = f", would be {finding.get('exempt_from', '').replace('_', ' ')}"
     tenses["due_soon"] = f", in time until {finding['overdue_at'][:10]}"
     owner = f", owner {finding['owner']}" if finding["owner"] else ", no owner tag"
-    owner = "" if finding["owner"] == "unknown" else owner
+    owner = owner if finding["owner_known"] else ""
     return f"{counted(finding['age_days'], 'day')} old{tenses.get(finding['verdict'], '')}{owner}"
 
 
+def description_lines(finding: Finding) -> Iterator[str]:
+    """Return what the IAM console has as the key's description, where it has one."""
+    if finding["description"] is not None:
+        yield f"Description: {finding['description']}"
+
+
 def last_use_in_words(finding: Finding) -> str:
-    """Say when, for what and where a key was used last."""
+    """Return when, for what and where a key was used last."""
     last_used = finding["last_used"]
-    if last_used is None:
-        return "never"
-    if isinstance(last_used, str):
-        return last_used
-    return f"{last_used['at'][:10]}, {last_used['service']}, {last_used['region']}"
+    if isinstance(last_used, dict):
+        return f"{last_used['at'][:10]}, {last_used['service']}, {last_used['region']}"
+    return last_used or no_use_in_words(finding)
+
+
+def no_use_in_words(finding: Finding) -> str:
+    """Return what IAM's record says of a key that it knows no use of: of before it began, it says nothing."""
+    return f"none on record since {RECORD_BEGAN:%Y-%m-%d}" if precedes_record(finding["created_at"]) else "never"
 
 
 def why_not_exempt(finding: Finding) -> Iterator[str]:

@@ -44,7 +44,10 @@ def newer(age: float, last: Used, status: str = "Active", verdict: str = "ok") -
         pytest.param(judged(200, 1), [newer(100, 90 - SECOND)], "finish_rotation", id="and a second short of it"),
         pytest.param(judged(200, 1), [newer(5, "never")], "rotate", id="the successor was never used"),
         pytest.param(judged(200, 1), [newer(5, 1, "Inactive")], "rotate", id="the successor is inactive"),
-        pytest.param(judged(200, 1), [newer(60, 50, verdict="unused")], "rotate", id="the successor is unused itself"),
+        pytest.param(judged(200, 1), [newer(100, 95)], "rotate", id="the successor is unused itself"),
+        pytest.param(judged(200, 1), [newer(90, "never")], "rotate", id="the successor is old and was never used"),
+        pytest.param(judged(90, "never"), [], "deactivate", id="never used for exactly 90 days"),
+        pytest.param(judged(90 - SECOND, "never"), [], "rotate", id="never used, a second short of 90 days old"),
         pytest.param(judged(200, 1), [newer(100, 1, verdict="expired")], "finish_rotation", id="the successor is old"),
         pytest.param(judged(200, 1), [newer(200, 1)], "rotate", id="the other key is as old"),
         pytest.param(judged(200, 1), [newer(300, 1)], "rotate", id="the other key is older"),
@@ -208,9 +211,10 @@ def test_the_keys_of_one_user_are_not_advised_against_each_other() -> None:
     assert "once AKIANEW (not in use) is deleted" in of_the_old.sentence
 
 
-@pytest.mark.parametrize(("verdict", "next_"), [("expired", True), ("due_soon", False), ("ok", False)])
-def test_a_successor_that_is_too_old_itself_is_said_to_be_next(verdict: str, next_: bool) -> None:
-    advice = advise(judged(200, 1), [newer(100, 1, verdict=verdict)], RULE)
+@pytest.mark.parametrize(("age", "next_"), [(90 + SECOND, True), (90, False), (77, False), (20, False)])
+@pytest.mark.parametrize("verdict", ["expired", "due_soon", "ok"])
+def test_a_successor_that_is_too_old_itself_today_is_said_to_be_next(age: float, verdict: str, next_: bool) -> None:
+    advice = advise(judged(200, 1), [newer(age, 1, verdict=verdict)], RULE)
 
     assert advice is not None
     assert advice.sentence.endswith(", and rotate the successor next.") is next_

@@ -112,7 +112,7 @@ def test_the_histogram_marks_the_limit(opened: Opened) -> None:
 @pytest.mark.parametrize(
     ("header", "column", "first", "last"),
     [
-        ("What to do", 1, "Deactivate", "Rotate"),
+        ("What to do", 1, "Finish rotating", "Rotate"),
         ("Days old", 3, "80", "200"),
         ("User", 4, "+plus", "@at"),
         ("Last used", 6, "2026-11-19, s3, us-east-1", "unknown"),
@@ -160,7 +160,7 @@ def test_the_filters_show_what_matches_and_count_it(opened: Opened) -> None:
     page.get_by_label("Since the last scan").select_option("all")
     page.get_by_label("User, owner or access key id").fill("=OWN(")
     assert shown(page, KEY_ID) == ["AKIAOLD", "AKIADUE"]
-    page.get_by_role("combobox", name="What to do").select_option("deactivate")
+    page.get_by_role("combobox", name="What to do").select_option("finish rotating")
 
     assert shown(page, KEY_ID) == ["AKIADUE"]
 
@@ -172,9 +172,8 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
     assert first.locator("td").first.inner_text().splitlines() == [
         "Rotate",
         (
-            "In use, last on 2026-11-19 for s3 in us-east-1:"
-            " once AKIADUE (not in use) is deleted, for IAM takes two keys a user,"
-            " create a successor, move what uses this key to it, then deactivate this one."
+            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use:"
+            " move what uses this key to it, then deactivate this one."
             " Not exempt: the exemption's end, 2030-01-01, is too far ahead: 2027-11-23 is the last day allowed."
         ),
     ]

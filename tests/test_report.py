@@ -15,6 +15,7 @@ from chalicelib.wording import why_advised
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
+LATER = "2026-11-22T08:00:01Z"
 TERMS = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy())
 
 
@@ -52,7 +53,12 @@ def accounted_for(report: Report | Page) -> bool:
 
 def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
     page = judge(
-        checked("alice", key("A1"), key("A2", FRESH), last_used=[USED, {}], tags={"Owner": "web", "team": "x"}),
+        checked(
+            "alice",
+            *(key("A1"), key("A2", FRESH)),
+            last_used=[USED, {}],
+            tags={"Owner": "web", "team": "x", "A1": "nightly backup", "A2": "its successor"},
+        ),
         checked("bob", key("B1", DUE), key("B2", OLD, "Inactive")),
         checked("carol"),
         {"user_name": "dave", "outcome": "not_found"},
@@ -66,6 +72,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
         "users_unchecked": 1,
         "keys_judged": 3,
         "keys_inactive_skipped": 1,
+        "keys_not_yet_created": 0,
         "detail_calls": 3,
         "keys_last_use_unknown": 1,
     }
@@ -81,8 +88,18 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "verdict": "expired",
             "last_used": USED,
             "owner": "web",
+            "owner_known": True,
             "tags": {"Owner": "web", "team": "x"},
-            "other_keys": [{"access_key_id": "A2", "age_days": 21, "status": "Active", "last_used": None}],
+            "description": "nightly backup",
+            "other_keys": [
+                {
+                    "access_key_id": "A2",
+                    "age_days": 21,
+                    "status": "Active",
+                    "last_used": None,
+                    "description": "its successor",
+                }
+            ],
             "advice": "rotate",
             "advice_in_words": (
                 "In use, last on 2026-11-21 for s3 in us-east-1, and its successor A2 is not in use:"
@@ -101,8 +118,18 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "verdict": "due_soon",
             "last_used": "unknown",
             "owner": "unknown",
+            "owner_known": False,
             "tags": "unknown",
-            "other_keys": [{"access_key_id": "B2", "age_days": 90, "status": "Inactive", "last_used": "unknown"}],
+            "description": None,
+            "other_keys": [
+                {
+                    "access_key_id": "B2",
+                    "age_days": 90,
+                    "status": "Inactive",
+                    "last_used": "unknown",
+                    "description": None,
+                }
+            ],
             "advice": None,
             "advice_in_words": None,
             "safe_to_deactivate": None,
@@ -462,7 +489,9 @@ def test_a_report_is_made_with_one_user_in_five_without_an_outcome_and_with_no_m
 _tags = st.sampled_from([None, "unknown", {}, EXEMPT, {**EXEMPT, "iam-key-age:exempt-until": "2026-01-01"}])
 _last_used = st.lists(st.sampled_from([{}, USED, "unknown"]), max_size=3)
 _details = st.tuples(_last_used, _tags)
-_ages = st.lists(st.tuples(st.sampled_from([OLD, DUE, FRESH]), st.sampled_from(["Active", "Inactive"])), max_size=3)
+_ages = st.lists(
+    st.tuples(st.sampled_from([OLD, DUE, FRESH, LATER]), st.sampled_from(["Active", "Inactive"])), max_size=3
+)
 
 
 @given(
@@ -502,7 +531,8 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
     assert accounted_for(report)
     assert coverage["users_listed"] == sum(len(users) for users in made_up)
     assert coverage["keys_judged"] == sum(totals.values())  # type: ignore[arg-type]  # they are int
-    assert coverage["keys_judged"] + coverage["keys_inactive_skipped"] == keys_of_checked
+    passed_over = coverage["keys_inactive_skipped"] + coverage["keys_not_yet_created"]
+    assert coverage["keys_judged"] + passed_over == keys_of_checked
     assert len(report["findings"]) == totals["expired"] + totals["due_soon"] + totals["unused"]
     assert len(report["exempt"]) == totals["exempt"]
     assert sum(report["advice"].values()) == len(report["findings"])  # type: ignore[arg-type]  # they are int
