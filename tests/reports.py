@@ -61,10 +61,11 @@ def report_of(
     root: dict[str, Any] | None = None,
     scan_id: str = "scan-1",
     as_of_scan: datetime = AS_OF,
+    started_at: datetime | None = None,
     **policy: Any,
 ) -> Report:
     """The report of a scan that found these outcomes; `last` is the report of the full scan before."""
-    terms = ScanTerms(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy))
+    terms = ScanTerms(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy), started_at=started_at)
     page = judge_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)
     return join_and_compare([page], lambda: last, root or {"access_keys": 0})  # type: ignore[arg-type,return-value]  # damaged ones, too
 

@@ -235,3 +235,90 @@ def test_a_key_that_the_policy_calls_unused_is_not_in_use(key: Any, others: list
 
     assert advice is not None
     assert advice.action == action
+
+
+SMTP = (
+    "SMTP password of SES is derived from the secret access key and the Region: derive it anew from the new secret for "
+)
+OR_NEW = ", or create new SMTP credentials in SES."
+
+
+@pytest.mark.parametrize(
+    ("service", "region", "says"),
+    [
+        ("ses-smtp", "eu-west-1", f" The {SMTP}eu-west-1{OR_NEW}"),
+        ("SES-SMTP", "us-east-1", f" The {SMTP}us-east-1{OR_NEW}"),
+        ("ses-smtp", "N/A", f" The {SMTP}the same Region{OR_NEW}"),
+        ("ses", "eu-west-1", f" If it is used for SMTP, the {SMTP}eu-west-1{OR_NEW}"),
+        ("email", "eu-west-1", ""),
+        ("session", "eu-west-1", ""),
+    ],
+)
+def test_who_rotates_the_key_of_an_smtp_user_is_told_of_its_password(service: str, region: str, says: str) -> None:
+    key = judged(200, 2, service=service, region=region)
+
+    sentences = [
+        advice.sentence
+        for others in ([], [newer(20, "never")], [newer(20, 1)])
+        if (advice := advise(key, others, RULE)) and not advice.safe_to_deactivate
+    ]
+    of_the_successor = advise(newer(20, "never"), [key], RULE)
+
+    assert len(sentences) == 3
+    for sentence in (*sentences, of_the_successor.sentence if of_the_successor else ""):
+        assert sentence.endswith(f"deactivate {'that' if 'that key' in sentence else 'this'} one.{says}")
+
+
+def test_a_key_of_an_smtp_user_that_can_go_is_not_a_matter_of_its_password() -> None:
+    for key, others in (
+        (judged(200, 100, service="ses-smtp"), []),
+        (judged(200, 30, service="ses-smtp"), [newer(20, 1)]),
+    ):
+        advice = advise(key, others, RULE)
+
+        assert advice is not None
+        assert advice.safe_to_deactivate
+        assert "SMTP" not in advice.sentence
+
+
+@pytest.mark.parametrize(
+    ("created_at", "never_used", "inactive"),
+    [
+        (
+            "2015-04-21T23:59:59Z",
+            "No use is on record since IAM began to keep one on 2015-04-22: deactivate it.",
+            (
+                "Inactive already, and no use is on record since IAM began to keep one on 2015-04-22:"
+                " delete it when nothing has missed it."
+            ),
+        ),
+        (
+            "2015-04-22T00:00:00Z",
+            "Never used since it was created on 2015-04-22: deactivate it.",
+            "Inactive already and never used: delete it when nothing has missed it.",
+        ),
+        (
+            "2015-04-22T00:00:01Z",
+            "Never used since it was created on 2015-04-22: deactivate it.",
+            "Inactive already and never used: delete it when nothing has missed it.",
+        ),
+    ],
+)
+def test_of_a_key_older_than_the_record_of_last_uses_nobody_says_that_it_was_never_used(
+    created_at: str, never_used: str, inactive: str
+) -> None:
+    key = judged(4_000, "never") | {"created_at": created_at}
+
+    advice, of_the_inactive = advise(key, [], RULE), advise(key | {"status": "Inactive"}, [], RULE)
+
+    assert advice == ("deactivate", never_used, True)
+    assert of_the_inactive == ("delete", inactive, None)
+
+
+def test_a_last_use_of_a_key_older_than_the_record_is_said_as_of_any_other() -> None:
+    key = judged(4_000, 200) | {"created_at": "2012-01-29T21:54:13Z"}
+
+    advice = advise(key, [], RULE)
+
+    assert advice is not None
+    assert advice.sentence == "Not used for 200 days, last on 2026-05-06 for s3 in us-east-1: deactivate it."

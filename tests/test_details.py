@@ -11,6 +11,7 @@ from chalicelib.details import (
     parse_tag_settings,
     read_details,
     read_exemption,
+    split_descriptions,
 )
 from chalicelib.policy import InvalidSettingError
 
@@ -67,7 +68,10 @@ MALFORMED = 'the exemption\'s end, "{}", is not a date such as 2027-06-30'
         (tags("٢٠٢٦-١٢-٠١"), AS_OF, MALFORMED.format("٢٠٢٦-١٢-٠١")),
         (tags("2026-12-01", None), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
         (tags("2026-12-01", ""), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
-        (tags("2026-12-01", "  "), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason"),
+        *(
+            (tags("2026-12-01", blank), AS_OF, "the exemption has no reason, tag iam-key-age:exempt-reason")
+            for blank in ("  ", "\t", "\u00a0", "\u2003", "\u3000", "\u2028")
+        ),
         (tags(None), AS_OF, "the exemption has no end, tag iam-key-age:exempt-until"),
     ],
 )
@@ -118,12 +122,33 @@ def test_an_exemption_whose_tag_is_in_another_case_does_not_exempt_and_says_so(a
     assert exemption["why_not"] == "the exemption's tag IAM-Key-Age:Exempt-Until has to be all in lower case"
 
 
+# What IAM takes in a tag and people do not see; and what it does not take.
+BLANKS = [
+    " ",
+    "   ",
+    "\t",
+    "\u00a0",
+    "\u1680",
+    "\u2003\u2009",
+    "\u2028",
+    "\u2029",
+    "\u202f",
+    "\u205f",
+    "\u3000",
+    " \u00a0\n",
+]
+
+
 @pytest.mark.parametrize(
     ("of_user", "owner"),
     [
         ({"email": "e", "Owner": "O", "owner": "o"}, "o"),
         ({"email": "e", "Owner": "O"}, "O"),
         ({"email": "e", "owner": ""}, "e"),
+        *(({"email": "e", "owner": blank}, "e") for blank in BLANKS),
+        *(({"owner": blank}, None) for blank in BLANKS),
+        ({"owner": "unknown", "email": "e"}, "unknown"),
+        ({"owner": "\u00a0web "}, "\u00a0web "),
         ({"team": "t"}, None),
         ("unknown", "unknown"),
     ],
@@ -184,3 +209,18 @@ def test_what_is_missing_or_odd_is_unknown_and_has_a_cause(
 
     assert read == last_uses
     assert (details["tags"], details["cause"]) == (of_user, cause)
+
+
+def test_a_tag_that_is_named_by_a_key_is_the_keys_description_and_no_tag_of_the_user() -> None:
+    of_user = {
+        "owner": "web",
+        "AKIA1": "nightly backup",
+        "AKIA2": "\u00a0",
+        "AKIAELSE": "of a key that is gone",
+        "akia1": "in another case",
+    }
+
+    tags_of_user, descriptions = split_descriptions(of_user, ["AKIA1", "AKIA2", "AKIA3"])
+
+    assert tags_of_user == {"owner": "web", "AKIAELSE": "of a key that is gone", "akia1": "in another case"}
+    assert descriptions == {"AKIA1": "nightly backup"}
