@@ -71,7 +71,8 @@ def render_csv(report: Report) -> Iterator[str]:
     """Render report.csv as RFC 4180 has it: a row for each finding, each exempt key, then each unchecked user.
 
     The root user has a row where it has access keys or that is unknown; a user, where a last use is unknown and the
-    policy wants to know it; a name, where the scan was asked for it and IAM does not know it.
+    policy wants to know it; a name, where the scan was asked for it and IAM does not know it. What a scan of the past
+    does not cover has rows, too, and so have the keys that were created later: no file of it looks clean.
     """
     of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
     changes = _changes_by_key(report)
@@ -86,6 +87,10 @@ def render_csv(report: Report) -> Iterator[str]:
         yield _record({"verdict": "unknown", **user, **of_all})
     for name in report["not_found"] if "users" in report["policy"] else []:
         yield _record({"verdict": "not_found", "user_name": name, **of_all})
+    for cause in wording.created_later(report):
+        yield _record({"verdict": "not_judged", "cause": cause, **of_all})
+    for cause in report["not_covered"] if is_of_the_past(report) else []:
+        yield _record({"verdict": "not_covered", "cause": cause, **of_all})
 
 
 def render_html(report: Report) -> Iterator[str]:

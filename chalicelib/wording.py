@@ -120,9 +120,14 @@ def keys_line(report: Report) -> str:
     exempt = f" + {totals['exempt']} exempt" if totals["exempt"] else ""
     more = f"{unused}{exempt} + {totals['due_soon']} due soon + {totals['ok']} ok"
     rest = f"; {coverage['keys_inactive_skipped']} inactive passed over"
-    if later := coverage["keys_not_yet_created"]:
-        rest += f"; {later} created after {to_the_second(report['as_of'])}, not judged"
-    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}{rest}."
+    later = "".join(f"; {words}, not judged" for words in created_later(report))
+    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}{rest}{later}."
+
+
+def created_later(report: Report) -> Iterator[str]:
+    """Count the keys that are not judged because they were created after the scan's instant, where there are any."""
+    if later := report["coverage"]["keys_not_yet_created"]:
+        yield f"{later} created after {to_the_second(report['as_of'])}"
 
 
 def root_lines(report: Report) -> Iterator[str]:
