@@ -13,8 +13,9 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
 setup: ## make the virtual environment with the pinned requirements
-	@$(BIN)/python -m localaws.installation check $(VENV) 2>/dev/null || $(PYTHON) -m localaws.installation make $(VENV) || \
-	  { echo "$(PYTHON) did not make $(VENV). To take another Python, 3.11 or later: make PYTHON=python3.12 …"; exit 1; }
+	@$(BIN)/python -m localaws.installation check $(VENV) 2>/dev/null || { \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }; \
+	  $(PYTHON) -m localaws.installation make $(VENV); }
 
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo

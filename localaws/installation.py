@@ -1,8 +1,7 @@
 """The virtual environment of `make`: `python -m localaws.installation make FOLDER` makes it, `check FOLDER` looks.
 
 `check` is run by the environment's own Python: the status is 0 if everything is installed, and if the folder was moved,
-its commands are adapted to the new place. `make` has to run on any Python 3, to say that it is too old: it uses the
-standard library alone.
+its commands are adapted to the new place. Where `make` runs, nothing is installed yet but the standard library.
 """
 
 import contextlib
@@ -11,12 +10,13 @@ import os
 import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 REQUIREMENTS = Path("requirements-dev.txt")
-_OLDEST = (3, 11)
 _SHEBANG = re.compile(rb"\A(?:#!|#!/bin/sh\n'''exec' \"?)(/[^\n]*)/python[0-9.]*\"?(?:| \"\$0\" \"\$@\"\n' ''')\n")
-_WORKS = "import os, sys, sysconfig; sys.exit(not os.path.isdir(sysconfig.get_path('purelib')))"
+_MOST_BYTES = 1000  # of a shebang
+_WORKS = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
 
 
 class InstallationError(Exception):
@@ -35,13 +35,14 @@ def check(folder: Path) -> None:
 
 def _adapt_if_moved(folder: Path) -> None:
     """Let the commands in an environment that was moved start its Python where it is now."""
-    starts = {path: _SHEBANG.match(path.read_bytes()) for path in (folder / "bin").iterdir() if path.is_file()}
-    before = {path: Path(os.fsdecode(start[1])) for path, start in starts.items() if start}
-    moved = {path: old for path, old in before.items() if old.resolve() != folder / "bin"}
+    moved = {}
+    for path in (path for path in (folder / "bin").iterdir() if path.is_file()):
+        with path.open("rb") as file:
+            start = _SHEBANG.match(file.read(_MOST_BYTES))
+        if start and (before := Path(os.fsdecode(start[1])).resolve()) != folder / "bin":
+            moved[path] = before.parent
     if not moved:
         return
-    import venv
-
     venv.EnvBuilder(symlinks=True).create(folder)  # for bin/activate; packages stay
     shebang = os.fsencode(f"#!/bin/sh\n'''exec' \"{folder}/bin/python\" \"$0\" \"$@\"\n' '''\n")  # as pip writes it
     for path in moved:
@@ -49,37 +50,40 @@ def _adapt_if_moved(folder: Path) -> None:
         coming.write_bytes(shebang + _SHEBANG.sub(b"", path.read_bytes()))
         coming.chmod(path.stat().st_mode)
         coming.replace(path)
-    old = next(iter(moved.values())).parent
-    print(f"{folder.name} was moved here from {old}: adapted its commands", flush=True)  # noqa: T201  # to the person
+    before = next(iter(moved.values()))
+    print(f"{folder.name} was moved here from {before}: adapted its commands", flush=True)  # noqa: T201  # to the person
 
 
 def make(folder: Path) -> None:
-    """Make the environment, anew if it was left unfinished or its Python is gone; raise an InstallationError if not."""
-    if sys.version_info < _OLDEST:
-        version = ".".join(str(part) for part in sys.version_info[:3])
-        raise InstallationError(f"Python 3.11 or later is needed; {sys.executable} is {version}.")
+    """Make the environment, anew if it was left unfinished or its Python is gone; or raise an InstallationError."""
     unfinished, python = folder / "unfinished", folder / "bin" / "python"
-    is_broken = folder.exists() and (unfinished.exists() or not _works(python))
-    if is_broken:
+    works = not unfinished.exists() and _works(python)
+    if folder.exists() and not works:
         print(f"{folder} is unfinished, or its Python is gone: making it anew", flush=True)  # noqa: T201
     print(f"Installing the pinned requirements into {folder}, once; it takes about a minute", flush=True)  # noqa: T201
-    _run([sys.executable, "-m", "venv", *(["--clear"] if is_broken else []), str(folder)])
+    if not works:
+        _run([sys.executable, "-m", "venv", "--clear", str(folder)])
     unfinished.touch()
     quiet = ["--quiet", "--disable-pip-version-check"] + ([] if sys.stdin and sys.stdin.isatty() else ["--no-input"])
-    _run([str(python), "-m", "pip", "install", *quiet, "-r", str(REQUIREMENTS)])
+    try:
+        _run([str(python), "-m", "pip", "install", *quiet, "-r", str(REQUIREMENTS)])
+    except InstallationError:
+        unfinished.unlink()  # pip ended by itself: it leaves nothing half-done
+        raise
     (folder / "ready").touch()
     unfinished.unlink()
+    _run([str(python), "-m", "localaws.installation", "check", str(folder)])
 
 
 def _works(python: Path) -> bool:
-    """Return whether a Python starts, and has the packages that were installed for it."""
+    """Return whether a Python starts, is new enough, and finds the packages that were installed for it."""
     try:
         return subprocess.call([str(python), "-c", _WORKS], stderr=subprocess.DEVNULL) == 0  # noqa: S603  # our own
     except OSError:
         return False
 
 
-def _run(command: "list[str]") -> None:
+def _run(command: list[str]) -> None:
     status = subprocess.call(command)  # noqa: S603  # our own command
     if status:
         raise InstallationError(f"The virtual environment could not be made: {' '.join(command)} ended with {status}")
