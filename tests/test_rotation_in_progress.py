@@ -12,6 +12,7 @@ from chalicelib.age import AgeRule, format_instant
 from chalicelib.judging import ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
 from chalicelib.shapes import Finding
+from tests.conftest import Scanner
 from tests.reports import AS_OF, Used, key, used
 from tests.reports import user as outcome_of
 
@@ -299,3 +300,32 @@ def test_no_young_key_that_was_never_used_is_safe_to_deactivate_and_no_forecast_
 
 def _advice(finding: Finding) -> tuple[object, ...]:
     return finding["advice"], finding["advice_in_words"], finding["safe_to_deactivate"]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"as_of": "2027-03-31T00:00:00Z"},
+        {"as_of": "2999-12-31T00:00:00Z"},
+        {"warn_days": 89},
+        {"max_age_days": 1, "warn_days": 0},
+        {"as_of": "2027-03-31T00:00:00Z", "max_age_days": 30, "max_unused_days": 5},
+        {"users": ["rotating"], "max_unused_days": 90, "warn_days": 89},
+    ],
+    ids=str,
+)
+def test_a_scan_deletes_no_new_credential_in_the_middle_of_a_rotation(scanner: Scanner, policy: dict[str, Any]) -> None:
+    old = {"access_key_id": "AKIAOLDKEYINUSE00001", "age_days": 100, "last_used": {"days_ago": 0.5}}
+    new = {"access_key_id": "AKIANEWKEYMADEYESTER", "age_days": 1.5}
+    account = [{"user_name": "rotating", "tags": {"owner": "web"}, "access_keys": [old, new]}]
+    now = scanner.full_scan(account).report["findings"]
+
+    found = {finding["access_key_id"]: finding for finding in scanner.full_scan(account, **policy).report["findings"]}
+
+    [of_the_old] = now
+    words = "its successor AKIANEWKEYMADEYESTER is not in use: move what uses this key to it"
+    assert words in of_the_old["advice_in_words"]
+    assert found["AKIAOLDKEYINUSE00001"]["advice_in_words"] == of_the_old["advice_in_words"]
+    of_the_new = found["AKIANEWKEYMADEYESTER"]
+    assert (of_the_new["advice"], of_the_new["safe_to_deactivate"]) == ("finish_rotation", False)
+    assert "as the successor of AKIAOLDKEYINUSE00001" in of_the_new["advice_in_words"]
