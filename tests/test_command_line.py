@@ -62,7 +62,7 @@ def test_make_demo_shows_every_advice_an_exemption_in_force_and_one_that_is_over
         assert sentence in " ".join(message.split())
     assert {finding["advice"] for finding in report["findings"]} == {"deactivate", "finish_rotation", "rotate"}
     assert "EXEMPT, not counted as expired:\n  AKIAJFH43UBQJMYI54Q7  until 20" in message
-    assert "Reason: Break-glass user, key in the vault: CHG-2041" in message
+    assert "Reason: Break-glass user: key in the vault: CHG-2041" in message
     assert "Not exempt: the exemption ended on 20" in message
     assert "Root user: no access keys." in message
 
