@@ -48,7 +48,8 @@ def start_scan(request: Request) -> Response:
     wanted = parse_request(rest.json_body(request), defaults)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
-    scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock)
+    at_once = on_demand.parse_max_scans_at_once(os.environ.get("MAX_SCANS_AT_ONCE", "5"))
+    scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock, at_once)
     scan = scans.wait_for_end(scan, min(wanted.wait_seconds, rest.seconds_to_wait(request)))
     if scan.running:
         return Response(answers.scan_started(scan, already_running), status_code=200 if already_running else 202)

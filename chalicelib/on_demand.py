@@ -4,19 +4,28 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import scans
-from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
-from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScansUnavailableError
+from chalicelib.policy import InvalidPolicyError, InvalidSettingError, ScanPolicy, parse_policy_text
+from chalicelib.scans import Scan, ScanConflictError, ScanExistsError, ScansUnavailableError, TooManyScansError
+
+MOST_AT_ONCE = 40
 
 # For so long, a scan that was just started may be missing in Step Functions' list.
 _UNLISTED_SECONDS = 2
 # Clocks of AWS and of the function may be so far apart: what was started longer ago than this, another request did.
 _ONE_MOMENT = timedelta(seconds=1)
+
+
+def parse_max_scans_at_once(text: str) -> int:
+    """Read the setting MAX_SCANS_AT_ONCE; InvalidSettingError if it is refused."""
+    if not re.fullmatch("[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MOST_AT_ONCE:
+        raise InvalidSettingError("MAX_SCANS_AT_ONCE", text, f"an integer from 1 to {MOST_AT_ONCE}")
+    return int(text)
 
 
 @dataclass(frozen=True)
@@ -27,24 +36,28 @@ class Clock:
     sleep: Callable[[float], None]
 
 
-def start_on_demand(policy: ScanPolicy, defaults: ScanPolicy, key: str | None, clock: Clock) -> tuple[Scan, bool]:
+def start_on_demand(
+    policy: ScanPolicy, defaults: ScanPolicy, key: str | None, clock: Clock, max_at_once: int = MOST_AT_ONCE
+) -> tuple[Scan, bool]:
     """Return the scan that answers a request, and whether it ran already, started by another one.
 
     A scan of all users is not started while one of the same policy runs: who posts in a loop, or from fifty places at
     once, gets that one, and IAM is asked once. `defaults` complete the policy of one started by hand. Requests with
     Idempotency-Keys find what Step Functions lists; those of one moment, each with a key of its own, do not find each
-    other. ScanConflictError where the Idempotency-Key named a scan by another policy.
+    other. ScanConflictError where the Idempotency-Key named a scan by another policy; TooManyScansError where
+    `max_at_once` scans run already, whoever started them.
     """
     keyed_id = scans.keyed_id(key) if key else None
     if keyed_id and (before := scans.find_scan(keyed_id)):
         return _of_policy(before, policy), False
     if policy.users is not None:
+        _require_room(scans.running_scans(), max_at_once)
         return _start(keyed_id or scans.adhoc_id(clock.now()), policy), False
-    return _start_one_of_all_users(policy, defaults, keyed_id, clock)
+    return _start_one_of_all_users(policy, defaults, keyed_id, clock, max_at_once)
 
 
 def _start_one_of_all_users(
-    policy: ScanPolicy, defaults: ScanPolicy, keyed_id: str | None, clock: Clock
+    policy: ScanPolicy, defaults: ScanPolicy, keyed_id: str | None, clock: Clock, max_at_once: int
 ) -> tuple[Scan, bool]:
     """Find the scan of a policy that runs, or start it under a name that all who start it in this minute give it.
 
@@ -52,8 +65,10 @@ def _start_one_of_all_users(
     have one yet that was started at the end of the minute before, under another name.
     """
     while True:
-        if running := _find_running(policy, defaults):
-            return running, True
+        running = scans.running_scans()
+        if same := _find_same(running, policy, defaults):
+            return same, True
+        _require_room(running, max_at_once)
         if keyed_id:
             return _start(keyed_id, policy), False
         now = clock.now()
@@ -92,9 +107,15 @@ def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
     return scan
 
 
-def _find_running(policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
+def _require_room(running: Sequence[Scan], max_at_once: int) -> None:
+    """Raise TooManyScansError where as many scans run as may: IAM's rate is the whole account's."""
+    if len(running) >= max_at_once:
+        raise TooManyScansError(len(running), max_at_once)
+
+
+def _find_same(scans_that_run: Sequence[Scan], policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
     of_others = re.compile(rf"adhoc-[^-]+-[^-]+-[^-]+-(?!{_digest(policy)})")
-    for running in reversed(scans.running_scans()):  # those of all users run for longest
+    for running in reversed(scans_that_run):  # those of all users run for longest
         if not of_others.match(running.scan_id) and (scan := scans.find_scan(running.scan_id)):
             try:
                 same = parse_policy_text(scan.policy_text or "null", defaults) == policy

@@ -104,7 +104,7 @@ def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
         told["why"] = str(error)  # which speaks of settings, calls and places, never of users
     if isinstance(error, scans.UnavailableError):
         body = {"Code": "ServiceUnavailableError", "Message": error.told}
-        return Response(body, {"Retry-After": "2"}, status_code=503), told
+        return Response(body, {"Retry-After": str(error.retry_after)}, status_code=503), told
     told["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     body = {"Code": "InternalServerError", "Message": "The request failed; the log of the function APIHandler says why"}
     return Response(body, status_code=500), told

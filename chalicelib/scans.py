@@ -70,6 +70,7 @@ class UnavailableError(Exception):
     """AWS did not answer, or would not just now; another try may get what this one did not."""
 
     told = "AWS did not answer just now; try again"  # to whoever asked
+    retry_after = 2  # seconds
 
 
 class NoStateMachineError(UnavailableError):
@@ -80,6 +81,16 @@ class NoStateMachineError(UnavailableError):
 
 class ScansUnavailableError(UnavailableError):
     """Step Functions did not answer, or would not just now."""
+
+
+class TooManyScansError(UnavailableError):
+    """As many scans run as this stage lets run at a time."""
+
+    retry_after = 15
+
+    def __init__(self, running: int, at_most: int) -> None:
+        self.told = f"{running} scans run already, and this stage starts no other beyond {at_most} (MaxScansAtOnce)"
+        super().__init__(self.told)
 
 
 @dataclass(frozen=True)

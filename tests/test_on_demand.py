@@ -29,11 +29,15 @@ def slow() -> Iterator[Served]:
 def _nothing_else_runs(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "slow" in request.fixturenames:
-        slow: Served = request.getfixturevalue("slow")
-        for running in slow.get(status="RUNNING").json()["scans"]:
-            arn = slow.settings["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
-            slow.client("stepfunctions").stop_execution(executionArn=f"{arn}:{running['scan_id']}")
-            slow.wait_for(running["scan_id"])
+        stop_all(request.getfixturevalue("slow"))
+
+
+def stop_all(served: Served) -> None:
+    """Stop every scan that runs, and wait for its end."""
+    for running in served.get(status="RUNNING").json()["scans"]:
+        arn = served.settings["STATE_MACHINE_ARN"].replace(":stateMachine:", ":execution:")
+        served.client("stepfunctions").stop_execution(executionArn=f"{arn}:{running['scan_id']}")
+        served.wait_for(running["scan_id"])
 
 
 def start_by_hand(served: Served, name: str, policy: str) -> None:

@@ -1,12 +1,34 @@
 """What somebody who may do one thing must not be able to do with it: docs/security.md says who may what."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
+from chalicelib.on_demand import parse_max_scans_at_once
+from chalicelib.policy import InvalidSettingError
 from tests.conftest import Scanner, user
+from tests.serving import Served, start
+from tests.test_on_demand import stop_all
 from tests.test_workflow import invoke
 
 OLD = "2026-08-24T07:59:59Z"
+
+
+@pytest.fixture(scope="module")
+def slow() -> Iterator[Served]:
+    """The demo account, on an IAM that takes longer than a test."""
+    running = start("--faults", '{"iam": {"latency_ms": 4000}}')
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def busy(slow: Served) -> Iterator[Served]:
+    """It with nothing running, before and after."""
+    yield slow
+    stop_all(slow)
 
 
 def schedule_event(event_id: str) -> dict[str, Any]:
@@ -38,3 +60,45 @@ def test_two_events_of_one_time_are_two_scans_and_one_event_is_one(scanner: Scan
     ids = [invoke(scanner, "ScheduledScan", schedule_event(event_id))["scan_id"] for event_id in ("a", "b", "a")]
 
     assert ids[0] == ids[2] != ids[1]
+
+
+def test_no_more_scans_run_at_once_than_the_stage_lets(busy: Served) -> None:
+    """Whoever varies the policy starts a scan each time, and all of them share the account's rate of IAM calls."""
+    statuses = [busy.post({"users": [f"user-{number}"]}).status_code for number in range(5)]
+
+    refused = [
+        busy.post({"users": ["bob"]}),
+        busy.post({"as_of": "2027-01-01T00:00:00Z"}),
+        busy.post({"max_age_days": 45}),
+        busy.post({"users": ["bob"]}, Idempotency_Key="k1"),
+    ]
+
+    assert statuses == [202] * 5
+    for answer in refused:
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.json() == {
+            "Code": "ServiceUnavailableError",
+            "Message": "5 scans run already, and this stage starts no other beyond 5 (MaxScansAtOnce)",
+        }
+    assert len(busy.get(status="RUNNING").json()["scans"]) == 5
+
+
+def test_the_schedule_is_never_refused(busy: Served) -> None:
+    for number in range(5):
+        assert busy.post({"users": [f"user-{number}"]}).status_code == 202
+    functions = busy.client("lambda")
+    name = next(
+        one["FunctionName"] for one in functions.list_functions()["Functions"] if "ScheduledScan" in one["FunctionName"]
+    )
+
+    answer = functions.invoke(FunctionName=name, Payload=json.dumps(schedule_event("e")))
+
+    assert "FunctionError" not in answer
+    assert len(busy.get(status="RUNNING").json()["scans"]) == 6
+
+
+@pytest.mark.parametrize("text", ["", "0", "41", "-1", "5.0", "five", "٥"])
+def test_a_bound_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match=r"MAX_SCANS_AT_ONCE: .* it takes an integer from 1 to 40"):
+        parse_max_scans_at_once(text)
