@@ -1,6 +1,7 @@
 """The message: what a person is told, in every size. The whole texts are in tests/golden."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,22 @@ def compared() -> Report:
     return report_of(*now, last=last, root={"access_keys": 1}, max_unused_days=45)
 
 
+def advised() -> Report:
+    """A rotation in progress, keys with descriptions, an SMTP user, and a key older than IAM's record of last uses."""
+    smtp = user("ses-smtp-user.20200101-101010", key("AKIASMTPSMTPSMTPSMTP", 900, used=1))
+    smtp["details"]["last_used"][0] |= {"service": "ses-smtp", "region": "eu-west-1"}
+    rotating = key("AKIAOLDKEYINUSE00001", 100, used=0.5), key("AKIANEWKEYMADEYESTER", 1, used="never")
+    three = key("AKIATHREETHREETHREE1", 200, used=1), key("AKIATHREETHREETHREE2", 95, used="never")
+    backup = "nightly backup of the billing database of the whole group to the vault in Frankfurt"
+    return report_of(
+        smtp,
+        user("legacy", key("AKIALEGACYLEGACYLEGA", 5_414, used="never"), tags={"owner": "unknown"}),
+        user("rotating", *rotating, tags={"owner": "web", "AKIANEWKEYMADEYESTER": "for the new host"}),
+        user("three", *three, key("AKIATHREETHREETHREE3", 400, "Inactive", used="never")),
+        user("backup", key("AKIABACKUP0000000001", 120, used=1), tags={"AKIABACKUP0000000001": backup}),
+    )
+
+
 CASES: dict[str, Report] = {
     "nothing-expired-two-unchecked": report_of(*crowd(denied=2)),
     "one-expired": report_of(*crowd(expired=1, used=2)),
@@ -54,6 +71,18 @@ CASES: dict[str, Report] = {
     ),
     "root-unknown": report_of(*crowd(), root={"cause": "Iam.IamException: not authorized"}),
     "changes": compared(),
+    "advice": advised(),
+    "of-the-past": report_of(
+        user("old", key("AKIAOLDOLDOLDOLDOLD1", 91, used="never")),
+        user("later", key("AKIALATERLATERLATER1", -5), key("AKIALATERLATERLATER2", -6)),
+        as_of=AS_OF,
+        started_at=AS_OF + timedelta(days=30),
+    ),
+    "no-key-judged": report_of(
+        *(user(f"later{number}", key(f"AKIA{number:016}", -number)) for number in range(1, 31)),
+        as_of=AS_OF,
+        started_at=AS_OF + timedelta(days=365),
+    ),
 }
 
 
