@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from localaws import terminal
+
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
 _MAX_PORT = 65_535
 
@@ -20,12 +22,13 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0 it succeeded, 1 it failed, 2 bad arguments or input."""
+    terminal.prepare()
     arguments = _parser().parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGHUP):  # so that everything started is stopped
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
-        return _run(arguments)
+        return terminal.finish(_run(arguments), "localaws: ")
     except KeyboardInterrupt:
         print("localaws: stopped", file=sys.stderr)  # noqa: T201
         return 128 + signal.SIGINT
@@ -39,6 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         forget_the_users_aws()  # before moto is imported, which reads them
         from localaws import commands
+        from localaws.scan_output import ScanOutput
     except ModuleNotFoundError as error:
         return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
     for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
@@ -46,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.command == "serve":
             return commands.serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
-        output = commands.ScanOutput(arguments.out, arguments.stats, arguments.json)
+        output = ScanOutput(arguments.out, arguments.stats, arguments.json)
         accounts = commands.ScanAccounts(arguments.account, arguments.previous)
         return commands.scan(accounts, arguments.policy, output, arguments.faults)
     except commands.BadInputError as error:

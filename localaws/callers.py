@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import threading
 from typing import Any
 
@@ -53,6 +54,19 @@ def users_environment() -> dict[str, str]:
         if users is not None:
             environment[name] = users
     return environment
+
+
+def no_proxy_to_export() -> str:
+    """Return the line that lets a user's own clients reach this machine where they use a proxy, else nothing."""
+    users = users_environment()
+    has_proxy = any(users.get(name) for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"))
+    known = users.get("no_proxy") or users.get("NO_PROXY", "")
+    wanted = _with_loopback(known)
+    return (
+        f"export NO_PROXY={shlex.quote(wanted)} no_proxy={shlex.quote(wanted)}\n"
+        if has_proxy and wanted != known
+        else ""
+    )
 
 
 def _with_loopback(hosts: str) -> str:

@@ -12,6 +12,8 @@ from typing import Any
 
 from pyawscron import AWSCron
 
+from localaws import terminal
+
 _ALARM_AFTER_HOURS_LIMIT = 168  # as far as CloudWatch looks back
 _LOOK_AHEAD = timedelta(days=62)  # any two months
 
@@ -90,7 +92,16 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     return "\n\n".join(filter(None, paragraphs))
 
 
-if __name__ == "__main__":
-    template, stack = json.loads(Path(sys.argv[1]).read_text()), json.load(sys.stdin)
+def main(template: str) -> None:
+    """Tell what came of a deployment; nothing where the AWS CLI has none to tell of, and says why."""
+    described = sys.stdin.read()
+    if not described.strip():
+        sys.exit(1)
+    stack = json.loads(described)
     by_parameter = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "ScanSchedule"]
-    print(what_next(stack, (by_parameter or [schedule_of(template)])[0], datetime.now(UTC)))  # noqa: T201  # to the person
+    schedule = (by_parameter or [schedule_of(json.loads(Path(template).read_text(encoding="utf-8")))])[0]
+    print(what_next(stack, schedule, datetime.now(UTC)))  # noqa: T201  # to the person
+
+
+if __name__ == "__main__":
+    terminal.run(main)

@@ -41,6 +41,8 @@ class _Stream(io.TextIOWrapper):
 def prepare() -> None:
     """Let standard output and standard error take any text, whatever their encoding, and stand a full disk."""
     sys.stdout, sys.stderr = _prepared(sys.stdout), _prepared(sys.stderr)
+    if os.environ.get("COLUMNS") == "0":  # of a terminal that does not know its width
+        del os.environ["COLUMNS"]
 
 
 def _prepared(stream: object) -> "io.TextIOWrapper":
@@ -64,13 +66,13 @@ def output_failure() -> OSError | None:
     return getattr(sys.stdout, "failure", None)
 
 
-def finish(status: int) -> int:
+def finish(status: int, prefix: str = "") -> int:
     """Return the exit status of a command with this status; say, in one line, if its output could not be written."""
     failure = output_failure()
     if failure is None:
         return status
     if not isinstance(failure, BrokenPipeError):  # `| head` has what it wants
-        say(cannot_be_written(failure, "standard output"))
+        say(prefix + cannot_be_written(failure, "standard output"))
     return status or 1
 
 
