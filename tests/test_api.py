@@ -329,7 +329,7 @@ def test_a_place_in_the_findings_is_of_the_filters_that_it_was_given_for(served:
     ("kind", "media_type", "begins"),
     [
         ("html", "text/html; charset=utf-8", "<!doctype html>"),
-        ("csv", "text/csv; charset=utf-8", "verdict,user_name,"),
+        ("csv", "text/csv; charset=utf-8", "\ufeffverdict,user_name,"),
         ("json", "application/json", "{"),
     ],
 )
