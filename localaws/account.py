@@ -1,18 +1,27 @@
-"""The account file: which IAM users and access keys the local AWS has."""
+"""The account file: which IAM users and access keys the local AWS has. It takes what IAM itself would hold."""
 
+import json
 import re
+import unicodedata
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chalicelib.age import parse_instant
-from localaws.documents import DocumentError, Strict, UserName, matching, parse_document
+from localaws.documents import DocumentError, Strict, UserName, is_plain, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
 _MAX_DAYS = 36_500
 _MAX_TAGS = 50
+_LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 128, 256
+_LONGEST_TEXT = 128
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html: [\p{L}\p{Z}\p{N}_.:/=+\-@]
+_IN_TAGS = "letters, digits, spaces and _ . : / = + - @"
+RESERVED = "aws:"  # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
+_RELATIVE_DATE = re.compile(r"\{date:([+-]\d{1,4})\}", re.ASCII)
 
 
 class AccountError(Exception):
@@ -34,14 +43,52 @@ def _days(value: object) -> float:
     return value
 
 
-def _at_most_fifty(tags: dict[str, str]) -> dict[str, str]:
+def _together(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > _MAX_TAGS:
         raise ValueError(f"takes at most {_MAX_TAGS} tags")
+    _refuse_duplicates("tag", tags, ignore_case=True)
     return tags
 
 
+def _tag_key(key: str) -> str:
+    if not (1 <= len(key) <= _LONGEST_TAG_KEY and is_of_tags(key)):
+        raise ValueError(f"takes 1 to {_LONGEST_TAG_KEY} characters, each one of {_IN_TAGS}")
+    if key.lower().startswith(RESERVED):
+        raise ValueError(f"takes a tag that does not begin with {RESERVED}, which AWS keeps to itself")
+    return key
+
+
+def _tag_value(value: str) -> str:
+    if not _RELATIVE_DATE.fullmatch(value) and not (len(value) <= _LONGEST_TAG_VALUE and is_of_tags(value)):
+        raise ValueError(
+            f"takes up to {_LONGEST_TAG_VALUE} characters, each one of {_IN_TAGS}, or a date such as {{date:+30}}"
+        )
+    if value.startswith(RESERVED):
+        raise ValueError(f"takes a value that does not begin with {RESERVED}, which AWS keeps to itself")
+    return value
+
+
+def is_of_tags(text: str) -> bool:
+    """Return whether a tag's key or value may be of these characters."""
+    return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
+
+
+def _words(text: str) -> str:
+    if not text.strip() or not is_plain(text):
+        raise ValueError("takes IAM's words for the refusal: text that is not blank, without control characters")
+    return text
+
+
+def _name_of_use(text: str) -> str:
+    if not text.strip() or len(text) > _LONGEST_TEXT or not is_plain(text):
+        raise ValueError(
+            f'takes 1 to {_LONGEST_TEXT} characters, not blank, without control characters; "N/A" where IAM has none'
+        )
+    return text
+
+
 def _value_at(value: str, now: datetime) -> str:
-    relative = re.fullmatch(r"\{date:([+-]\d+)\}", value)
+    relative = _RELATIVE_DATE.fullmatch(value)
     return f"{now + timedelta(days=int(relative[1])):%Y-%m-%d}" if relative else value
 
 
@@ -54,13 +101,13 @@ def _at_most_two(value: int) -> int:
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 Days = Annotated[float, BeforeValidator(_days)]
 AccessKeyId = Annotated[str, matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
-Status = Annotated[str, matching("Active|Inactive", '"Active" or "Inactive"')]
+Status = Annotated[str, matching("Active|Inactive|Expired", '"Active" or "Inactive" or "Expired"')]
 AccountId = Annotated[str, matching(r"[0-9]{12}", "12 digits, as text")]
-TagKey = Annotated[str, matching(r"[^{}]{1,128}", "1 to 128 characters, { and } not among them")]
-TagValue = Annotated[
-    str, matching(r"[^{}]{0,256}|\{date:[+-]\d{1,4}\}", "up to 256 characters without { and }, or {date:+30}")
-]
-UserPath = Annotated[str, matching(r"/|/[\x21-\x7e]{1,510}/", "/ or text of up to 512 characters between two /")]
+TagKey = Annotated[str, AfterValidator(_tag_key)]
+TagValue = Annotated[str, AfterValidator(_tag_value)]
+Words = Annotated[str, AfterValidator(_words)]
+NameOfUse = Annotated[str, AfterValidator(_name_of_use)]
+UserPath = Annotated[str, matching(r"/|/[\x21-\x7e]{1,510}/", "/ or up to 510 characters out of ! to ~ between two /")]
 
 
 class LastUsed(Strict):
@@ -68,8 +115,8 @@ class LastUsed(Strict):
 
     at: Instant | None = None
     days_ago: Days | None = None
-    service: str = "s3"
-    region: str = "us-east-1"
+    service: NameOfUse = "s3"
+    region: NameOfUse = "us-east-1"
 
     @model_validator(mode="after")
     def _has_one_instant(self) -> "LastUsed":
@@ -107,9 +154,9 @@ class User(Strict):
 
     user_name: UserName
     path: UserPath = "/"
-    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_at_most_fifty)] = Field(default={})
+    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_together)] = Field(default={})
     access_keys: list[AccessKey] = Field(default=[])
-    denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], str] = Field(default={})
+    denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], Words] = Field(default={})
 
     def tags_at(self, now: datetime) -> list[dict[str, str]]:
         """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
@@ -120,7 +167,7 @@ class Root(Strict):
     """The root user; IAM says only whether it has access keys, or, in the words of `denied`, not even that."""
 
     access_keys: Annotated[int, AfterValidator(_at_most_two)] = 0
-    denied: str | None = None
+    denied: Words | None = None
 
 
 class Account(Strict):
@@ -132,7 +179,7 @@ class Account(Strict):
 
     @model_validator(mode="after")
     def _has_no_duplicates(self) -> "Account":
-        _refuse_duplicates("user_name", (user.user_name for user in self.users))
+        _refuse_duplicates("user_name", (user.user_name for user in self.users), ignore_case=True)
         keys = (key.access_key_id for user in self.users for key in user.access_keys)
         _refuse_duplicates("access_key_id", (key for key in keys if key))
         return self
@@ -151,20 +198,28 @@ class Account(Strict):
 def load_account(path: Path) -> Account:
     """Read an account file; AccountError for what is not one."""
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise AccountError(f"{path}: cannot be read: {error.strerror}") from error
+    encoding = json.detect_encoding(content)
+    if not encoding.startswith("utf-8"):
+        raise AccountError(f"{path}: is {encoding[:6].upper()} text; save it as UTF-8")
+    try:
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise AccountError(f"{path}: is not UTF-8 text") from error
+        raise AccountError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     try:
         return parse_document(Account, text, "account")
     except DocumentError as error:
         raise AccountError(f"{path}: {error}") from error
 
 
-def _refuse_duplicates(field: str, values: Any) -> None:
-    seen: set[str] = set()
+def _refuse_duplicates(field: str, values: Iterable[str], *, ignore_case: bool = False) -> None:
+    seen: dict[str, str] = {}
     for value in values:
-        if value in seen:
+        name = value.lower() if ignore_case else value
+        if seen.get(name) == value:
             raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
-        seen.add(value)
+        if name in seen:
+            raise ValueError(f'{field} "{value}" differs from "{seen[name]}" in case alone; to IAM they are the same')
+        seen[name] = value

@@ -2,16 +2,19 @@
 
 import json
 import re
+import unicodedata
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 _LONGEST_VALUE = 60
+_NOT_IN_XML = "\ufffe\uffff"  # in which IAM answers
 _TAKES = {
     "model_type": "takes an object",
     "dict_type": "takes an object",
     "list_type": "takes a list",
     "string_type": "takes text",
+    "string_unicode": "takes text of whole characters, without lone surrogates",
     "int_type": "takes a whole number",
     "float_type": "takes a number",
 }
@@ -41,6 +44,11 @@ def matching(pattern: str, takes: str) -> Any:
     return AfterValidator(check)
 
 
+def is_plain(text: str) -> bool:
+    """Return whether text has neither control characters nor what is no character, such as a lone surrogate."""
+    return not any(unicodedata.category(one) in ("Cc", "Cs") or one in _NOT_IN_XML for one in text)
+
+
 UserName = Annotated[str, matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
 
 
@@ -53,29 +61,39 @@ def parse_document(model: type[Model], text: str, name: str) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise DocumentError(_first_of(error, name, model)) from error
+        raise DocumentError(first_mistake(error, name, model)) from error
 
 
 def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) < len(pairs):
-        raise ValueError(f"an object has a field twice; its fields are {', '.join(name for name, _ in pairs)}")
+        raise ValueError(f"an object has a field twice; its fields are {', '.join(_shown(name) for name, _ in pairs)}")
     return document
 
 
-def _first_of(error: ValidationError, name: str, model: type[Strict]) -> str:
-    """Say the first mistake as field, value and what is accepted."""
+def first_mistake(error: ValidationError, name: str, model: type[Strict]) -> str:
+    """Return the first mistake as field, value and what is accepted."""
     mistake = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in mistake["loc"]) or name
+    place = mistake["loc"]
+    place = place[:-2] if place[-1:] == ("[key]",) else place  # the name of a field is the value then
+    field = ".".join(_shown(str(part)) for part in place) or name
     match mistake["type"]:
         case "extra_forbidden":
-            return f"{field}: unknown field; the fields here are {', '.join(_fields_beside(mistake['loc'], model))}"
+            return f"{field}: unknown field; the fields here are {', '.join(_fields_beside(place, model))}"
         case "missing":
             return f"{field}: is missing"
-    shown = json.dumps(mistake["input"], default=str)
-    shown = shown if len(shown) <= _LONGEST_VALUE else shown[: _LONGEST_VALUE - 3] + "..."
+    shown = _shortened(json.dumps(mistake["input"], default=str))
     takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
     return f"{field}: {shown} is not accepted: {takes}"
+
+
+def _shown(name: str) -> str:
+    """Return the name of a field as one line can show it."""
+    return _shortened(name if name.isprintable() else json.dumps(name)[1:-1])
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
 def _fields_beside(place: tuple[int | str, ...], model: Any) -> list[str]:
