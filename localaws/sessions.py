@@ -20,6 +20,8 @@ from botocore.utils import JSONFileCache
 
 DEFAULT_REGION = "us-east-1"  # where no Region is set; IAM is global in each partition
 _CACHED = ("assume-role", "assume-role-with-web-identity")  # by the AWS CLI, too, under the same names
+_CACHE = Path(JSONFileCache.CACHE_DIR).parent.parent / "cli" / "cache"  # below ~/.aws
+_FIELDS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
 _TERMINAL = "/dev/tty"
 
 
@@ -28,7 +30,8 @@ class NoTerminalError(BotoCoreError):
 
     fmt = (
         "profile {profile} wants an MFA code, and there is no terminal to ask at: "
-        "first run this in a terminal, its session is used here too: aws sts get-caller-identity --profile {quoted}"
+        "run aws sts get-caller-identity --profile {quoted} in a terminal first, whose session is then used here, too, "
+        "or export a session's credentials (aws configure export-credentials --profile {quoted} --format env)"
     )
 
 
@@ -50,25 +53,37 @@ def user_session(profile: str | None = None) -> boto3.session.Session:
     region = os.environ.get("AWS_REGION") or None
     session = boto3.session.Session(botocore_session=core, profile_name=profile, region_name=region)
     resolver: Any = create_credential_resolver(core, region_name=session.region_name or DEFAULT_REGION)
+    cache = _CliCache(str(_CACHE), keeps=not _has_endpoints_of_its_own(core))
     for name in _CACHED:
-        resolver.get_provider(name).cache = _CliCache(str(Path("~/.aws/cli/cache").expanduser()))
+        resolver.get_provider(name).cache = cache
     resolver.get_provider("assume-role")._prompter = _ask_at_the_terminal(session.profile_name)  # noqa: SLF001  # no other way
     core.register_component("credential_provider", resolver)
     return session
 
 
+def _has_endpoints_of_its_own(core: botocore.session.Session) -> bool:
+    """Return whether another STS than AWS's may answer: its sessions are no use to who calls AWS."""
+    settings = {**core.get_scoped_config(), **{name: value for name, value in os.environ.items() if value}}
+    return any(name.startswith("AWS_ENDPOINT_URL") or name in ("endpoint_url", "services") for name in settings)
+
+
 class _CliCache(JSONFileCache):
     """The AWS CLI's cache; what is broken in it is not there, and where it cannot be written to nothing is kept."""
 
+    def __init__(self, folder: str, *, keeps: bool) -> None:
+        super().__init__(folder)
+        self._keeps = keeps
+
     def __contains__(self, cache_key: str) -> bool:
         try:
-            return bool(self[cache_key]["Credentials"]["Expiration"])
+            return _FIELDS.issubset(self[cache_key]["Credentials"])
         except (KeyError, TypeError):
             return False
 
     def __setitem__(self, cache_key: str, value: Any) -> None:
-        with contextlib.suppress(OSError):
-            super().__setitem__(cache_key, value)
+        if self._keeps:
+            with contextlib.suppress(OSError):
+                super().__setitem__(cache_key, value)
 
 
 def _ask_at_the_terminal(profile: str) -> Callable[[str], str]:

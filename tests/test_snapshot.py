@@ -15,10 +15,12 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from localaws import snapshot
 from localaws.account import load_account
+from localaws.anonymize import anonymize
 from localaws.callers import GUEST, REGION
 from localaws.faults import Faults, parse_faults
 from localaws.harness import PROJECT
-from localaws.snapshot import READ_POLICY, anonymize, take_snapshot, write_privately
+from localaws.iam_answers import is_odd, odd_answer
+from localaws.snapshot import READ_POLICY, take_snapshot, write_privately
 from tests.conftest import Scanner, user
 
 OLD, NEW = "2021-11-27T20:15:43Z", "2026-11-20T08:00:00Z"
@@ -162,6 +164,40 @@ def test_names_are_replaced_by_the_same_one_wherever_they_stand() -> None:
         "iam-key-age:exempt-reason": "value-0003",
     }
     assert replaced["users"][1]["tags"] == replaced["users"][0]["tags"]
+
+
+def test_a_tag_that_describes_a_key_is_replaced_as_the_key_is() -> None:
+    first, second, gone = "AKIAFIRSTEXAMPLE0000", "AKIASECONDEXAMPLE000", "AKIAGONEEXAMPLE00000"
+    keys = [{"access_key_id": key_id, "created_at": OLD, "status": "Active"} for key_id in (first, second)]
+    tags = {second: "nightly backup", "owner": "nightly backup", gone: "the old one", first: ""}
+    alice = {"user_name": "alice", "path": "/", "tags": tags, "access_keys": keys, "denied": {}}
+    bob = {**alice, "user_name": "bob", "tags": {first: "alice's"}, "access_keys": []}
+
+    replaced = anonymize({"account_id": "210987654321", "root": {"access_keys": 0}, "users": [alice, bob]})
+
+    ids = [key["access_key_id"] for key in replaced["users"][0]["access_keys"]]
+    assert ids == ["AKIA0000000000000001", "AKIA0000000000000002"]
+    assert replaced["users"][0]["tags"] == {
+        ids[1]: "value-0001",
+        "owner": "value-0001",
+        "tag-0001": "value-0002",
+        ids[0]: "",
+    }
+    assert replaced["users"][1]["tags"] == {ids[0]: "value-0003"}
+    assert not any(key_id in json.dumps(replaced) for key_id in (first, second, gone))
+
+
+def test_the_cause_of_an_odd_answer_is_replaced_and_stays_one() -> None:
+    said = odd_answer("ListUserTags", "the answer to ListUserTags has the tag zoe twice")
+    denied = {"ListAccessKeys": "AccessDenied: User: zoe is not authorized", "ListUserTags": said}
+    zoe = {"user_name": "zoe", "path": "/", "tags": {}, "access_keys": [], "denied": denied}
+
+    replaced = anonymize({"account_id": "210987654321", "root": {"denied": said}, "users": [zoe]})
+
+    assert "zoe" not in json.dumps(replaced)
+    assert is_odd(replaced["users"][0]["denied"]["ListUserTags"])
+    assert is_odd(replaced["root"]["denied"])
+    assert not is_odd(replaced["users"][0]["denied"]["ListAccessKeys"])
 
 
 def test_the_policy_that_is_printed_allows_what_is_called_and_no_more() -> None:
