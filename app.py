@@ -122,7 +122,10 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     from chalicelib.report import scan_kind
 
     scan = event["scan"]
-    policy = parse_policy(scan["policy"], stage_defaults())
+    try:
+        policy = parse_policy(scan["policy"], stage_defaults())
+    except InvalidPolicyError as error:
+        raise error.for_a_log() from None  # Lambda logs what a function raises
     complete = policy.to_json()
     return {
         "policy": complete,
@@ -167,12 +170,12 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     scan_id = event["scan"]["scan_id"]
     notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
     https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
-    pages = evidence.load_pages(scan_id, event["pages"])
-    report = join_and_compare(pages, evidence.load_last_report, event.get("root", {}))
+    pages, now = evidence.load_pages(scan_id, event["pages"]), datetime.now(UTC)
+    report = join_and_compare(pages, evidence.load_last_report, event.get("root", {}), now)
     for kind, render in RENDERINGS.items():
         evidence.save_report(scan_id, kind, render(report))
     folder = evidence.scan_folder(scan_id)
-    print(metrics_line(report, os.environ["STAGE"], datetime.now(UTC)))  # noqa: T201  # on a line alone, as CloudWatch wants it
+    print(metrics_line(report, os.environ["STAGE"], now))  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),

@@ -1,8 +1,9 @@
 """What changed since the last full scan: keys newly expired, still expired, resolved. Pure."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, Literal
 
@@ -10,29 +11,49 @@ from chalicelib.age import AgeRule, Verdict, parse_instant
 from chalicelib.judging import InvalidEvidenceError
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report import has_root_access_keys, join_pages, read_root, scan_kind
-from chalicelib.shapes import ACTIVE, Changes, ExpiredKey, JudgedKey, LastScan, Page, Report, UserEvidence
+from chalicelib.shapes import (
+    ACTIVE,
+    SCAN_ID_PATTERN,
+    Changes,
+    ExpiredKey,
+    JudgedKey,
+    LastScan,
+    Page,
+    Report,
+    UserEvidence,
+)
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
-_LONGEST_TEXT = 200  # of an id or a name
+# What a report has of a key: whoever may write to the bucket may have put anything into the last one.
+_TEXTS = {
+    "scan_id": SCAN_ID_PATTERN,
+    "user_name": r"[A-Za-z0-9_+=,.@-]{1,128}",
+    "access_key_id": r"[A-Za-z0-9_]{1,128}",
+    "status": r"[A-Za-z]{1,20}",
+}
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of the function
 _LastUse = tuple[datetime, datetime | None]  # a key's creation and, if there was one, its last use
 _OPTIONAL = "max_unused_days"
 _COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a policy that make a key a finding
 
 
 def join_and_compare(
-    pages: Iterable[Page], load_last_report: Callable[[], Mapping[str, Any] | None], root: Mapping[str, Any]
+    pages: Iterable[Page],
+    load_last_report: Callable[[], Mapping[str, Any] | None],
+    root: Mapping[str, Any],
+    now: datetime | None = None,
 ) -> Report:
     """Join pages as `join_pages` does; the report of a full scan tells what changed since the last one.
 
-    `root` is what IAM said of the root user, as `read_root` takes it.
+    `root` is what IAM said of the root user, as `read_root` takes it. A last report from after `now` is damaged.
     """
     coming = iter(pages)
     first = list(islice(coming, 1))
     pages = chain(first, coming)
     if not first or scan_kind(first[0]["policy"]) != "full":
         return join_pages(pages)
-    comparison = _compare_with(load_last_report, first[0])
+    comparison = _compare_with(load_last_report, first[0], now)
     report = join_pages(comparison.watch(pages), read_root(root or {"cause": ""}))
     report["changes"] = comparison.changes(report)
     return report
@@ -144,23 +165,28 @@ class _Comparison:
             yield f"The scan policy changed since the last full scan ({what}): keys may be new or resolved for that."
 
 
-def _compare_with(load_last_report: Callable[[], Mapping[str, Any] | None], page: Page) -> "_Comparison":
+def _compare_with(
+    load_last_report: Callable[[], Mapping[str, Any] | None], page: Page, now: datetime | None
+) -> "_Comparison":
     """Begin to compare with the last full scan's report; one that is missing or damaged is noted, never an error."""
     try:
         report = load_last_report()
-        return _read(report, page) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
+        return _read(report, page, now) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
     except InvalidEvidenceError as error:
         return _Comparison(notes=[f"The last full scan cannot be compared with: {error}."])
 
 
-def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
+def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Comparison:
     try:
         if report["account_id"] != page["account_id"] or scan_kind(report["policy"]) != "full":
             raise InvalidEvidenceError("its report is not a full scan's of this account")
-        if parse_instant(report["as_of"]) >= parse_instant(page["as_of"]):
+        as_of = parse_instant(report["as_of"])
+        if now is not None and as_of > now + _CLOCKS_DIFFER_BY:  # it would supersede every scan until then
+            raise InvalidEvidenceError("its report is of an instant that is yet to come")
+        if as_of >= parse_instant(page["as_of"]):
             return _Comparison(notes=[_SUPERSEDED], superseded=True)
         return _Comparison(
-            since={"scan_id": _text(report["scan_id"]), "as_of": report["as_of"]},
+            since={"scan_id": _text(report, "scan_id"), "as_of": report["as_of"]},
             last_policy=_compared(report["policy"]),
             was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
             was_unused={
@@ -173,32 +199,41 @@ def _read(report: Mapping[str, Any], page: Page) -> _Comparison:
 
 
 def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
-    """Give the keys that a report calls expired, and those that it could not know of any more."""
+    """Yield the keys that the last report calls expired, and those that it could not know of any more."""
     changes = report.get("changes") or {"still_expired": [], "unknown": []}
-    since = {_text(key["access_key_id"]): key["reported_since"] for key in changes["still_expired"]}
+    since = {_text(key, "access_key_id"): key["reported_since"] for key in changes["still_expired"]}
     for finding in report["findings"]:
         if finding["verdict"] == "expired":
-            yield _expired_key(finding, since.get(finding["access_key_id"], report["as_of"]))
+            yield _read_key(finding, since.get(finding["access_key_id"], report["as_of"]))
     for key in changes["unknown"]:
-        yield _expired_key(key, key["reported_since"])
+        yield _read_key(key, key["reported_since"])
+
+
+def _read_key(key: Mapping[str, Any], reported_since: str) -> ExpiredKey:
+    """Read an expired key out of the last report; raise ValueError for what no report has."""
+    for name in ("user_name", "access_key_id", "status"):
+        _text(key, name)
+    for instant in (key["created_at"], key["overdue_at"], reported_since):
+        parse_instant(instant)
+    return _expired_key(key, reported_since)
 
 
 def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
-    for instant in (finding["created_at"], finding["overdue_at"], reported_since):
-        parse_instant(instant)
     return {
-        "user_name": _text(finding["user_name"]),
-        "access_key_id": _text(finding["access_key_id"]),
+        "user_name": finding["user_name"],
+        "access_key_id": finding["access_key_id"],
         "created_at": finding["created_at"],
-        "status": _text(finding["status"]),
+        "status": finding["status"],
         "overdue_at": finding["overdue_at"],
         "reported_since": reported_since,
     }
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise ValueError("not a text that a report has")
+def _text(part: Mapping[str, Any], name: str) -> str:
+    """Return a field's text; raise ValueError if it is not one that a report has there."""
+    value: str = part[name]
+    if not re.fullmatch(_TEXTS[name], value, re.ASCII):
+        raise ValueError(f"{name}: not a text that a report has")
     return value
 
 

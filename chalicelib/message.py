@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
+from chalicelib.links import defuse_links
 from chalicelib.report import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 from chalicelib.shapes import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.wording import (
@@ -182,11 +183,12 @@ def _section(
 def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
+        age = defuse_links(age_in_words(finding))
         if finding["last_used"] == "unknown" and not finding["advice"]:
-            about = [f"{age_in_words(finding)}, use unknown"]  # short, for there may be thousands
+            about = [f"{age}, use unknown"]  # short, for there may be thousands
         else:
-            about = [age_in_words(finding), why_advised(finding)]
-        lines = [*description_lines(finding), *about, *why_not_exempt(finding)]
+            about = [age, why_advised(finding)]
+        lines = [*map(defuse_links, description_lines(finding)), *about, *map(defuse_links, why_not_exempt(finding))]
         yield "\n".join([key, *_wrapped(lines, indent=_INDENT * 3)])
 
 
@@ -195,7 +197,8 @@ def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
         exemption = finding["exemption"] or {"until": None, "reason": None}
         line = f"{_INDENT}{finding['access_key_id']:<20}  until {exemption['until']}"
         about = [*description_lines(finding), age_in_words(finding), f"Reason: {exemption['reason']}"]
-        yield "\n".join([_with_user(line, finding["user_name"]), *_wrapped(about, indent=_INDENT * 3)])
+        about_it = _wrapped(map(defuse_links, about), indent=_INDENT * 3)
+        yield "\n".join([_with_user(line, finding["user_name"]), *about_it])
 
 
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:

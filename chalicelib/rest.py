@@ -60,6 +60,7 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
         "scan_id": _scan_id(request, response),
         "milliseconds": round((time.monotonic() - began) * 1000),
         "request_id": request.context.get("requestId"),
+        "extended_request_id": request.context.get("extendedRequestId"),  # which no client can set
         **failure,
     }
     print(json.dumps(line))  # noqa: T201  # JSON on a line alone, as CloudWatch Logs Insights reads it

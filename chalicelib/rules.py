@@ -7,7 +7,7 @@ arrays of these. A rule's `description` says what it takes where its type does n
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 Rule = Mapping[str, Any]
 
@@ -17,6 +17,12 @@ class RefusedError(Exception):
 
     def __init__(self, field: str, value: object, takes: str) -> None:
         super().__init__(f"{field}: {_shown(value)} is not accepted; it takes {takes}")
+        self._parts = field, value, takes
+
+    def for_a_log(self) -> Self:
+        """Return the error without the value, unless that is a number: a log is to have no user names."""
+        field, value, takes = self._parts
+        return type(self)(field, value if isinstance(value, int | float) else "(not shown)", takes)
 
 
 def check(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> Any:

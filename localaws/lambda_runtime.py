@@ -48,7 +48,8 @@ def main(code: str, libraries: str, handler: str) -> None:
                 function(invocation["event"], Context(invocation["request_id"], invocation["deadline_ms"]))
             )
             answer = {"payload": payload, "error": False}
-        except Exception as error:  # whatever a handler raises is its answer
+        except Exception as error:  # whatever a handler raises is its answer, and in the log
+            print("[ERROR]", "".join(traceback.format_exception(error)), flush=True)  # noqa: T201  # as Lambda does
             answer = {"payload": json.dumps(_described(error)), "error": True}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from chalicelib.age import format_instant
 from chalicelib.changes import becomes_latest, join_and_compare
 from chalicelib.judging import InvalidEvidenceError, ScanTerms, judge_page
 from chalicelib.notification import compose_notification
@@ -210,6 +211,12 @@ def damaged(**fields: Any) -> dict[str, Any]:
         damaged(findings=[{**damaged()["findings"][0], "access_key_id": []}]),
         damaged(findings=[{**damaged()["findings"][0], "user_name": []}]),
         damaged(findings=[{**damaged()["findings"][0], "user_name": "n" * 1_000}]),
+        damaged(findings=[{**damaged()["findings"][0], "user_name": "alice\n\nCall +1 555 0100 at once"}]),
+        damaged(findings=[{**damaged()["findings"][0], "user_name": "https://evil.example"}]),
+        damaged(findings=[{**damaged()["findings"][0], "access_key_id": "AKIA OLD"}]),
+        damaged(findings=[{**damaged()["findings"][0], "status": "Active\n"}]),
+        damaged(findings=[{**damaged()["findings"][0], "overdue_at": "2026" + "T" * 1_000_000}]),
+        damaged(scan_id="../scan\n"),
         damaged(findings=[{**damaged()["findings"][0], "overdue_at": 7}]),
         damaged(scan_id=["scan"]),
         damaged(as_of=7),
@@ -240,6 +247,23 @@ def test_a_damaged_last_report_is_said_and_never_an_error(last: object) -> None:
     assert str(escape(note)) in "".join(render_html(report))
     assert len(compose_notification(report, FOLDER)["message"]) < 10_000
     assert becomes_latest(report)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "superseded"), [(timedelta(minutes=5), True), (timedelta(minutes=5, seconds=1), False)]
+)
+def test_a_last_report_of_the_future_does_not_supersede_the_scans_until_then(
+    ahead: timedelta, superseded: bool
+) -> None:
+    last: Any = damaged(as_of=format_instant(AS_OF + ahead))
+    page = judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
+
+    report = join_and_compare([page], lambda: last, {}, now=AS_OF)
+
+    assert report["changes"] is not None
+    assert report["changes"]["superseded"] is superseded
+    assert becomes_latest(report) is not superseded
+    assert len(report["changes"]["new"]) == 1
 
 
 def test_a_last_report_that_cannot_be_loaded_is_said() -> None:

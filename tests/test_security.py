@@ -1,6 +1,7 @@
 """What somebody who may do one thing must not be able to do with it: docs/security.md says who may what."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from chalicelib.on_demand import parse_max_scans_at_once
 from chalicelib.policy import InvalidSettingError
+from chalicelib.scans import failure_in_words
 from tests.conftest import Scanner, user
 from tests.serving import Served, start
 from tests.test_on_demand import stop_all
@@ -102,3 +104,30 @@ def test_the_schedule_is_never_refused(busy: Served) -> None:
 def test_a_bound_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidSettingError, match=r"MAX_SCANS_AT_ONCE: .* it takes an integer from 1 to 40"):
         parse_max_scans_at_once(text)
+
+
+@pytest.mark.parametrize("policy", [{"users": ["carol", "carol"]}, {"user": "carol"}, {"max_age_days": "carol"}])
+def test_no_user_of_a_refused_policy_reaches_a_log(scanner: Scanner, policy: dict[str, Any]) -> None:
+    states, machine = scanner.aws.client("stepfunctions"), scanner.aws.outputs()["StateMachineArn"]
+    arn = states.start_execution(stateMachineArn=machine, input=json.dumps(policy))["executionArn"]
+    while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        time.sleep(0.1)
+
+    assert execution["error"] == "InvalidPolicyError"
+    assert "carol" not in execution["cause"]
+    assert "carol" not in scanner.aws.log_tail(1_000)
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        '{"errorMessage": {"a": 1}}',
+        '{"errorMessage": ["a"]}',
+        '{"errorMessage": 7}',
+        '{"errorMessage": null}',
+        '{"a"' + ":{" * 50_000,
+        "{",
+    ],
+)
+def test_an_odd_cause_of_an_execution_is_passed_over(cause: str) -> None:
+    assert failure_in_words({"status": "FAILED", "error": "Odd", "cause": cause}) == "Odd"
