@@ -26,7 +26,7 @@ class InstallationError(Exception):
 def check(folder: Path) -> None:
     """Return if the environment, whose Python runs this, has everything that is required; exit with 1 if not."""
     ready = folder / "ready"
-    is_ours = Path(sys.prefix).resolve() == folder.resolve() and importlib.util.find_spec("chalice")
+    is_ours = Path(sys.prefix).resolve() == folder.resolve() and importlib.util.find_spec("pip")
     if not is_ours or not ready.exists() or ready.stat().st_mtime < REQUIREMENTS.stat().st_mtime:
         sys.exit(1)
     with contextlib.suppress(OSError):  # make itself needs none of the commands

@@ -65,7 +65,13 @@ def _copy_what_ships(folder: Path) -> None:
 def _run_chalice(folder: Path, stage: str, region: str) -> None:
     log = folder / "pip.log"
     command = [sys.executable, "-P", str(_CHALICE), region, "package", "--stage", stage]
-    environment = {"PIP_RETRIES": _RETRIES, **users_environment(), "PIP_NO_INPUT": "1", "PIP_LOG": str(log)}
+    environment = {
+        "PIP_RETRIES": _RETRIES,
+        **users_environment(),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_LOG": str(log),
+        "PIP_NO_INPUT": "1",
+    }
     with subprocess.Popen(  # noqa: S603  # our own command
         [*command, "--merge-template", "statemachine/resources.json", "build"],
         cwd=folder,
