@@ -6,22 +6,42 @@ wants to know of it goes to standard error.
 """
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import regex
+
 from chalicelib.policy import STACK_PREFIX, InvalidPolicyError, ScanPolicy, parse_stage_defaults
 from localaws.settings import CONFIG, THRESHOLDS, InvalidSettingError, settings_of_each_function
 
 _SCHEDULE = {"ScanSchedule": "SCAN_SCHEDULE"}
+_QUOTES = {'"': "'", "'": '"'}  # each with the other one
+_PIECE = re.compile(r"""(?P<between>\s+(?=\w+=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)""", re.DOTALL)
 
 
 def split_assignments(text: str) -> list[str]:
-    """Take `NAME=value`s with spaces between apart; a value may have spaces, and be in quotes."""
-    assignments = re.split(r"\s+(?=\w+=)", text.strip())
-    return [re.sub(r"""^(\w+=)(["'])(.*)\2$""", r"\1\3", assignment) for assignment in assignments if assignment]
+    """Split `NAME=value`s at the spaces between them; InvalidSettingError for a quote that is not closed.
+
+    A value may have spaces. What is in quotes, the whole value or a part of it, is taken as it is.
+    """
+    assignments = [""]
+    for piece in _PIECE.finditer(text.strip()):
+        if piece["between"]:
+            assignments.append("")
+        elif piece["plain"] in _QUOTES:
+            quote, assigned = piece["plain"], re.match(r"\w+(?==)", assignments[-1])
+            raise InvalidSettingError(
+                f"{assigned[0] if assigned else 'PARAMETERS'}: {json.dumps(piece.string[piece.start() :][:80])} is not "
+                f"accepted; it takes a second {quote} that ends the quoted text, or, if the value has a {quote} in it, "
+                f"{_QUOTES[quote]} around it"
+            )
+        else:
+            assignments[-1] += piece["quoted"] or piece["plain"] or ""
+    return [assignment for assignment in assignments if assignment]
 
 
 def read_parameters(known: Mapping[str, Mapping[str, Any]], assignments: Iterable[str]) -> dict[str, str]:
@@ -54,7 +74,9 @@ def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
         least, most = parameter["MinValue"], parameter["MaxValue"]
         fits = re.fullmatch("[0-9]{1,9}", value) and least <= int(value) <= most
         return "" if fits else f"a whole number from {least} to {most}"
-    return "" if re.fullmatch(parameter["AllowedPattern"], value) else str(parameter["ConstraintDescription"])
+    # CloudFormation's regular expressions are Java's, which know Unicode's categories.
+    fits = len(value) <= parameter.get("MaxLength", len(value)) and regex.fullmatch(parameter["AllowedPattern"], value)
+    return "" if fits else str(parameter["ConstraintDescription"])
 
 
 def read_thresholds(config: Path, stage: str, parameters: Mapping[str, str]) -> ScanPolicy:
@@ -89,7 +111,7 @@ def main(stage: str, template: str, kept: str, text: str, *assignments: str) -> 
         print(line, file=sys.stderr)  # noqa: T201  # to the person
     print(f"Keys will be judged by {json.dumps(policy.to_json())}", file=sys.stderr)  # noqa: T201  # to the person
     for name, value in assigned.items():
-        print(f"{name}={value}")  # noqa: T201  # it is what was asked for
+        sys.stdout.buffer.write(os.fsencode(f"{name}={value}\n"))  # as it was read from the command line
 
 
 if __name__ == "__main__":

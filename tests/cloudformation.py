@@ -1,7 +1,7 @@
 """What CloudFormation makes of a part of a template, for the functions that this project's template uses."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
@@ -15,6 +15,43 @@ def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
     if len(part) == 1 and function in _FUNCTIONS:
         return _FUNCTIONS[function](template, part[function], known)
     return {name: resolve(template, item, known) for name, item in part.items()}
+
+
+def prerequisites(template: dict[str, Any], conditions: dict[str, bool]) -> dict[str, set[str]]:
+    """The resources that CloudFormation creates before each resource, where the conditions hold like this."""
+    parts = {
+        name: part for name, part in template["Resources"].items() if conditions.get(part.get("Condition", ""), True)
+    }
+    return {
+        name: (set(_referred(part.get("Properties"), conditions)) | set(_listed(part.get("DependsOn", []))))
+        & parts.keys()
+        for name, part in parts.items()
+    }
+
+
+def _referred(part: Any, conditions: dict[str, bool]) -> Iterator[str]:
+    """The names that a part of a template refers to, with the half of each Fn::If that is taken."""
+    if isinstance(part, list):
+        for item in part:
+            yield from _referred(item, conditions)
+    if not isinstance(part, dict):
+        return
+    for name, value in part.items():
+        if name == "Ref":
+            yield value
+        elif name == "Fn::GetAtt":
+            yield value.split(".")[0] if isinstance(value, str) else value[0]
+        elif name == "Fn::If":
+            yield from _referred(value[1] if conditions[value[0]] else value[2], conditions)
+        else:
+            if name == "Fn::Sub":
+                text = value if isinstance(value, str) else value[0]
+                yield from re.findall(r"\$\{([\w:]+)[.}]", text)
+            yield from _referred(value, conditions)
+
+
+def _listed(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
 
 def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:

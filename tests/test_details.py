@@ -159,6 +159,7 @@ def test_the_owner_is_the_first_of_the_tags_that_is_there(of_user: Any, owner: s
 
 def test_the_tags_of_the_owner_are_a_setting() -> None:
     assert parse_tag_settings({"OWNER_TAGS": "team,mail:to"}) == TagSettings(("team", "mail:to"), 366)
+    assert parse_tag_settings({"OWNER_TAGS": "Owner  Email,Équipe,部門"}).owner_tags == ("Owner  Email", "Équipe", "部門")
     assert parse_tag_settings({}) == TagSettings()
 
 
@@ -169,6 +170,9 @@ def test_the_tags_of_the_owner_are_a_setting() -> None:
         ({"OWNER_TAGS": "a,,b"}, 'OWNER_TAGS: "a,,b" is not accepted'),
         ({"OWNER_TAGS": "it's"}, 'OWNER_TAGS: "it\'s" is not accepted'),
         ({"OWNER_TAGS": ",".join("abcdefghijk")}, "OWNER_TAGS: "),
+        ({"OWNER_TAGS": "team, owner"}, "with a comma and no space between"),
+        ({"OWNER_TAGS": "x" * 129}, "a name is 1 to 128 letters"),
+        ({"OWNER_TAGS": ",".join(["x" * 128] * 5)}, "up to 640 characters in all"),
         ({"MAX_EXEMPT_DAYS": "0"}, 'MAX_EXEMPT_DAYS: "0" is not accepted; it takes an integer from 1 to 3650'),
         ({"MAX_EXEMPT_DAYS": "3651"}, "MAX_EXEMPT_DAYS: "),
         ({"MAX_EXEMPT_DAYS": "a year"}, "MAX_EXEMPT_DAYS: "),

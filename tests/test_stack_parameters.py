@@ -1,15 +1,19 @@
 """The parameters that a person deploys with, read and checked before anything is made."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.policy import ScanPolicy
+from localaws.harness import PROJECT
 from localaws.settings import InvalidSettingError
 from localaws.stack_parameters import passed_over, read_parameters, read_thresholds, split_assignments
-from tests.test_template import PATTERNS
+from tests.test_template_parameters import PATTERNS
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,17 @@ from tests.test_template import PATTERNS
         ("ScanSchedule=cron(0 6 * * ? *) WarnDays=7", {"ScanSchedule": "cron(0 6 * * ? *)", "WarnDays": "7"}),
         ('WarnDays=7 ScanSchedule="cron(0 6 * * ? *)"', {"ScanSchedule": "cron(0 6 * * ? *)", "WarnDays": "7"}),
         ("ScanSchedule='rate(2 days)'", {"ScanSchedule": "rate(2 days)"}),
+        ('OwnerTags="Owner Email",team', {"OwnerTags": "Owner Email,team"}),
+        ("OwnerTags=team,'Owner Email' NotifyOn=changes", {"OwnerTags": "team,Owner Email", "NotifyOn": "changes"}),
+        ("OwnerTags=Owner Email,team NotifyOn=changes", {"OwnerTags": "Owner Email,team", "NotifyOn": "changes"}),
+        ("""NotifyOn="chan"'ges' OwnerTags='a'"b" """, {"NotifyOn": "changes", "OwnerTags": "ab"}),
+        ('OwnerTags="a b=c",d WarnDays=7', {"OwnerTags": "a b=c,d", "WarnDays": "7"}),
+        ('OwnerTags="a  NotifyOn=changes"', {"OwnerTags": "a  NotifyOn=changes"}),
+        ('"OwnerTags=Owner Email,team" WarnDays=7', {"OwnerTags": "Owner Email,team", "WarnDays": "7"}),
+        ('OwnerTags="Équipe",部門', {"OwnerTags": "Équipe,部門"}),
+        ('MaxAgeDays="" NotifyOn=changes', {"MaxAgeDays": "", "NotifyOn": "changes"}),
+        ("""NotificationEmail="o'neil@example.com" """, {"NotificationEmail": "o'neil@example.com"}),
+        (f"OwnerTags={'x' * 128}", {"OwnerTags": "x" * 128}),
     ],
 )
 def test_parameters_are_read_with_quotes_and_without(template: dict[str, Any], text: str, read: dict[str, str]) -> None:
@@ -33,6 +48,41 @@ def test_an_address_is_one_value_whatever_is_in_it(template: dict[str, Any]) -> 
     assert read_parameters(template["Parameters"], ["NotificationEmail= a@b.co "]) == {"NotificationEmail": "a@b.co"}
     with pytest.raises(InvalidSettingError, match=r'NotificationEmail: "a@b\.co MaxAgeDays=3" is not accepted'):
         read_parameters(template["Parameters"], ["NotificationEmail=a@b.co MaxAgeDays=3"])
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('OwnerTags="Owner Email,team', 'OwnerTags: "\\"Owner Email,team" is not accepted; it takes a second "'),
+        ('NotifyOn=changes OwnerTags=Owner" WarnDays=7', 'OwnerTags: "\\" WarnDays=7" is not accepted'),
+        ("""OwnerTags='Owner Email" """, """OwnerTags: "'Owner Email\\"" is not accepted; it takes a second '"""),
+        ("NotificationEmail=o'neil@example.com", """if the value has a ' in it, " around it"""),
+        ('"', 'PARAMETERS: "\\"" is not accepted'),
+        ('NotifyOn=a "b\nc', 'NotifyOn: "\\"b\\nc" is not accepted'),
+    ],
+)
+def test_a_quote_that_is_not_closed_gets_one_line_that_names_its_parameter(text: str, names: str) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        split_assignments(text)
+
+    assert names in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(encoding: str) -> None:
+    names = "Owner Email,Équipe,部門,a\u2028b"
+    command = [sys.executable, "-m", "localaws.stack_parameters", "dev", "statemachine/resources.json", "[]"]
+
+    done = subprocess.run(
+        [*command, f"OwnerTags='{names}' NotifyOn=changes", "ApiGatewayLogsRole=create"],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.decode() == f"ApiGatewayLogsRole=create\nOwnerTags={names}\nNotifyOn=changes\n"
 
 
 @pytest.mark.parametrize("assignment", ["NotifyOm=changes", "NotifyOn", "=changes", "$(id)", "ScanSchedule", ""])
@@ -70,6 +120,13 @@ def test_the_schedule_of_chalices_own_way_is_said_to_be_a_setting() -> None:
             "it takes an expression of EventBridge such as cron(0 8 * * ? *), in UTC",
         ),
         ("NotificationEmail=a b@c.de", "it takes an e-mail address, or nothing"),
+        (
+            "OwnerTags=Owner Email, team",
+            'OwnerTags: "Owner Email, team" is not accepted; it takes 1 to 10 names of tags',
+        ),
+        (f"OwnerTags={'x' * 129}", "a name is 1 to 128 letters, digits and spaces of any script and _ . : / = + - @"),
+        (f"OwnerTags={','.join(['x' * 128] * 5)}", "up to 640 characters in all"),
+        ("OwnerTags=☺", "with a comma and no space between"),
     ],
 )
 def test_a_value_that_cloudformation_would_refuse_is_refused_before(
