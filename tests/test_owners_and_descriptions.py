@@ -228,6 +228,7 @@ def test_a_tag_that_is_named_by_a_key_of_somebody_else_is_not_kept(scanner: Scan
         ("x" * 40 + "ü" * 100, "x" * 40 + "..."),
         ("𠮷" * 41, "𠮷" * 40 + "..."),
     ],
+    ids=["ASCII", "ASCII, one more", "not ASCII", "not ASCII, one more", "both", "4 bytes each"],
 )
 def test_a_description_that_is_too_long_for_a_page_is_cut_and_shows_it(
     scanner: Scanner, description: str, shown: str
