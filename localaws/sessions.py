@@ -2,7 +2,6 @@
 
 import contextlib
 import getpass
-import logging
 import os
 import re
 import shlex
@@ -47,7 +46,6 @@ def user_session(profile: str | None = None) -> boto3.session.Session:
     The sessions of roles are shared with the AWS CLI through its cache. Raise a BotoCoreError if there is no such
     profile; the errors of the MFA prompt are BotoCoreErrors as well, raised when credentials are first needed.
     """
-    logging.getLogger("botocore.credentials").setLevel(logging.CRITICAL)  # it logs the traceback of what it raises
     core = botocore.session.Session()
     core.set_default_client_config(Config(connect_timeout=5))  # of the calls that get credentials, too
     region = os.environ.get("AWS_REGION") or None

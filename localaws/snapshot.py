@@ -1,5 +1,6 @@
 """A snapshot of an AWS account as an account file, with the caller's own credentials: it only reads, and only IAM."""
 
+import errno
 import json
 import os
 import re
@@ -189,10 +190,12 @@ def write_privately(document: Mapping[str, Any], path: Path) -> None:
 
 def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
     """Take a snapshot and tell a person of it; return the exit status."""
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         tempfile.TemporaryFile(dir=out.parent).close()  # before the account is read for a place that cannot be
         access = log_in(profile)  # before the progress bar, which would wipe the prompt for an MFA code
         with Progress(*columns, console=console) as bar:
@@ -205,6 +208,11 @@ def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
     except OSError as error:
         console.print(f"localaws: {out}: cannot be written: {error.strerror}", markup=False, style="red")
         return 2
+    _show(console, taken, out)
+    return 0
+
+
+def _show(console: Console, taken: Snapshot, out: Path) -> None:
     for name, operations in taken.refused.items():
         console.print(f"Refused: {', '.join(operations)} of {name}", markup=False, style="yellow")
     for line in taken.notes.lines():
@@ -215,7 +223,6 @@ def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
         console.print(f"Deleted meanwhile: {', '.join(taken.gone)}", markup=False)
     users = len(taken.document["users"])
     console.print(f"Kept {counted(users, 'user')} in {out}, which you alone can read.", markup=False)
-    return 0
 
 
 def _read_user(iam: Any, listed: Mapping[str, Any], notes: Notes | None = None) -> dict[str, Any] | None:

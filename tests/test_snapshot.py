@@ -247,6 +247,15 @@ def test_a_place_that_cannot_be_written_to_is_said_and_nothing_is_left(account: 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_folder_in_the_place_of_the_file_is_said_before_the_account_is_read(account: Scanner, tmp_path: Path) -> None:
+    account.aws.forget_calls()
+
+    done = localaws("--out", str(tmp_path), **credentials(account))
+
+    assert (done.returncode, done.stderr) == (2, f"localaws: {tmp_path}: cannot be written: Is a directory\n")
+    assert account.aws.calls() == {}
+
+
 def test_a_file_is_replaced_whole_and_private(tmp_path: Path) -> None:
     path = tmp_path / "account.json"
     path.write_text("old")
