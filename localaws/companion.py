@@ -5,8 +5,10 @@ Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it
 `check STAGE companion` refuse a stage that was deployed the other way.
 """
 
+import base64
 import copy
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +38,7 @@ _OF_CHALICE = (
 _REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed
 _OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/policy-*.json
 _OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _BETWEEN_VARIABLES = "|"  # which none of them can have
 _OTHER_WAY = "The stage {} was deployed by {}, and a stage keeps to one way:"
 _REMOVE = "make destroy STAGE=… and then chalice delete --stage … first"
@@ -58,7 +61,10 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
             parts[f"{role}Policy"] = policy
     for name, variables in environments.items():
         assigned = [{"Fn::Join": ["=", [variable, value]]} for variable, value in variables.items()]
-        template["Outputs"][_output_of(name)] = {"Value": {"Fn::Join": [_BETWEEN_VARIABLES, assigned]}}
+        # In Base64, for CloudFormation gives back ? for what is not ASCII in an output:
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
+        value = {"Fn::Base64": {"Fn::Join": [_BETWEEN_VARIABLES, assigned]}}
+        template["Outputs"][_output_of(name)] = {"Value": value}
     referred = _referred(deployed)
     whole: dict[str, Any] = _replaced(template, referred)
     _leave_out_unused(whole)
@@ -68,6 +74,8 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
 def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
     """Read a function's variables out of the companion's outputs."""
     assigned = outputs.get(_output_of(name), "")
+    if _BASE64.fullmatch(assigned):  # as the companion's template has it; what is assigned has a = in its middle
+        assigned = base64.b64decode(assigned).decode()
     return dict(pair.split("=", 1) for pair in assigned.split(_BETWEEN_VARIABLES)) if assigned else {}
 
 

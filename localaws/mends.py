@@ -75,9 +75,9 @@ class LargestPayload:
         self.size = 0
         self._lock = threading.Lock()
 
-    def measure(self, payload: str) -> None:
-        """Take note of an input or output."""
-        size = _utf8_size(payload)
+    def measure(self, *payloads: str) -> None:
+        """Take note of an input or output, or of all variables of an Assign."""
+        size = sum(map(_utf8_size, payloads))
         with self._lock:
             self.size = max(self.size, size)
 
@@ -269,7 +269,7 @@ def measure_payloads() -> None:
         for details in (event["event_details"] or {}).values():
             for field in ("input", "output", "parameters"):
                 _wiring.payloads.measure(details.get(field) or "")
-            _wiring.payloads.measure("".join(details.get("assignedVariables", {}).values()))
+            _wiring.payloads.measure(*details.get("assignedVariables", {}).values())
         publish(self, **event)
 
     _mend(EventManager, "_publish_history_event", publish_and_measure)

@@ -152,11 +152,11 @@ def catch_no_terminal_error() -> None:
         if name == _RUNTIME or (name == _DATA_LIMIT and by_wildcard):
             env.stack[-1] = False
 
-    def error_name(name: str) -> ErrorName:  # of an iteration that failed, for the Map's own catchers
-        return StatesErrorName.from_name(name) if name.startswith("States.") else CustomErrorName(name)
+    def name_of(error_name: str) -> ErrorName:  # of an iteration that failed, for the Map's own catchers
+        return (StatesErrorName.from_name if error_name.startswith("States.") else CustomErrorName)(error_name)
 
     _replace(ErrorEqualsDecl, "_eval_body", equals)
-    _replace(iteration_worker, "CustomErrorName", error_name)
+    _replace(iteration_worker, "CustomErrorName", name_of)
 
 
 def hide_variables_from_distributed_children() -> None:

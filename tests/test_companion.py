@@ -1,5 +1,6 @@
 """The second way to deploy: `chalice deploy`, and beside it `make deploy-statemachine`, with the real commands."""
 
+import base64
 import json
 import os
 import re
@@ -101,6 +102,14 @@ def test_a_functions_variables_are_read_as_they_were_put_together() -> None:
 
     assert environment_of("ValidateKeys", outputs) == {"OWNER_TAGS": "owner,a=b", "REPORTS_BUCKET": "bucket"}
     assert environment_of("ReadPolicy", outputs) == {}
+
+
+def test_a_tags_name_of_any_script_comes_back_from_the_companions_outputs() -> None:
+    """CloudFormation gives back ? for what is not ASCII in an output, so the template has the variables in Base64."""
+    text = "OWNER_TAGS=Équipe,部門|REPORTS_BUCKET=bucket"
+    outputs = {"EnvironmentOfValidateKeys": base64.b64encode(text.encode()).decode()}
+
+    assert environment_of("ValidateKeys", outputs) == {"OWNER_TAGS": "Équipe,部門", "REPORTS_BUCKET": "bucket"}
 
 
 # With the real commands, in a copy of the project.

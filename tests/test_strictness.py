@@ -349,7 +349,7 @@ def test_no_expression_of_a_definition_is_refused(path: Path) -> None:
 
 
 def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:
-    applied = [mends._mend_once, strictness.apply, mail.apply, pace.apply, pace._apply_once]
+    applied: list[Any] = [mends._mend_once, strictness.apply, mail.apply, pace.apply, pace._apply_once]
     patches = {
         name for apply in applied for name in re.findall(r"^    ([a-z]\w+)\(", inspect.getsource(apply), re.MULTILINE)
     }
