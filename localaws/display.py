@@ -11,8 +11,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from chalicelib.report import is_of_the_past, judges_no_key
 from chalicelib.shapes import Finding, Report
-from chalicelib.wording import advice_label, changes_lines, coverage_line, keys_line, to_the_second
+from chalicelib.wording import advice_label, changes_lines, coverage_line, keys_line, no_finding_line, to_the_second
 from localaws.harness import ScanResult
 
 _MOST_FINDINGS = 25
@@ -43,12 +44,16 @@ def show_result(console: Console, result: ScanResult) -> None:
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
         if not result.mail and not result.error:
-            print_wrapped(console, "No message was sent: there is nothing to act on, and the report is complete.\n")
+            complete = not (is_of_the_past(report) or judges_no_key(report))
+            why = "there is nothing to act on" + (", and the report is complete" if complete else "")
+            print_wrapped(console, f"No message was sent: {why}.\n")
         _show_findings(console, report)
         if "users" in report["policy"] and report["not_found"]:
             print_wrapped(console, f"IAM knows no user named {', '.join(report['not_found'])}.", "yellow")
         for line in (coverage_line(report["coverage"]), keys_line(report), *changes_lines(report)):
             print_wrapped(console, line)
+        for what in report["not_covered"]:
+            print_wrapped(console, f"Not covered: {what}.")
     if result.error:
         print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
 
@@ -71,7 +76,7 @@ def _print_heading(console: Console, title: str) -> None:
 def _show_findings(console: Console, report: Report) -> None:
     findings = report["findings"]
     if not findings:
-        print_wrapped(console, "No key is expired or due soon.")
+        print_wrapped(console, no_finding_line(report))
         return
     _print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
     shown = findings[:_MOST_FINDINGS]
