@@ -51,7 +51,7 @@ check: setup ## lint, types, template and state machine
 	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
-	$(BIN)/python -m cfnlint build/sam.json
+	$(BIN)/python -c 'import sys; from cfnlint.runner import main; sys.exit(main())' build/sam.json
 	$(BIN)/python -m uv tool run --quiet --python $(BIN)/python --constraints requirements-checkov.txt checkov --config-file .checkov.yaml --file build/sam.json
 
 bench: setup ## measure; what it printed is in docs/performance.md
