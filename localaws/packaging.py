@@ -14,7 +14,7 @@ from pathlib import Path
 
 from localaws import pip_log, terminal
 from localaws.callers import REGION, users_environment
-from localaws.settings import InvalidSettingError, check_settings
+from localaws.settings import CONFIG, InvalidSettingError, check_settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build"
@@ -37,7 +37,7 @@ def package(folder: Path, stage: str, region: str = REGION) -> Path:
     Raise a PackagingError if a setting of the stage is refused, or something cannot be fetched or written.
     """
     try:
-        check_settings(PROJECT / ".chalice" / "config.json", stage)
+        check_settings(PROJECT / CONFIG, stage)
         _copy_what_ships(folder)
         _share_packages(_PACKAGES, folder / ".chalice" / "deployments")
     except InvalidSettingError as error:
@@ -129,7 +129,7 @@ def _put(source: Path, target: Path) -> None:
 
 def main(stage: str = "") -> None:
     """Package a stage into build/."""
-    check_settings(PROJECT / ".chalice" / "config.json", stage)
+    check_settings(CONFIG, stage)
     print("Creating deployment package.", flush=True)  # noqa: T201  # to the person
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
     with tempfile.TemporaryDirectory(prefix="localaws-") as temporary:

@@ -10,6 +10,7 @@ _SEARCHED = re.compile(r"^\S* *\* (\w+://\S+)$", re.MULTILINE)
 _LOOKED_IN = re.compile(r"Looking in links: (.+)$", re.MULTILINE)
 _ERROR = re.compile(r"(?:^| )ERROR: (?!Exception:$)(.+)$", re.MULTILINE)
 _EXCEPTION = re.compile(r"^(?:\S+ )??[\w.]+(?:Error|Exception|Invalid\w*): *(.*)", re.MULTILINE)
+_ANOTHER_FILE = re.compile(r"DO NOT MATCH THE HASHES .*\n(?:\S+)? +(\S+) from (\S+)")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@")
 _INNERMOST = re.compile(r"^.*\w+Error\((['\"])(.+)\1\).*$")
 _SAME_URL = re.compile(r" for url: \S+")
@@ -31,6 +32,9 @@ def failure(log: str) -> str | None:
     text = without_credentials(log)
     if named := _NOTHING_FOUND.search(text):
         return f"{named[1]} could not be fetched from {_places(text, named[1])}. {WHAT_TO_DO}"
+    if another := _ANOTHER_FILE.search(text):
+        pinned = "is not a file that requirements.txt pins by its hash"
+        return f"{another[1]}: {another[2]} {pinned}. Take an index that has PyPI's own files (PIP_INDEX_URL)."
     if reported := _ERROR.findall(text) or _EXCEPTION.findall(text)[-1:]:
         return f"pip: {reported[0].rstrip('.')}. {WHAT_TO_DO}"
     return None

@@ -58,6 +58,12 @@ def pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     for name, value in {"CONFIG_FILE": os.devnull, "NO_CACHE_DIR": "1", "RETRIES": "1", "TIMEOUT": "1"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setattr(packaging, "_PACKAGES", tmp_path / "packages")
+    project = tmp_path / "checkout"  # without hashes of the packages, which are made here
+    for name in ("app.py", "chalicelib", ".chalice", "statemachine"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).symlink_to(PROJECT / name)
+    (project / "requirements.txt").write_text("\n".join(REQUIREMENTS))
+    monkeypatch.setattr(packaging, "PROJECT", project)
     return monkeypatch
 
 
@@ -162,6 +168,21 @@ def test_the_versions_that_an_index_has_instead_are_said() -> None:
 
     assert says is not None
     assert "from https://index.example.com/simple (it has …, 2.1, 2.2, 3.0.1, 3.0.2, 3.1.4). Check " in says
+
+
+def test_a_file_that_is_not_the_pinned_one_is_named() -> None:
+    log = (
+        "2026-11-26T20:38:53,123 ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If you …\n"
+        "2026-11-26T20:38:53,123     jinja2==3.1.6 from https://ann:s3cret@mirror/Jinja2.whl (from -r r (line 1)):\n"
+        "2026-11-26T20:38:53,123         Expected sha256 0137\n"
+    )
+
+    says = pip_log.failure(log)
+
+    assert says is not None
+    assert says.startswith(
+        "jinja2==3.1.6: https://mirror/Jinja2.whl is not a file that requirements.txt pins by its hash."
+    )
 
 
 def test_a_log_without_an_error_explains_nothing() -> None:
@@ -314,7 +335,7 @@ def test_packaging_asks_for_no_password_in_a_terminal(project_copy: Path, tmp_pa
     shown = in_a_terminal([sys.executable, *command], project_copy, environment, "User for", [])
 
     assert shown.status == 1
-    assert "Jinja2==3.1.6 could not be fetched from http://127.0.0.1:" in shown.after
+    assert "jinja2==3.1.6 could not be fetched from http://127.0.0.1:" in shown.after.lower()
     assert "User for" not in shown.after
     assert "Traceback" not in shown.after
     assert not re.search("\x1bP|\x1b\\[6n|\x1b\\[>", shown.after)  # nor is the terminal probed
@@ -340,4 +361,6 @@ def test_make_package_says_what_could_not_be_fetched(project_copy: Path, tmp_pat
 
     assert done.returncode != 0
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert line.startswith(f"Jinja2==3.1.6 could not be fetched from http://127.0.0.1:{port}/simple (connection error")
+    assert line.lower().startswith(
+        f"jinja2==3.1.6 could not be fetched from http://127.0.0.1:{port}/simple (connection"
+    )
