@@ -45,14 +45,21 @@ test-pythons: ## run all tests on each Python from 3.11 to 3.13 that is here, ea
 	@for version in 3.11 3.12 3.13; do \
 	  ! python$$version -c "" >/dev/null 2>&1 || $(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; done
 
-check: setup ## lint, types, template and state machine
+check: setup $(VENV)/checkov/ready ## lint, types, template and state machine
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/python -c 'import sys; from cfnlint.runner import main; sys.exit(main())' build/sam.json
-	$(BIN)/python -m uv tool run --quiet --python $(BIN)/python --constraints requirements-checkov.txt checkov --config-file .checkov.yaml --file build/sam.json
+	$(CHECKOV)/bin/python -m checkov.main --config-file .checkov.yaml --file build/sam.json
+
+# In an environment of its own, for it pins an old boto3.
+CHECKOV := $(VENV)/checkov
+$(CHECKOV)/ready: requirements-checkov.txt
+	@$(BIN)/python -m uv venv --quiet --allow-existing --python $(BIN)/python $(CHECKOV)
+	@$(BIN)/python -m uv pip sync --quiet --require-hashes --python $(CHECKOV)/bin/python requirements-checkov.txt
+	@touch $@
 
 bench: setup ## measure; what it printed is in docs/performance.md
 	@$(BIN)/python -m bench
@@ -66,9 +73,9 @@ reference: setup ## make the reference in docs/api.md anew, of the OpenAPI docum
 format: setup ## format the code
 	@$(BIN)/python -m ruff check --fix --quiet . ; $(BIN)/python -m ruff format --quiet .
 
-lock: setup ## pin requirements-dev.txt and requirements-checkov.txt anew from their .in files
-	@$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/python -m uv pip compile --universal --python-version 3.11 --no-header --quiet requirements-checkov.in -o requirements-checkov.txt
+lock: setup ## pin and hash the requirements*.txt anew from their .in files
+	@for name in requirements requirements-dev requirements-checkov; do \
+	  $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$name.in -o $$name.txt || exit 1; done
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
 	@$(BIN)/python -m localaws.packaging "$$STAGE"

@@ -66,7 +66,7 @@ def make(folder: Path) -> None:
     unfinished.touch()
     quiet = ["--quiet", "--disable-pip-version-check"] + ([] if sys.stdin and sys.stdin.isatty() else ["--no-input"])
     try:
-        _run([str(python), "-m", "pip", "install", *quiet, "-r", str(REQUIREMENTS)])
+        _run([str(python), "-m", "pip", "install", *quiet, "--require-hashes", "-r", str(REQUIREMENTS)])
     except InstallationError:
         unfinished.unlink()  # pip ended by itself: it leaves nothing half-done
         raise

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from localaws import pip_log, terminal
@@ -49,7 +50,22 @@ def package(folder: Path, stage: str, region: str = REGION) -> Path:
         _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
     except OSError as error:
         terminal.say(f"{terminal.cannot_be_written(error, _PACKAGES)}; the next run fetches the packages again")
+    make_reproducible(folder / "build" / "deployment.zip")
     return folder / "build" / "sam.json"
+
+
+def make_reproducible(path: Path) -> None:
+    """Write a zip anew: its files in order, of one date, and readable by all, as Lambda wants them.
+
+    A checkout made under a umask of 077 has files that its owner alone may read, and so would the zip.
+    """
+    coming = path.with_suffix(".coming")
+    with zipfile.ZipFile(path) as made, zipfile.ZipFile(coming, "w", zipfile.ZIP_DEFLATED) as anew:
+        for name in sorted(made.namelist()):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o100644 << 16
+            anew.writestr(entry, made.read(name), zipfile.ZIP_DEFLATED)
+    coming.replace(path)
 
 
 def _copy_what_ships(folder: Path) -> None:

@@ -274,6 +274,7 @@ def test_the_documented_step_of_github_actions_fails_for_an_expired_key_and_for_
     github = {
         "GITHUB_RUN_ID": f"{os.getpid()}{len(says)}",
         "GITHUB_RUN_ATTEMPT": "1",
+        "AWS_SESSION_TOKEN": "as/GitHub+has=one==",
         "IAM_USER": iam_user or user_with_a_young_key(),
     }
 
