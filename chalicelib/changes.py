@@ -73,6 +73,7 @@ class _Comparison:
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
     was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
     had_root_access_keys: bool = False
+    was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
     notes: list[str] = field(default_factory=list)
     superseded: bool = False
     _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
@@ -100,6 +101,7 @@ class _Comparison:
             "resolved": [],
             "unknown": [],
             "new_unused": [],
+            "reactivated": [],
             "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
             "superseded": self.superseded,
         }
@@ -112,6 +114,8 @@ class _Comparison:
                     changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
                 else:
                     changes["new"].append(_expired_key(finding, report["as_of"]))
+                    if finding["access_key_id"] in self.was_inactive:
+                        changes["reactivated"].append(finding["access_key_id"])
             elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
@@ -193,6 +197,7 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
                 key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
             },
             had_root_access_keys=has_root_access_keys(report),
+            was_inactive=frozenset(_checked("access_key_id", key_id) for key_id in report.get("inactive_overdue", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error
@@ -231,7 +236,10 @@ def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
 
 def _text(part: Mapping[str, Any], name: str) -> str:
     """Return a field's text; raise ValueError if it is not one that a report has there."""
-    value: str = part[name]
+    return _checked(name, part[name])
+
+
+def _checked(name: str, value: str) -> str:
     if not re.fullmatch(_TEXTS[name], value, re.ASCII):
         raise ValueError(f"{name}: not a text that a report has")
     return value

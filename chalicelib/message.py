@@ -1,7 +1,8 @@
 """The message that people get: a report in plain text, for e-mail. Pure."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from chalicelib.links import defuse_links
@@ -19,6 +20,7 @@ from chalicelib.wording import (
     how_resolved,
     keys_line,
     names_users,
+    reactivated_lines,
     root_lines,
     to_do_line,
     to_the_second,
@@ -127,7 +129,8 @@ def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
     new = [finding for finding in expired if finding["access_key_id"] in new_ids]
     still = [finding for finding in expired if finding["access_key_id"] not in new_ids]
     later = _section("STILL EXPIRED, oldest first", still, _key_lines, room // 2)
-    return _section("NEW, oldest first", new, _key_lines, room - _size(later)), later
+    lines_of_new = partial(_key_lines, reactivated=changes["reactivated"])
+    return _section("NEW, oldest first", new, lines_of_new, room - _size(later)), later
 
 
 def _rest_of_changes(report: Report) -> Iterator[str]:
@@ -180,7 +183,7 @@ def _section(
     return section
 
 
-def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
+def _key_lines(findings: Sequence[Finding], reactivated: Collection[str] = ()) -> Iterator[str]:
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
         age = defuse_links(age_in_words(finding))
@@ -189,6 +192,7 @@ def _key_lines(findings: Sequence[Finding]) -> Iterator[str]:
         else:
             about = [age, why_advised(finding)]
         lines = [*map(defuse_links, description_lines(finding)), *about, *map(defuse_links, why_not_exempt(finding))]
+        lines += reactivated_lines(finding, reactivated)
         yield "\n".join([key, *_wrapped(lines, indent=_INDENT * 3)])
 
 

@@ -2,14 +2,15 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Literal
 
-from chalicelib.age import parse_instant
+from chalicelib.age import format_instant, parse_instant
 from chalicelib.judging import NO_OUTCOME, SCHEMA_VERSION, InvalidEvidenceError, TooManyChildrenFailedError
 from chalicelib.shapes import (
+    ACTIVE,
     RENDERINGS,
     AdviceCounts,
     AgeBin,
@@ -151,6 +152,7 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
         "resolved": len(changes["resolved"]),
         "unknown": len(changes["unknown"]),
         "new_unused": len(changes.get("new_unused", [])),
+        "reactivated": len(changes.get("reactivated", [])),
     }
 
 
@@ -182,6 +184,7 @@ def _empty_report(page: Page, root: Root | None) -> Report:
         "details_unknown": [],
         "not_found": [],
         "not_covered": [*([] if root else [_ROOT_USER]), *_users_left_out(page["policy"]), *_gone_since(page)],
+        "inactive_overdue": [],
         "scan_kind": scan_kind(page["policy"]),
         "age_histogram": [],
         "changes": None,
@@ -218,10 +221,20 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
             report["not_found"].append(user["user_name"])
         elif "details" in user and user["details"]["cause"] is not None:
             report["details_unknown"].append({"user_name": user["user_name"], "cause": user["details"]["cause"]})
+    report["inactive_overdue"].extend(_inactive_overdue(page))
     _add_counts(report["coverage"], page["coverage"])
     _add_counts(report["totals"], page["totals"])
     report["findings"].extend(page["findings"])
     report["exempt"].extend(page["exempt"])
+
+
+def _inactive_overdue(page: Page) -> Iterator[str]:
+    """Yield the inactive keys that are passed over and too old: one of them may be activated again."""
+    limit = format_instant(parse_instant(page["as_of"]) - timedelta(days=page["policy"]["max_age_days"]))
+    for user in page["users"]:
+        for key in user.get("keys", ()):
+            if key["verdict"] is None and key["status"] != ACTIVE and key["created_at"][:19] < limit[:19]:
+                yield key["access_key_id"]
 
 
 def _count_ages(ages: Counter[int], page: Page) -> None:

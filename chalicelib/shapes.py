@@ -198,6 +198,7 @@ class Changes(TypedDict):
     resolved: list[ResolvedKey]
     unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
     new_unused: list[str]  # access key ids
+    reactivated: list[str]  # of the new ones, access key ids of those that were too old and inactive at the last scan
     new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
 
@@ -239,6 +240,7 @@ class Report(TypedDict):
     details_unknown: list[Unchecked]
     not_found: list[str]
     not_covered: list[str]  # in words
+    inactive_overdue: list[str]  # access key ids of inactive keys that are passed over and too old
     scan_kind: Literal["full", "users", "as_of"]
     age_histogram: list[AgeBin]
     changes: Changes | None  # null unless the scan is a full one
@@ -253,6 +255,7 @@ class ChangeCounts(TypedDict):
     resolved: int
     unknown: int
     new_unused: int
+    reactivated: int
 
 
 class Summary(TypedDict):

@@ -1,6 +1,6 @@
 """A report in words, as every message and rendering says it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from chalicelib.details import RECORD_BEGAN, precedes_record
 from chalicelib.report import count_advice, has_root_access_keys, is_complete, is_of_the_past, judges_no_key
@@ -33,6 +33,9 @@ def headline(report: Report) -> Iterator[str]:
     if changes and changes["since"]:
         new = len(changes["new"])
         yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
+        if again := len(changes["reactivated"]):
+            were = "was inactive then and is" if again == 1 else "were inactive then and are"
+            yield f"{again} of them {were} active again: find out who activated a key that had been given up."
     if changes and changes["unknown"] and not report["unchecked"]:
         gone = len(changes["unknown"])
         was = "key that was" if gone == 1 else "keys that were"
@@ -195,6 +198,12 @@ def last_use_in_words(finding: Finding) -> str:
 def no_use_in_words(finding: Finding) -> str:
     """Return what IAM's record says of a key that it knows no use of: of before it began, it says nothing."""
     return f"none on record since {RECORD_BEGAN:%Y-%m-%d}" if precedes_record(finding["created_at"]) else "never"
+
+
+def reactivated_lines(finding: Finding, reactivated: Collection[str]) -> Iterator[str]:
+    """Say of a key that it was inactive at the last full scan, where it was."""
+    if finding["access_key_id"] in reactivated:
+        yield "Active again: this key was inactive at the last full scan."
 
 
 def why_not_exempt(finding: Finding) -> Iterator[str]:

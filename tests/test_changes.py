@@ -1,6 +1,7 @@
 """What changed since the last full scan: nothing new told twice, nothing resolved that is only unknown."""
 
 import json
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ def changes_of(then: list[dict[str, Any]], now: list[dict[str, Any]], **policy: 
     return report_of(*now, last=last, **policy)["changes"]
 
 
-def ids(keys: list[dict[str, str]]) -> list[str]:
+def ids(keys: Iterable[Mapping[str, Any]]) -> list[str]:
     return [key["access_key_id"] for key in keys]
 
 
@@ -374,3 +375,46 @@ def test_every_key_that_is_or_was_expired_is_told_of_exactly_once(then: dict[str
     assert sorted(key_id for kind in told for key_id in kind) == sorted(expired_in(report) | expired_in(last))
     assert set(told[0]) | set(told[1]) == expired_in(report)
     assert set(told[1]) | set(told[2]) | set(told[3]) == expired_in(last)
+
+
+INACTIVE = key("AKIAOLD", 200, "Inactive")
+INCLUDED: dict[str, Any] = {"include_inactive": True}
+
+
+def test_a_key_that_was_inactive_and_too_old_is_said_to_be_active_again() -> None:
+    report = report_of(user("alice", OLD), last=before(user("alice", INACTIVE)))
+
+    assert report["changes"] is not None
+    assert report["changes"]["reactivated"] == ["AKIAOLD"] == ids(report["changes"]["new"])
+    text = json.loads(compose_notification(report, FOLDER)["message"])["default"]
+    assert "1 of them was inactive then and is active again" in text.replace("\n  ", " ")
+    assert "Active again: this key was inactive at the last full scan." in text
+    assert "Active again: this key was inactive at the last full scan." in "".join(render_html(report))
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        before(user("alice", OLD)),
+        before(unchecked("alice")),
+        before(user("alice")),
+        before(user("alice", INACTIVE), include_inactive=True),
+        before(user("alice", INACTIVE), max_age_days=300),
+        None,
+    ],
+    ids=["was reported", "was unchecked", "was not there", "was judged", "was in time then", "no scan"],
+)
+def test_a_key_that_is_new_for_another_reason_is_not(last: Report | None) -> None:
+    report = report_of(user("alice", OLD), last=last)
+
+    assert report["changes"] is not None
+    assert report["changes"]["reactivated"] == []
+
+
+def test_the_report_names_the_inactive_keys_that_are_too_old_and_passed_over() -> None:
+    keys = [key("AKIAOLD", 200, "Inactive"), key("AKIAEXP", 200, "Expired"), key("AKIAYOUNG", 89, "Inactive")]
+
+    report, judged = (report_of(user("alice", *keys), user("bob", OLD), **policy) for policy in ({}, INCLUDED))
+
+    assert report["inactive_overdue"] == ["AKIAOLD", "AKIAEXP"]
+    assert judged["inactive_overdue"] == []

@@ -112,6 +112,7 @@ def test_people_get_text_and_programs_get_json() -> None:
                 "resolved": 0,
                 "unknown": 0,
                 "new_unused": 0,
+                "reactivated": 0,
             },
         },
         "findings": [
