@@ -30,9 +30,9 @@ FUNCTIONS = {
     "BuildReport": "build_report",
 }
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
-# Of the REST API, which Chalice deploys without throttling and access logs, and of the schedule, which it deploys.
+# Of the REST API, which Chalice deploys without throttling and logs, and of the schedule, which it deploys.
 _OF_CHALICE = (
-    *("RestAPI", "ApiAccessLogs", "ApiGatewayRole", "ApiGatewayAccount"),
+    *("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount"),
     *("ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"),
 )
 _REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed

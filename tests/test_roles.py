@@ -1,6 +1,5 @@
 """What the roles of the stack may call, where the account has a key or a permissions boundary, too."""
 
-import fnmatch
 import json
 import re
 from collections import defaultdict
@@ -11,6 +10,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from localaws.harness import PROJECT
 from tests.cloudformation import resolve
+from tests.iam_policies import allows
 from tests.test_template import STACK, TASKS, actions, transformed_by_sam
 from tests.test_template_parameters import KEY
 
@@ -25,6 +25,13 @@ def resources(statement: dict[str, Any]) -> list[Any]:
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # the group is the stack's
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # for which there is no resource
+# https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
+TRACES_OF_STEP_FUNCTIONS = TRACES | {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
+# With LOGS, https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
+DELIVERY = {
+    *(f"logs:{action}LogDelivery" for action in ("Create", "Get", "Update", "Delete")),
+    *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
+}
 
 
 @pytest.mark.parametrize(
@@ -62,8 +69,9 @@ def test_each_function_has_a_role_of_its_own_with_what_its_code_calls(
 
 
 def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, Any]) -> None:
-    [policy] = template["Resources"]["ScanStateMachine"]["Properties"]["Policies"]
-    by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
+    parts = template["Resources"]
+    by_sid = {one["Sid"]: one for one in statements(parts["ScanStateMachineRole"]["Properties"])}
+    assert parts["ScanStateMachine"]["Properties"]["Role"] == {"Fn::GetAtt": ["ScanStateMachineRole", "Arn"]}
 
     called = {"lambda:InvokeFunction"}
     for task in TASKS.values():
@@ -71,10 +79,14 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
             called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
     of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Redrive")}
 
-    assert set().union(*map(actions, policy["Statement"])) == called | of_the_map
+    of_observing = LOGS | DELIVERY | TRACES_OF_STEP_FUNCTIONS
+    assert set().union(*map(actions, by_sid.values())) == called | of_the_map | of_observing
     assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == [
-        "ListingUsersAndTheAccountTakesNoResource"
+        "ListingUsersAndTheAccountTakesNoResource",
+        "ArrangeTheDeliveryOfLogsForWhichThereIsNoResource",
+        "WriteTracesForWhichThereIsNoResource",
     ]
+    assert actions(by_sid["ArrangeTheDeliveryOfLogsForWhichThereIsNoResource"]) == DELIVERY
     assert set(actions(by_sid["ListingUsersAndTheAccountTakesNoResource"])) == {
         "iam:ListUsers",
         "iam:GetAccountSummary",
@@ -141,17 +153,6 @@ def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dic
     assert "ScanStateMachineRole" in transformed_by_sam(template)["Resources"]
 
 
-def test_the_example_of_a_key_policy_lets_the_three_services_use_it() -> None:
-    policy = json.loads((PROJECT / "docs" / "kms-key-policy.json").read_text())
-
-    [_, telling, logging] = policy["Statement"]
-    assert telling["Principal"]["Service"] == ["events.amazonaws.com", "cloudwatch.amazonaws.com"]
-    assert telling["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
-    [pattern] = logging["Condition"]["ArnLike"].values()
-    for group in ("/aws/lambda/iam-key-age-prod-APIHandler-X", "/aws/apigateway/iam-key-age-prod"):
-        assert fnmatch.fnmatch(f"arn:aws:logs:eu-central-1:123456789012:log-group:{group}", pattern)
-
-
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_every_arn_in_a_policy_is_of_the_partition(template: dict[str, Any], partition: str) -> None:
     known = {**STACK, "AWS::Partition": partition, "ReportsBucket.Arn": f"arn:{partition}:s3:::reports"}
@@ -162,13 +163,10 @@ def test_every_arn_in_a_policy_is_of_the_partition(template: dict[str, Any], par
         "AWS::NoValue": "",
     }
     policies = [
-        *template["Resources"]["ScanStateMachine"]["Properties"]["Policies"],
-        *(
-            policy["PolicyDocument"]
-            for part in template["Resources"].values()
-            if part["Type"] == "AWS::IAM::Role"
-            for policy in part["Properties"].get("Policies", [])
-        ),
+        policy["PolicyDocument"]
+        for part in template["Resources"].values()
+        if part["Type"] == "AWS::IAM::Role"
+        for policy in part["Properties"].get("Policies", [])
     ]
 
     named = [
@@ -191,6 +189,9 @@ BUCKET = "arn:aws:s3:::reports"
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:topic"
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 LOG_STREAM = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/iam-key-age-prod-{}-X:log-stream:2026/11/22"
+SCAN_LOG_STREAM = (
+    "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/vendedlogs/states/iam-key-age-prod:log-stream:states/x"
+)
 PAGE, REPORTS = (
     f"{BUCKET}/scans/some-scan/pages/0001.json",
     [f"{BUCKET}/scans/some-scan/report.{kind}" for kind in ("json", "csv", "html")],
@@ -229,6 +230,8 @@ MAY: dict[str, set[tuple[str, str]]] = {
         ("states:DescribeExecution", EXECUTION),
         ("states:RedriveExecution", CHILD),
         *READ_AND_WRITE_WITH_THE_KEY,
+        *((action, SCAN_LOG_STREAM) for action in LOGS),
+        *((action, "*") for action in DELIVERY | TRACES_OF_STEP_FUNCTIONS),
     },
 }
 for _function in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys", "BuildReport"):
@@ -256,6 +259,7 @@ OF_ANOTHER = {
     ("kms:Decrypt", f"{KEY}0"),
     ("logs:PutLogEvents", LOG_STREAM.format("Other")),
     ("logs:PutLogEvents", LOG_STREAM.format("ReadPolicy").replace("prod", "dev")),
+    ("logs:PutLogEvents", SCAN_LOG_STREAM.replace("prod", "prod-other")),
 }
 OF_NO_USE = {
     *((f"iam:{action}AccessKey", "arn:aws:iam::123456789012:user/alice") for action in ("Create", "Update", "Delete")),
@@ -284,10 +288,7 @@ def documents_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
     parts = template["Resources"]
     known = {**STACK, "KmsKeyArn": KEY, "ReportsBucket.Arn": BUCKET, "NotificationsTopic": TOPIC}
     known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in ("ReadPolicy", "ValidateKeys", "BuildReport")}
-    if role == "ScanStateMachineRole":
-        own = parts["ScanStateMachine"]["Properties"]["Policies"]
-    else:
-        own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]
+    own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]
     beside = [
         part["Properties"]["PolicyDocument"]
         for part in parts.values()
@@ -297,12 +298,7 @@ def documents_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
     return documents
 
 
-# Of AWS's policies that two roles have: AWSXrayWriteOnlyAccess and AmazonAPIGatewayPushToCloudWatchLogs.
-OF_AWS_FOR_TRACES = TRACES | {
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-    "xray:GetSamplingStatisticSummaries",
-}
+# Of AmazonAPIGatewayPushToCloudWatchLogs, which one role has.
 OF_AWS_FOR_THE_LOGS_OF_APIS = LOGS | {
     "logs:CreateLogGroup",
     "logs:DescribeLogGroups",
@@ -312,25 +308,68 @@ OF_AWS_FOR_THE_LOGS_OF_APIS = LOGS | {
 }
 
 
-def test_the_example_of_a_permissions_boundary_allows_what_the_roles_may_and_nothing_else() -> None:
-    boundary = IAMPolicy((PROJECT / "docs" / "permissions-boundary.json").read_text())
-    named = {
-        BUCKET: "arn:aws:s3:::iam-key-age-prod-reportsbucket-x",
-        TOPIC: TOPIC.replace("topic", "iam-key-age-prod-NotificationsTopic-X"),
-        f"{FUNCTION}:": f"{FUNCTION}:iam-key-age-prod-",
-    }
+BOUNDARY: dict[str, Any] = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
+IN_THE_STACK = {
+    BUCKET: "arn:aws:s3:::iam-key-age-prod-reportsbucket-x",
+    TOPIC: TOPIC.replace("topic", "iam-key-age-prod-NotificationsTopic-X"),
+    f"{FUNCTION}:": f"{FUNCTION}:iam-key-age-prod-",
+}
 
-    def permitted(action: str, resource: str) -> bool:
-        for stands_for, name in named.items():
-            resource = resource.replace(stands_for, name)
-        return bool(boundary.is_action_permitted(action, resource) == PermissionResult.PERMITTED)
 
-    assert [call for calls in MAY.values() for call in calls if not permitted(*call)] == []
+def bounded(role: str, action: str, resource: str, path: str = "/", account: str = "123456789012") -> bool:
+    """Whether the example of a permissions boundary lets a role of the stack make a call, by its resources' names."""
+    for stands_for, name in IN_THE_STACK.items():
+        resource = resource.replace(stands_for, name)
+    arn = f"arn:aws:iam::123456789012:role{path}iam-key-age-prod-{role}-X"
+    return allows(BOUNDARY, action, resource, aws__PrincipalArn=arn, s3__ResourceAccount=account)
+
+
+@pytest.mark.parametrize("path", ["/", "/security/", "/a/b/"])
+@pytest.mark.parametrize("role", MAY)
+def test_the_example_of_a_permissions_boundary_allows_what_a_role_may(role: str, path: str) -> None:
+    assert [call for call in MAY[role] if not bounded(role, *call, path)] == []
+
+
+def test_the_example_of_a_permissions_boundary_has_no_action_that_no_role_uses() -> None:
     called = {action for calls in MAY.values() for action, _ in calls}
-    statements = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())["Statement"]
-    assert set().union(*map(actions, statements)) == called | OF_AWS_FOR_TRACES | OF_AWS_FOR_THE_LOGS_OF_APIS
-    wide = {statement["Sid"] for statement in statements if "*" in resources(statement)}
-    assert wide == {"ReadUsersAndTheirKeys", "WriteTraces", "LetApiGatewayWriteLogsWhereTheStackMakesItsRole"}
+    assert set().union(*map(actions, BOUNDARY["Statement"])) == called | OF_AWS_FOR_THE_LOGS_OF_APIS
+    for action in OF_AWS_FOR_THE_LOGS_OF_APIS:
+        assert bounded("ApiGatewayRole", action, "arn:aws:logs:eu-central-1:123456789012:log-group:of-another-api:x")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1/a"),
+        ("s3:PutObject", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1/a"),
+        ("s3:ListBucket", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1"),
+        ("s3:ListBucket", "arn:aws:s3:::other-reportsbucket-x"),
+        ("logs:PutLogEvents", LOG_STREAM.format("x").replace("iam-key-age-prod", "other")),
+        ("logs:PutLogEvents", SCAN_LOG_STREAM.replace("iam-key-age-prod", "other")),
+        ("logs:PutLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/cloudtrail:log-stream:x"),
+        ("logs:GetLogEvents", LOG_STREAM.format("APIHandler")),
+        ("logs:FilterLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/apigateway/iam-key-age-prod:x"),
+        ("logs:CreateLogGroup", "arn:aws:logs:eu-central-1:123456789012:log-group:other"),
+        *sorted((action, resource) for action, resource in OF_NO_USE if not action.startswith("states:Redrive")),
+    ],
+)
+@pytest.mark.parametrize("role", MAY)
+def test_the_example_of_a_permissions_boundary_refuses_every_role_what_is_not_the_stacks(
+    role: str, action: str, resource: str
+) -> None:
+    assert not bounded(role, action, resource)
+
+
+def test_the_example_of_a_permissions_boundary_lets_the_state_machine_alone_arrange_the_delivery_of_logs() -> None:
+    for action in DELIVERY:
+        assert [role for role in MAY if bounded(role, action, "*")] == ["ScanStateMachineRole"]
+
+
+def test_the_example_of_a_permissions_boundary_knows_no_bucket_of_another_account() -> None:
+    """A bucket's ARN has no account; one of the name of a stack that is gone may be anybody's."""
+    for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"):
+        assert bounded("BuildReportRole", action, f"{BUCKET}/latest.json")
+        assert not bounded("BuildReportRole", action, f"{BUCKET}/latest.json", account="210987654321")
 
 
 @pytest.mark.parametrize("role", MAY)
@@ -351,9 +390,8 @@ def test_every_statement_of_every_role_is_in_the_table(template: dict[str, Any])
     roles = {name: part["Properties"] for name, part in made.items() if part["Type"] == "AWS::IAM::Role"}
     of_aws = {name: str(role["ManagedPolicyArns"]) for name, role in roles.items() if role.get("ManagedPolicyArns")}
     assert roles.keys() == MAY.keys() | {"ApiGatewayRole"}
-    assert of_aws.keys() == {"ApiGatewayRole", "ScanStateMachineRole"}
+    assert of_aws.keys() == {"ApiGatewayRole"}
     assert "AmazonAPIGatewayPushToCloudWatchLogs" in of_aws["ApiGatewayRole"]
-    assert "Xray" in of_aws["ScanStateMachineRole"]
     assert "Policies" not in roles["ApiGatewayRole"]
     for role, calls in MAY.items():
         for document in documents_of(template, role):

@@ -1,0 +1,62 @@
+"""Whether a policy document allows a call, its conditions among what is looked at, as IAM evaluates them."""
+
+import fnmatch
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def allows(
+    document: Mapping[str, Any], action: str, resource: str = "*", *, principal: str = "", **context: str
+) -> bool:
+    """Return whether a document allows a call, and no statement of it denies it.
+
+    `principal` is the service of a document that names principals. `context` are the condition keys of the call, with
+    __ for a colon: `aws__SourceAccount`. A condition on a key that the call does not have is not met.
+    """
+    given = {name.replace("__", ":"): value for name, value in context.items()}
+    effects = {
+        statement["Effect"]
+        for statement in document["Statement"]
+        if _of_principal(statement.get("Principal", {}), principal)
+        and _any(fnmatch.fnmatchcase, action.lower(), [one.lower() for one in _listed(statement["Action"])])
+        and _any(fnmatch.fnmatchcase, resource, _listed(statement.get("Resource", "*")))
+        and _holds(statement.get("Condition", {}), given)
+    }
+    return effects == {"Allow"}
+
+
+def _of_principal(wanted: Any, principal: str) -> bool:
+    if wanted == "*" or not principal:
+        return bool(wanted == "*") or not wanted
+    return principal in _listed(wanted.get("Service", []))
+
+
+def _holds(condition: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> bool:
+    return all(
+        key in given and _any(_OPERATORS[operator], given[key], _listed(values))
+        for operator, keys in condition.items()
+        for key, values in keys.items()
+    )
+
+
+def _arn_like(value: str, pattern: str) -> bool:
+    """Compare each of the six parts of an ARN by itself: * does not reach over the colon that ends a part."""
+    parts, patterns = value.split(":", 5), pattern.split(":", 5)
+    return len(parts) == len(patterns) == 6 and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+def _any(compare: Callable[[str, str], bool], value: str, patterns: list[str]) -> bool:
+    return any(compare(value, re.sub(r"\[", "[[]", pattern)) for pattern in patterns)
+
+
+def _listed(one_or_more: Any) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
+
+
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "StringEquals": str.__eq__,
+    "Bool": str.__eq__,
+    "ArnEquals": _arn_like,  # with its wildcards, as IAM takes it
+    "ArnLike": _arn_like,
+}
