@@ -22,7 +22,7 @@ demo: setup ## scan a made-up account of 250 users on this machine
 
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command override,$(firstword $(origin $(1))))
-named := $(foreach name,EMAIL PARAMETERS PROFILE STAGE,$(if $(call of_command,$(name)),$(name)))
+named := $(foreach name,EMAIL PARAMETERS PROFILE STAGE TAGS,$(if $(call of_command,$(name)),$(name)))
 # As they were written, for the shell to read from its environment: make would take a $ in them for a variable of its own.
 define as_written
 override $(1) := $$(value $(1))
@@ -109,17 +109,18 @@ define DEPLOY_TEMPLATE
 kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
 	assigned=$$($(BIN)/python -m localaws.stack_parameters "$$STAGE" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
 	overrides=(); while IFS= read -r one; do [ -z "$$one" ] || overrides+=("$$one"); done <<< "$$assigned"; \
-	account=$$($(AWS) sts get-caller-identity --query Account --output text); \
-	bucket=iam-key-age-artifacts-$$account-$$region; \
-	$(AWS) s3api head-bucket --bucket $$bucket --expected-bucket-owner $$account >/dev/null 2>&1 || $(AWS) s3 mb s3://$$bucket; \
+	kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0].Tags' --output json 2>/dev/null || echo '[]'); \
+	tagged=$$($(BIN)/python -m localaws.stack_tags "$$kept" "$(if $(filter TAGS,$(named)),$$TAGS)"); \
+	tags=(); while IFS= read -r one; do [ -z "$$one" ] || tags+=("$$one"); done <<< "$$tagged"; \
+	bucket=$$($(BIN)/python -m localaws.uploads_bucket); \
 	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name "$(STACK)" \
 	  --s3-bucket $$bucket --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --no-fail-on-empty-changeset \
-	  $${overrides[@]+--parameter-overrides "$${overrides[@]}"}
+	  $${overrides[@]+--parameter-overrides "$${overrides[@]}"} $${tags[@]+--tags "$${tags[@]}"}
 endef
 
-deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …'
+deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …', TAGS='team=security …'
 	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$$STAGE" one-stack; \
 	$(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \

@@ -20,22 +20,23 @@ from localaws.settings import CONFIG, THRESHOLDS, InvalidSettingError, settings_
 
 _SCHEDULE = {"ScanSchedule": "SCAN_SCHEDULE"}
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
-_PIECE = re.compile(r"""(?P<between>\s+(?=\w+=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)""", re.DOTALL)
+_PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
 
-def split_assignments(text: str) -> list[str]:
-    """Split `NAME=value`s at the spaces between them; InvalidSettingError for a quote that is not closed.
+def split_assignments(text: str, variable: str = "PARAMETERS", name: str = r"\w+") -> list[str]:
+    """Split the `NAME=value`s of a variable of make at the spaces between them.
 
-    A value may have spaces. What is in quotes, the whole value or a part of it, is taken as it is.
+    A value may have spaces. What is in quotes, the whole value or a part of it, is taken as it is. `name` is the
+    pattern of a name without quotes. Raise InvalidSettingError if a quote is not closed.
     """
     assignments = [""]
-    for piece in _PIECE.finditer(text.strip()):
+    for piece in re.finditer(_PIECE.format(name=name), text.strip(), re.DOTALL):
         if piece["between"]:
             assignments.append("")
         elif piece["plain"] in _QUOTES:
-            quote, assigned = piece["plain"], re.match(r"\w+(?==)", assignments[-1])
+            quote, assigned = piece["plain"], re.match(rf"{name}(?==)", assignments[-1])
             raise InvalidSettingError(
-                f"{assigned[0] if assigned else 'PARAMETERS'}: {json.dumps(piece.string[piece.start() :][:80])} is not "
+                f"{assigned[0] if assigned else variable}: {json.dumps(piece.string[piece.start() :][:80])} is not "
                 f"accepted; it takes a second {quote} that ends the quoted text, or, if the value has a {quote} in it, "
                 f"{_QUOTES[quote]} around it"
             )
