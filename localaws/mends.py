@@ -28,9 +28,10 @@ from moto.cloudformation.models import ChangeSet, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
+from moto.iam.access_control import IAMPolicy
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeBucket, s3_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -124,6 +125,7 @@ def _mend_once() -> None:
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
     update_by_conditions()
+    take_requests_for_encrypted()
     find_templates_by_path()
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
@@ -406,6 +408,21 @@ def update_by_conditions() -> None:
 
     _mend(parsing, "parse_and_update_resource", update_by_condition)
     _mend(parsing.ResourceMap, "build_resource_diff", diff_by_values)
+
+
+def take_requests_for_encrypted() -> None:
+    """Let a bucket policy that denies plain HTTP deny nothing: all is plain here, and moto ignores conditions."""
+    permission = FakeBucket.get_permission
+    plain = {"Bool": {"aws:SecureTransport": "false"}}
+
+    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return permission(self, action, resource)
+        document = json.loads(self.policy)
+        document["Statement"] = [one for one in document["Statement"] if one.get("Condition") != plain]
+        return IAMPolicy(document).is_action_permitted(action, resource)
+
+    _mend(FakeBucket, "get_permission", get_permission)
 
 
 def find_templates_by_path() -> None:
