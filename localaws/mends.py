@@ -420,7 +420,7 @@ def take_requests_for_encrypted() -> None:
             return permission(self, action, resource)
         document = json.loads(self.policy)
         document["Statement"] = [one for one in document["Statement"] if one.get("Condition") != plain]
-        return IAMPolicy(document).is_action_permitted(action, resource)
+        return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
     _mend(FakeBucket, "get_permission", get_permission)
 
