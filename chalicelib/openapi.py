@@ -39,6 +39,11 @@ _REFUSED = (400, "Refused: the message names the field, its value and what it ta
 _NO_SCAN = (404, "There is no scan of this id.", answers.Error)
 _NO_REPORT = (404, "There is no scan of this id, or it has no report; the message says which, and why.", answers.Error)
 _UNAVAILABLE = (503, "AWS did not answer just now: try again after the seconds of Retry-After.", answers.Error)
+_UNAVAILABLE_OR_BUSY = (
+    503,
+    "AWS did not answer just now, or MaxScansAtOnce scans run: try again after the seconds of Retry-After.",
+    answers.Error,
+)
 _OF_EVERY_ROUTE = (
     (403, "API Gateway: the request is not signed, or by somebody who may not make it.", answers.Refusal),
     (415, "The Content-Type is not application/json.", answers.Error),
@@ -69,7 +74,7 @@ _OPERATIONS = (
             (202, "The scan runs.", answers.ScanStarted),
             _REFUSED,
             (409, "The Idempotency-Key started a scan by another scan policy.", answers.Error),
-            _UNAVAILABLE,
+            _UNAVAILABLE_OR_BUSY,
         ),
         (parameters.IDEMPOTENCY_KEY,),
         body="ScanRequest",
