@@ -32,6 +32,7 @@ _TEXTS = {
     "access_key_id": r"[A-Za-z0-9_]{1,128}",
     "status": r"[A-Za-z]{1,20}",
 }
+_FIRST_YEAR = 1970  # that a scan policy takes
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of the function
 _LastUse = tuple[datetime, datetime | None]  # a key's creation and, if there was one, its last use
 _OPTIONAL = "max_unused_days"
@@ -114,7 +115,7 @@ class _Comparison:
                     changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
                 else:
                     changes["new"].append(_expired_key(finding, report["as_of"]))
-                    if finding["access_key_id"] in self.was_inactive:
+                    if finding["status"] == ACTIVE and finding["access_key_id"] in self.was_inactive:
                         changes["reactivated"].append(finding["access_key_id"])
             elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
                 changes["new_unused"].append(finding["access_key_id"])
@@ -187,6 +188,8 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
         as_of = parse_instant(report["as_of"])
         if now is not None and as_of > now + _CLOCKS_DIFFER_BY:  # it would supersede every scan until then
             raise InvalidEvidenceError("its report is of an instant that is yet to come")
+        if as_of.year < _FIRST_YEAR:  # before which no limit of days can be counted back
+            raise InvalidEvidenceError("its report is of an instant before there was IAM")
         if as_of >= parse_instant(page["as_of"]):
             return _Comparison(notes=[_SUPERSEDED], superseded=True)
         return _Comparison(

@@ -103,7 +103,7 @@ def load_last_report() -> Report | None:
         if latest is None:
             return None
         report = load_report(latest["scan_id"])
-    except (ValueError, TypeError, KeyError, InvalidScanIdError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, InvalidScanIdError) as error:
         raise InvalidEvidenceError(f"{_LATEST_KEY} or the report it points to is damaged") from error
     if report is None:
         raise InvalidEvidenceError(f"the report that {_LATEST_KEY} points to is not there")

@@ -25,7 +25,7 @@ def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
             kept = name in owner_tags or name.lower() in _EXEMPTION_TAGS
             is_date = name.lower() == UNTIL_TAG and _is_date(value)
             new = key_ids.get(name) or (name if kept else tag_names[name])  # the console describes a key by such a tag
-            yield new, value if is_date or not value else values[value]
+            yield new, value if is_date or not value.strip() else values[value]
 
     def replaced(number: int, user: Mapping[str, Any]) -> dict[str, Any]:
         return {

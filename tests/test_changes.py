@@ -222,6 +222,8 @@ def damaged(**fields: Any) -> dict[str, Any]:
         damaged(scan_id=["scan"]),
         damaged(as_of=7),
         damaged(as_of="yesterday"),
+        damaged(as_of="0001-01-01T00:00:00Z"),
+        damaged(as_of="1969-12-31T23:59:59Z"),
         damaged(changes=7),
         damaged(changes={"still_expired": [{"access_key_id": "AKIAOLD", "reported_since": 7}], "unknown": []}),
         damaged(changes={"still_expired": [{}], "unknown": []}),
@@ -418,3 +420,11 @@ def test_the_report_names_the_inactive_keys_that_are_too_old_and_passed_over() -
 
     assert report["inactive_overdue"] == ["AKIAOLD", "AKIAEXP"]
     assert judged["inactive_overdue"] == []
+
+
+def test_a_key_that_is_inactive_still_is_not_said_to_be_active_again() -> None:
+    report = report_of(user("alice", INACTIVE), last=before(user("alice", INACTIVE)), **INCLUDED)
+
+    assert report["changes"] is not None
+    assert ids(report["changes"]["new"]) == ["AKIAOLD"]
+    assert report["changes"]["reactivated"] == []
