@@ -18,7 +18,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, operation: str, result: dict[str, An
 def test_a_last_use_that_iam_says_nothing_of_is_unknown(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "get_access_key_last_used", {"UserName": "alice"})
 
-    report = scanner.full_scan([user("alice", OLD)]).report
+    report = scanner.full_scan([user("alice", OLD)], max_age_days=89).report
 
     [finding] = report["findings"]
     assert (finding["last_used"], finding["advice"], finding["safe_to_deactivate"]) == ("unknown", None, None)
@@ -30,7 +30,7 @@ def test_a_last_use_without_service_and_region_is_one(scanner: Scanner, monkeypa
     used = {"LastUsedDate": "2021-12-01T00:00:00Z"}
     answer(monkeypatch, "get_access_key_last_used", {"UserName": "alice", "AccessKeyLastUsed": used})
 
-    [finding] = scanner.full_scan([user("alice", OLD)]).report["findings"]
+    [finding] = scanner.full_scan([user("alice", OLD)], max_age_days=89).report["findings"]
 
     assert finding["last_used"] == {"at": "2021-12-01T00:00:00Z", "service": "N/A", "region": "N/A"}
     assert finding["advice_in_words"].endswith("days, last on 2021-12-01: deactivate it.")
@@ -42,7 +42,7 @@ def test_a_summary_without_the_root_user_is_unknown(
 ) -> None:
     answer(monkeypatch, "get_account_summary", summary)
 
-    result = scanner.full_scan([])
+    result = scanner.full_scan([], max_age_days=89)
 
     assert result.report["root"] == {
         "access_keys": "unknown",
