@@ -16,6 +16,8 @@ from localaws import terminal
 
 _ALARM_AFTER_HOURS_LIMIT = 168  # as far as CloudWatch looks back
 _LOOK_AHEAD = timedelta(days=62)  # any two months
+_RETENTION_DAYS_LIMIT = 3650  # as the parameter
+_LONGEST_SCAN = timedelta(hours=2)  # TimeoutSeconds of scan.asl.json
 
 
 def schedule_of(template: Mapping[str, Any]) -> str:
@@ -62,6 +64,20 @@ def what_of_the_alarms(schedule: str, alarm_after_hours: int, now: datetime) -> 
     return f"{told}: set PARAMETERS='AlarmAfterHours={cure}'."
 
 
+def what_of_the_retention(schedule: str, retention_days: int, now: datetime) -> str:
+    """Say what to do where a report would expire before the next full scan is compared with it; else nothing."""
+    wait = longest_wait(schedule, now)
+    if wait is None or wait + _LONGEST_SCAN <= timedelta(days=retention_days):
+        return ""
+    days = math.ceil((wait + _LONGEST_SCAN) / timedelta(days=1))
+    if days > _RETENTION_DAYS_LIMIT:
+        return ""  # what is said of the alarms holds all the more
+    return (
+        f"A report may expire (ReportRetentionDays, {retention_days}) before the next scan is compared with it, which "
+        f"then calls every key new: set PARAMETERS='ReportRetentionDays={days}'."
+    )
+
+
 def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     """Return what a person is told of a stack that is deployed: its outputs, and what to do with it.
 
@@ -84,6 +100,7 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
             f"  .venv/bin/aws s3 cp s3://{outputs['ReportsBucket']}/scans/SCAN_ID/report.html ."
         ),
         what_of_the_alarms(schedule, int(parameters["AlarmAfterHours"]), now),
+        what_of_the_retention(schedule, int(parameters.get("ReportRetentionDays", _RETENTION_DAYS_LIMIT)), now),
         "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them; what is told "
         "before, they do not hear."
         if parameters["NotificationEmail"]

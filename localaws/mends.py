@@ -24,7 +24,7 @@ from jsonata import Jsonata
 from moto.apigateway.models import APIGatewayBackend, RestAPI, apigateway_backends
 from moto.awslambda.models import LambdaFunction
 from moto.cloudformation import parsing
-from moto.cloudformation.models import ChangeSet, Stack
+from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
@@ -357,11 +357,12 @@ def _transformed(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_change_sets_that_the_cli_can_use() -> None:
-    """Give a stack made by a change set its outputs, and let a change set without a change be an empty one.
+    """Give a stack made by a change set its outputs and tags, and let a change set without a change be an empty one.
 
-    moto forgets the first, and refuses or overlooks the second; `aws cloudformation deploy` wants both.
+    moto forgets the first, and refuses or overlooks the second; `aws cloudformation deploy` wants both. Other tags are
+    a change.
     """
-    apply_changes = ChangeSet.apply
+    apply_changes, create = ChangeSet.apply, CloudFormationBackend.create_change_set
     validate = CloudFormationResponse._validate_different_update
 
     def apply_and_output(self: ChangeSet) -> None:
@@ -369,6 +370,14 @@ def make_change_sets_that_the_cli_can_use() -> None:
         self.stack.template, self.stack.template_dict = self.template, self.template_dict
         self.stack.output_map = self.stack._create_output_map()
         self.stack.parameters = self.parameters
+        self.stack.tags = self.tags or {}
+
+    def create_also_for_tags(self: CloudFormationBackend, *arguments: Any, **named: Any) -> tuple[str, str]:
+        change_set_id, stack_id = create(self, *arguments, **named)
+        made = self.change_sets[change_set_id]
+        if (made.tags or {}) != made.stack.tags:
+            made.status, made.execution_status, made.status_reason = "CREATE_COMPLETE", "AVAILABLE", None
+        return change_set_id, stack_id
 
     def validate_unless_change_set(self: CloudFormationResponse, *arguments: Any) -> None:
         if self._get_action() != "CreateChangeSet":
@@ -379,6 +388,7 @@ def make_change_sets_that_the_cli_can_use() -> None:
         return all(str(known.get(name)) == str(value) for name, value in others.items())
 
     _mend(ChangeSet, "apply", apply_and_output)
+    _mend(CloudFormationBackend, "create_change_set", create_also_for_tags)
     _mend(Stack, "has_parameters", has_parameters)
     _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
 

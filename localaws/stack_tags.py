@@ -21,7 +21,7 @@ _CHARACTERS = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]"
 # What begins with - or file://, the AWS CLI takes for something else.
 _KEY = regex.compile(rf"(?!-)(?!(?i:aws:|fileb?://)){_CHARACTERS}{{1,128}}")
 _VALUE = regex.compile(rf"{_CHARACTERS}{{1,256}}")
-_NAME = r"[^\s=\"']+"  # of a key without quotes
+_NAME = r"""(?:[^\s="']+|"[^"=]+"?|'[^'=]+'?)"""  # without quotes, in quotes, or in quotes with its value
 MOST_TAGS = 48  # of the 50 that a resource has; two of a function's are SAM's and Chalice's
 _TAKES = "_ . : / = + - @"
 

@@ -5,7 +5,17 @@ from typing import Any
 
 import pytest
 
-from localaws.deployed import _ALARM_AFTER_HOURS_LIMIT, next_scan, schedule_of, what_next, what_of_the_alarms
+from localaws.deployed import (
+    _ALARM_AFTER_HOURS_LIMIT,
+    _LONGEST_SCAN,
+    _RETENTION_DAYS_LIMIT,
+    next_scan,
+    schedule_of,
+    what_next,
+    what_of_the_alarms,
+    what_of_the_retention,
+)
+from tests.test_template import DEFINITION
 
 NOW = datetime(2026, 11, 25, 22, 0, tzinfo=UTC)
 
@@ -103,6 +113,45 @@ def test_a_deployment_ends_with_what_is_there_and_what_to_do_with_it(address: st
     ]
     confirm = "Subscribers by e-mail have to confirm the subscription once"
     assert [paragraph[: len(confirm)] for paragraph in paragraphs[5:]] == ([confirm] if address else [])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "retention_days", "says"),
+    [
+        ("cron(0 8 * * ? *)", 400, ""),
+        ("cron(0 8 * * ? *)", 2, ""),
+        ("cron(0 8 * * ? *)", 1, "ReportRetentionDays, 1) before the next scan"),
+        ("rate(22 hours)", 1, ""),
+        ("rate(23 hours)", 1, "set PARAMETERS='ReportRetentionDays=2'"),
+        ("cron(0 8 ? * MON *)", 7, "set PARAMETERS='ReportRetentionDays=8'"),
+        ("cron(0 8 ? * MON *)", 8, ""),
+        ("cron(0 8 LW * ? *)", 1, ""),  # is not known
+        ("rate(9999 days)", 3650, ""),
+    ],
+)
+def test_reports_that_would_expire_before_the_next_scan_is_compared_with_them_are_told(
+    schedule: str, retention_days: int, says: str
+) -> None:
+    told = what_of_the_retention(schedule, retention_days, NOW)
+
+    assert says in told
+    assert bool(says) is bool(told)
+
+
+def test_a_deployment_says_what_becomes_of_reports_that_expire_too_soon() -> None:
+    outputs = {"EndpointURL": "https://api/", "StateMachineArn": "a:b:c:d", "ReportsBucket": "reports"}
+    parameters = {"AlarmAfterHours": "26", "NotificationEmail": "", "ReportRetentionDays": "1"}
+    stack = {
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    }
+
+    assert "set PARAMETERS='ReportRetentionDays=2'" in what_next(stack, "cron(0 8 * * ? *)", NOW)
+
+
+def test_the_longest_scan_and_the_longest_retention_are_those_of_the_stack(template: dict[str, Any]) -> None:
+    assert _LONGEST_SCAN.total_seconds() == DEFINITION["TimeoutSeconds"]
+    assert template["Parameters"]["ReportRetentionDays"]["MaxValue"] == _RETENTION_DAYS_LIMIT
 
 
 def test_as_many_hours_as_cloudwatch_looks_back_is_what_the_parameter_takes(template: dict[str, Any]) -> None:

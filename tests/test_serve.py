@@ -176,7 +176,8 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert "No changes to deploy. Stack iam-key-age-dev is up to date" in again
     assert dict(re.findall(r"(\w+)\t(\S+)", again)) == outputs
 
-    told = make("deploy", "PARAMETERS=MaxAgeDays=60 ScanSchedule=cron(15 6 * * ? *)")
+    tagged = 'TAGS=team=security "Cost Center"=42 équipe=部門'
+    told = make("deploy", "PARAMETERS=MaxAgeDays=60 ScanSchedule=cron(15 6 * * ? *)", tagged)
     assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
     assert "MaxAgeDays=60 is taken, not MAX_AGE_DAYS (90) of .chalice/config.json; MaxAgeDays= would end that\n" in told
     assert outputs.items() <= dict(re.findall(r"(\w+)\t(\S+)", told)).items()  # nothing was made anew
@@ -184,8 +185,11 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert "06:15 UTC" in told  # what is not named is kept
     assert "the alarms fire" not in told
     assert 'Keys will be judged by {"max_age_days": 60, "warn_days": 30, "include_inactive": false}\n' in told
+    assert tags_of_the_stack(served) == {"team": "security", "Cost Center": "42", "équipe": "部門"}  # kept, too
     policy = policy_of_a_scan(served, outputs)
     assert (policy["max_age_days"], policy["warn_days"]) == (60, 30)
+    make("deploy", "TAGS=équipe= team=platform")  # and no other change
+    assert tags_of_the_stack(served) == {"team": "platform", "Cost Center": "42"}
     command = ["make", "deploy", "STAGE=dev", "PARAMETERS=MaxAgeDays=30"]
     refused = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert refused.returncode != 0
@@ -200,6 +204,11 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     assert [machine["name"] for machine in machines] == ["iam-key-age-local"]
     groups = served.client("logs").describe_log_groups()["logGroups"]
     assert [group["logGroupName"] for group in groups if "iam-key-age-dev" in group["logGroupName"]] == []
+
+
+def tags_of_the_stack(served: Served) -> dict[str, str]:
+    [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-dev")["Stacks"]
+    return {tag["Key"]: tag["Value"] for tag in stack["Tags"]}
 
 
 def policy_of_a_scan(served: Served, outputs: dict[str, str]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ from localaws.stack_tags import MOST_TAGS, kept_tags, merge_tags, read_tags
         ("team=", {"team": ""}),
         ('"Cost Center"="42 a" team=web', {"Cost Center": "42 a", "team": "web"}),
         ("équipe=sécurité", {"équipe": "sécurité"}),
+        ('team=web "Cost Center"=42 équipe=部門', {"team": "web", "Cost Center": "42", "équipe": "部門"}),
+        ("team=web 'Cost Center=42' a=b", {"team": "web", "Cost Center": "42", "a": "b"}),
+        ("team=web security a:b/c.d-e=1", {"team": "web security", "a:b/c.d-e": "1"}),
+        ('team="web a=b"', {"team": "web a=b"}),
+        ("a=b=c", {"a": "b=c"}),
     ],
 )
 def test_tags_are_read_as_they_are_written(text: str, tags: dict[str, str]) -> None:
@@ -37,6 +42,9 @@ def test_tags_are_read_as_they_are_written(text: str, tags: dict[str, str]) -> N
         ("team=a,b", "TAGS: team: "),
         ("team=" + "a" * 257, "up to 256"),
         ('team="a', "team: "),
+        ('team=a "b=c', "TAGS: "),
+        ("-x=1", "aws:, file:// or -"),
+        ("AWS:x=1", "does not begin with aws:"),
     ],
 )
 def test_a_tag_that_a_resource_would_refuse_is_refused_before_anything_is_made(text: str, says: str) -> None:
