@@ -1,15 +1,18 @@
 """The tags of a stack, as make's TAGS gives them, and the bucket that deployments upload to."""
 
 import json
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from localaws import uploads_bucket
 from localaws.callers import REGION
 from localaws.harness import LocalAws
 from localaws.settings import InvalidSettingError
 from localaws.stack_tags import MOST_TAGS, kept_tags, merge_tags, read_tags
+from tests.test_template import transformed_by_sam
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,30 @@ def test_keys_that_differ_in_case_alone_and_too_many_tags_are_refused() -> None:
         merge_tags({"Team": "a"}, {"team": "b"})
     with pytest.raises(InvalidSettingError, match="49 tags"):
         merge_tags({}, {f"k{number}": "v" for number in range(MOST_TAGS + 1)})
+
+
+TAKE_TAGS = {
+    *("AWS::Lambda::Function", "AWS::IAM::Role", "AWS::Events::Rule", "AWS::S3::Bucket", "AWS::SNS::Topic"),
+    *(
+        "AWS::StepFunctions::StateMachine",
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::Logs::LogGroup",
+    ),
+    *("AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
+}
+TAKE_NONE = {
+    *("AWS::SNS::Subscription", "AWS::Lambda::Permission", "AWS::IAM::Policy", "AWS::S3::BucketPolicy"),
+    *("AWS::SNS::TopicPolicy", "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Account"),
+}
+
+
+def test_the_docs_say_which_resources_take_tags_as_cloudformations_schemas_do(template: dict[str, Any]) -> None:
+    types = {part["Type"] for part in transformed_by_sam(template)["Resources"].values()}
+
+    assert types == TAKE_TAGS | TAKE_NONE  # in the words of docs/deploy.md
+    schemas = {name: PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", name).schema for name in types}
+    assert {name for name, schema in schemas.items() if "Tags" in schema["properties"]} == TAKE_TAGS
 
 
 @pytest.fixture

@@ -173,6 +173,8 @@ def test_the_api_logs_its_errors_without_bodies_and_not_for_good(template: dict[
     group = properties(template, "ApiExecutionLogs", LogRetentionDays="365", RestAPI="abc123")
     assert group["LogGroupName"] == f"API-Gateway-Execution-Logs_abc123/{api['StageName']}"
     assert group["RetentionInDays"] == "365"
+    stages = json.loads((PROJECT / ".chalice" / "config.json").read_text())["stages"].values()
+    assert {stage["api_gateway_stage"] for stage in stages} == {api["StageName"]}
 
 
 def test_logs_are_kept_for_as_long_as_security_hub_asks_by_default(template: dict[str, Any]) -> None:
@@ -257,6 +259,9 @@ def controls() -> dict[str, str]:
     return dict(re.findall(r"^\| ([\w., ]+?) \| (\w+|with `\w+`) \|", page, re.MULTILINE))
 
 
+WITH_THE_KEY = ("ReadingWithTheKey", "WritingWithTheKey")  # no other statement has an action of KMS
+
+
 def test_each_control_that_is_said_to_be_met_is(template: dict[str, Any]) -> None:
     parts = template["Resources"]
     api, bucket = parts["RestAPI"]["Properties"], properties(template, "ReportsBucket", ReportRetentionDays="400")
@@ -270,6 +275,9 @@ def test_each_control_that_is_said_to_be_met_is(template: dict[str, Any]) -> Non
         "APIGateway.8": all(method["security"] == [{"sigv4": []}] for method in routes if "security" in method),
         "APIGateway.9": "AccessLogSetting" in api,
         "CloudWatch.15": all(alarm["AlarmActions"] for alarm in alarms),
+        "CloudWatch.17": all(alarm.get("ActionsEnabled", True) for alarm in alarms),
+        "KMS.2": [parts[name]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"] for name in WITH_THE_KEY]
+        == [{"Ref": "KmsKeyArn"}] * 2,
         "CloudWatch.16": template["Parameters"]["LogRetentionDays"]["Default"] >= 365,
         "Lambda.1": all(
             part["Properties"]["Principal"] in {"events.amazonaws.com", "apigateway.amazonaws.com"}
