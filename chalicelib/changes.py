@@ -111,12 +111,12 @@ class _Comparison:
             if finding["verdict"] == "expired":
                 expired_now.add(finding["access_key_id"])
                 before = self.was_expired.get(finding["access_key_id"])
+                if finding["status"] == ACTIVE and self._was_inactive(finding["access_key_id"]):
+                    changes["reactivated"].append(finding["access_key_id"])
                 if before and self._was_expired_by(report["policy"], before):
                     changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
                 else:
                     changes["new"].append(_expired_key(finding, report["as_of"]))
-                    if finding["status"] == ACTIVE and finding["access_key_id"] in self.was_inactive:
-                        changes["reactivated"].append(finding["access_key_id"])
             elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
@@ -134,6 +134,11 @@ class _Comparison:
             return False
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
         return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
+
+    def _was_inactive(self, key_id: str) -> bool:
+        """Return whether a key was too old and inactive at the last scan, whether it was judged or passed over."""
+        before = self.was_expired.get(key_id)
+        return key_id in self.was_inactive or (before is not None and before["status"] != ACTIVE)
 
     def _was_unused_by(self, policy: Mapping[str, Any], key_id: str) -> bool:
         """Say whether this scan's policy, too, would have called a key unused then."""
@@ -200,7 +205,7 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
                 key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
             },
             had_root_access_keys=has_root_access_keys(report),
-            was_inactive=frozenset(_checked("access_key_id", key_id) for key_id in report.get("inactive_overdue", ())),
+            was_inactive=frozenset(report.get("inactive_overdue", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error
@@ -239,10 +244,7 @@ def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
 
 def _text(part: Mapping[str, Any], name: str) -> str:
     """Return a field's text; raise ValueError if it is not one that a report has there."""
-    return _checked(name, part[name])
-
-
-def _checked(name: str, value: str) -> str:
+    value: str = part[name]
     if not re.fullmatch(_TEXTS[name], value, re.ASCII):
         raise ValueError(f"{name}: not a text that a report has")
     return value

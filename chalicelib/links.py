@@ -2,7 +2,7 @@
 
 import re
 
-_ADDRESS = re.compile(r"[\w.+=-]+@[\w-]+(\.[\w-]+)+")
+_ADDRESS = re.compile(r"[(<]?(?:[A-Za-z]+:)?[\w+=-][\w.+=-]*@[\w-]+(?:\.[\w-]+)+[.:;,)>]*")
 _SCHEME = re.compile(r"://|\b(?:mailto|tel|sms|sip):", re.IGNORECASE)
 _DOT_OF_A_NAME = re.compile(r"(?<=[\w-])\.(?=[^\W\d_]{2})")
 
@@ -16,7 +16,7 @@ def defuse_links(text: str) -> str:
 
 
 def _defused(word: str) -> str:
-    if _ADDRESS.fullmatch(word):
+    if _ADDRESS.fullmatch(word) and not _SCHEME.search(word):
         return word
     without_scheme = _SCHEME.sub(lambda scheme: scheme[0].replace(":", "[:]"), word)
     return _DOT_OF_A_NAME.sub("[.]", without_scheme)

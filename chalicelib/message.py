@@ -128,9 +128,9 @@ def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
     new_ids = {key["access_key_id"] for key in changes["new"]}
     new = [finding for finding in expired if finding["access_key_id"] in new_ids]
     still = [finding for finding in expired if finding["access_key_id"] not in new_ids]
-    later = _section("STILL EXPIRED, oldest first", still, _key_lines, room // 2)
-    lines_of_new = partial(_key_lines, reactivated=changes["reactivated"])
-    return _section("NEW, oldest first", new, lines_of_new, room - _size(later)), later
+    key_lines = partial(_key_lines, reactivated=changes["reactivated"])
+    later = _section("STILL EXPIRED, oldest first", still, key_lines, room // 2)
+    return _section("NEW, oldest first", new, key_lines, room - _size(later)), later
 
 
 def _rest_of_changes(report: Report) -> Iterator[str]:

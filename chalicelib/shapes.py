@@ -198,7 +198,7 @@ class Changes(TypedDict):
     resolved: list[ResolvedKey]
     unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
     new_unused: list[str]  # access key ids
-    reactivated: list[str]  # of the new ones, access key ids of those that were too old and inactive at the last scan
+    reactivated: list[str]  # access key ids of expired active keys that were too old and inactive at the last scan
     new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
 

@@ -34,8 +34,8 @@ def headline(report: Report) -> Iterator[str]:
         new = len(changes["new"])
         yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
         if again := len(changes["reactivated"]):
-            were = "was inactive then and is" if again == 1 else "were inactive then and are"
-            yield f"{again} of them {were} active again: find out who activated a key that had been given up."
+            keys, was = counted(again, "expired key"), "was" if again == 1 else "were"
+            yield f"{keys} that {was} inactive then {_is(again)} active again: find out who activated them."
     if changes and changes["unknown"] and not report["unchecked"]:
         gone = len(changes["unknown"])
         was = "key that was" if gone == 1 else "keys that were"

@@ -389,7 +389,7 @@ def test_a_key_that_was_inactive_and_too_old_is_said_to_be_active_again() -> Non
     assert report["changes"] is not None
     assert report["changes"]["reactivated"] == ["AKIAOLD"] == ids(report["changes"]["new"])
     text = json.loads(compose_notification(report, FOLDER)["message"])["default"]
-    assert "1 of them was inactive then and is active again" in text.replace("\n  ", " ")
+    assert "1 expired key that was inactive then is active again" in text.replace("\n  ", " ")
     assert "Active again: this key was inactive at the last full scan." in text
     assert "Active again: this key was inactive at the last full scan." in "".join(render_html(report))
 
@@ -400,11 +400,10 @@ def test_a_key_that_was_inactive_and_too_old_is_said_to_be_active_again() -> Non
         before(user("alice", OLD)),
         before(unchecked("alice")),
         before(user("alice")),
-        before(user("alice", INACTIVE), include_inactive=True),
         before(user("alice", INACTIVE), max_age_days=300),
         None,
     ],
-    ids=["was reported", "was unchecked", "was not there", "was judged", "was in time then", "no scan"],
+    ids=["was reported", "was unchecked", "was not there", "was in time then", "no scan"],
 )
 def test_a_key_that_is_new_for_another_reason_is_not(last: Report | None) -> None:
     report = report_of(user("alice", OLD), last=last)
@@ -428,3 +427,12 @@ def test_a_key_that_is_inactive_still_is_not_said_to_be_active_again() -> None:
     assert report["changes"] is not None
     assert ids(report["changes"]["new"]) == ["AKIAOLD"]
     assert report["changes"]["reactivated"] == []
+
+
+def test_a_key_that_was_judged_while_inactive_and_is_active_now_is_said_to_be_active_again() -> None:
+    report = report_of(user("alice", OLD), last=before(user("alice", INACTIVE), **INCLUDED), **INCLUDED)
+
+    assert report["changes"] is not None
+    assert report["changes"]["reactivated"] == ["AKIAOLD"] == ids(report["changes"]["still_expired"])
+    text = json.loads(compose_notification(report, FOLDER)["message"])["default"]
+    assert "Active again: this key was inactive at the last full scan." in text

@@ -348,13 +348,13 @@ def test_a_scan_that_fails_ends_with_status_1_and_looks_like_it(tmp_path: Path, 
 def test_faults_happen_to_the_scan_and_a_seed_makes_them_the_same_each_time(tmp_path: Path) -> None:
     account = account_file(tmp_path, {"users": [user(f"user-{number}", "2020-01-01T00:00:00Z") for number in range(8)]})
     faults = {"seed": 3, "iam": {"throttle_ratio": 0.2, "latency_ms": 1, "deny": ["user-1"], "delete": ["user-2"]}}
+    policy = json.dumps({"as_of": "2026-11-22T08:00:00Z"})  # a day may begin between the two scans
+    arguments = ("scan", "--account", account, "--faults", json.dumps(faults), "--policy", policy)
     runs = []
 
     for name in ("first", "second"):
         stats = tmp_path / f"{name}.json"
-        done = localaws(
-            *("scan", "--account", account, "--faults", json.dumps(faults), "--json", "--stats", str(stats))
-        )
+        done = localaws(*arguments, "--json", "--stats", str(stats))
         runs.append((done.returncode, json.loads(done.stdout), json.loads(stats.read_text())))
 
     [(status, report, stats), (_, report_again, stats_again)] = runs

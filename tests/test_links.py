@@ -30,7 +30,17 @@ def test_what_a_mail_client_would_make_a_link_of_is_written_so_that_it_does_not(
 
 @pytest.mark.parametrize(
     "text",
-    ["web-team@example.com", "by first.last+tag@a.example.com", "CHG-2041: break-glass", "v1.2", "Équipe web", ""],
+    [
+        "web-team@example.com",
+        "by first.last+tag@a.example.com",
+        "CHG-2041: break-glass",
+        "sam@example.com.",
+        "owner:sam@example.com",
+        "(sam@example.com)",
+        "v1.2",
+        "Équipe web",
+        "",
+    ],
 )
 def test_addresses_and_plain_words_stay(text: str) -> None:
     assert defuse_links(text) == text

@@ -15,8 +15,21 @@ def answer(monkeypatch: pytest.MonkeyPatch, operation: str, result: dict[str, An
     monkeypatch.setattr(IamResponse, operation, lambda _self: ActionResult(result))
 
 
-def test_a_last_use_that_iam_says_nothing_of_is_unknown(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, "get_access_key_last_used", {"UserName": "alice"})
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"AccessKeyLastUsed": {}},
+        {"AccessKeyLastUsed": {"ServiceName": "s3", "Region": "us-east-1"}},
+        {"AccessKeyLastUsed": {"ServiceName": "N/A"}},
+        {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "us-east-1"}},
+    ],
+    ids=["nothing", "empty", "no date", "no Region", "a Region"],
+)
+def test_a_last_use_that_iam_says_nothing_of_is_unknown(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, said: dict[str, Any]
+) -> None:
+    answer(monkeypatch, "get_access_key_last_used", {"UserName": "alice", **said})
 
     report = scanner.full_scan([user("alice", OLD)], max_age_days=89).report
 
@@ -24,6 +37,17 @@ def test_a_last_use_that_iam_says_nothing_of_is_unknown(scanner: Scanner, monkey
     assert (finding["last_used"], finding["advice"], finding["safe_to_deactivate"]) == ("unknown", None, None)
     assert report["coverage"]["keys_last_use_unknown"] == 1
     assert report["details_unknown"][0]["user_name"] == "alice"
+
+
+def test_a_key_of_which_iam_says_that_it_was_never_used_is_never_used(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never = {"ServiceName": "N/A", "Region": "N/A"}
+    answer(monkeypatch, "get_access_key_last_used", {"UserName": "alice", "AccessKeyLastUsed": never})
+
+    [finding] = scanner.full_scan([user("alice", OLD)], max_age_days=89).report["findings"]
+
+    assert (finding["last_used"], finding["safe_to_deactivate"]) == (None, True)
 
 
 def test_a_last_use_without_service_and_region_is_one(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:

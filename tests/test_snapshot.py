@@ -166,6 +166,15 @@ def test_names_are_replaced_by_the_same_one_wherever_they_stand() -> None:
     assert replaced["users"][1]["tags"] == replaced["users"][0]["tags"]
 
 
+def test_a_blank_owner_or_reason_stays_blank_and_exempts_nobody() -> None:
+    tags = {"owner": " ", "iam-key-age:exempt-until": "2027-01-31", "iam-key-age:exempt-reason": "\u00a0 "}
+    alice = {"user_name": "alice", "path": "/", "tags": tags, "access_keys": [], "denied": {}}
+
+    replaced = anonymize({"account_id": "210987654321", "root": {"access_keys": 0}, "users": [alice]})
+
+    assert replaced["users"][0]["tags"] == tags
+
+
 def test_a_tag_that_describes_a_key_is_replaced_as_the_key_is() -> None:
     first, second, gone = "AKIAFIRSTEXAMPLE0000", "AKIASECONDEXAMPLE000", "AKIAGONEEXAMPLE00000"
     keys = [{"access_key_id": key_id, "created_at": OLD, "status": "Active"} for key_id in (first, second)]

@@ -15,6 +15,7 @@ from chalice.deploy.packager import PipRunner, SubprocessPip
 from localaws.chalice_package import download_wheels_by_hash
 from localaws.harness import PROJECT
 
+INSTALLS = re.compile(r"\b(pip3?|pipx|uvx?|npm|npx|apt(-get)?)\b|\|\s*(sudo\s+)?(ba|z)?sh\b")
 LOCKED = ("requirements.txt", "requirements-dev.txt", "requirements-checkov.txt")
 
 
@@ -120,6 +121,19 @@ def test_the_workflow_in_the_docs_pins_actions_by_commit_and_installs_nothing_on
     used = [step["uses"] for step in steps if "uses" in step]
     assert used
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) for action in used)
-    assert not re.search(
-        r"\b(pip3?|pipx|uvx?|npm|npx|apt(-get)?|curl [^|]*\| *(ba)?sh)\b +(install|i|run|tool)", workflow
-    )
+    assert not INSTALLS.search(workflow)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install x",
+        "python3 -m pip --quiet install x",
+        "uvx awscurl",
+        "npx evil",
+        "curl https://example.com/x | sh",
+        "curl -s https://example.com/x | sudo bash -s",
+    ],
+)
+def test_what_installs_is_known(command: str) -> None:
+    assert INSTALLS.search(command)

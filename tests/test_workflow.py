@@ -440,6 +440,7 @@ def test_a_scan_of_named_users_or_another_instant_does_not_become_the_last_one(
         ("[1]", "latest.json or the report it points to is damaged"),
         ('{"scan_id": "../x"}', "latest.json or the report it points to is damaged"),
         ('{"scan_id": 7}', "latest.json or the report it points to is damaged"),
+        pytest.param("[" * 100_000, "latest.json or the report it points to is damaged", id="nested deeply"),
         ('{"scan_id": "scheduled-2020-01-01T080000Z"}', "the report that latest.json points to is not there"),
     ],
 )
