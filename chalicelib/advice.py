@@ -1,7 +1,7 @@
 """What to do with a key: a word and a sentence, from how it and the user's other keys are used. Pure.
 
-All of it is judged by the instant of the rule of last uses, which is today: the keys' verdicts, made at the instant of
-the scan, play no part.
+All of it is judged by the instant of the rule of last uses: today, or the scan's `as_of` where that is past. The keys'
+verdicts, made by another rule, play no part.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ def advise(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -> Advice
     """
     last_used = key.get("last_used", "unknown")
     if key["status"] != ACTIVE:
-        return Advice("delete", f"Inactive already{_last_use(key)}: delete it when nothing has missed it.", None)
+        return Advice("delete", f"{key['status']} already{_last_use(key)}: delete it when nothing has missed it.", None)
     if last_used == "unknown":
         return None
     if _is_new(key, rule):

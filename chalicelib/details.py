@@ -49,14 +49,16 @@ def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:
     return TagSettings(tuple(names), int(days))
 
 
-def _is_tag_name(name: str) -> bool:
-    r"""Return whether IAM takes a tag of this name, `[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}`, and no space is at its ends.
+def is_tag_text(text: str) -> bool:
+    r"""Return whether IAM takes these characters in a tag's key or value, `[\p{L}\p{Z}\p{N}_.:/=+\-@]`.
 
     https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
     """
-    if not 1 <= len(name) <= _MAX_TAG_NAME_LENGTH or name != name.strip():
-        return False
-    return all(character in "_.:/=+-@" or unicodedata.category(character)[0] in "LZN" for character in name)
+    return all(character in "_.:/=+-@" or unicodedata.category(character)[0] in "LZN" for character in text)
+
+
+def _is_tag_name(name: str) -> bool:
+    return 1 <= len(name) <= _MAX_TAG_NAME_LENGTH and name == name.strip() and is_tag_text(name)
 
 
 def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chalicelib.age import parse_instant
+from chalicelib.details import is_tag_text
 from localaws.documents import DocumentError, Strict, UserName, is_plain, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
@@ -51,7 +51,7 @@ def _together(tags: dict[str, str]) -> dict[str, str]:
 
 
 def _tag_key(key: str) -> str:
-    if not (1 <= len(key) <= _LONGEST_TAG_KEY and is_of_tags(key)):
+    if not (1 <= len(key) <= _LONGEST_TAG_KEY and is_tag_text(key)):
         raise ValueError(f"takes 1 to {_LONGEST_TAG_KEY} characters, each one of {_IN_TAGS}")
     if key.lower().startswith(RESERVED):
         raise ValueError(f"takes a tag that does not begin with {RESERVED}, which AWS keeps to itself")
@@ -59,18 +59,13 @@ def _tag_key(key: str) -> str:
 
 
 def _tag_value(value: str) -> str:
-    if not _RELATIVE_DATE.fullmatch(value) and not (len(value) <= _LONGEST_TAG_VALUE and is_of_tags(value)):
+    if not _RELATIVE_DATE.fullmatch(value) and not (len(value) <= _LONGEST_TAG_VALUE and is_tag_text(value)):
         raise ValueError(
             f"takes up to {_LONGEST_TAG_VALUE} characters, each one of {_IN_TAGS}, or a date such as {{date:+30}}"
         )
     if value.startswith(RESERVED):
         raise ValueError(f"takes a value that does not begin with {RESERVED}, which AWS keeps to itself")
     return value
-
-
-def is_of_tags(text: str) -> bool:
-    """Return whether a tag's key or value may be of these characters."""
-    return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
 
 
 def _words(text: str) -> str:

@@ -3,7 +3,7 @@
 import errno
 import shutil
 import tempfile
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,11 @@ from chalicelib.report import scan_kind
 from chalicelib.wording import counted
 from localaws.account import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.callers import CALLER_OF_THE_API, REGION, no_proxy_to_export
-from localaws.display import print_wrapped, progress_bar, show_kept, show_result
+from localaws.display import print_wrapped, show_kept, show_result
 from localaws.documents import DocumentError
 from localaws.faults import Faults, parse_faults
 from localaws.harness import LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
+from localaws.progress import progress_bar
 from localaws.scan_output import OutputError, ScanOutput
 from localaws.terminal import cannot_be_written, output_failure
 
@@ -126,10 +127,8 @@ def serve(account_file: Path | None, port: int, api_port: int, faults: str) -> i
         with LocalAws(account, port, api_port) as aws:
             aws.inject(going_wrong)
             _show_serving(console, aws)
-            while not output_failure() and not threading.Event().wait(
-                0.5
-            ):  # signal.pause() sleeps on where another thread takes the signal
-                pass
+            while not output_failure():
+                time.sleep(0.5)  # signal.pause() sleeps on where another thread takes the signal
     except (LocalAwsError, OSError) as error:
         return _failed(_in_a_line(error))
     except KeyboardInterrupt:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -20,12 +19,6 @@ _MOST_FINDINGS = 25
 _RULE = 4  # columns that a rule takes beside its title
 _UNBOUNDED = 10_000  # columns
 _STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow"}
-
-
-def progress_bar(console: Console) -> Progress:
-    """Return a bar that shows what is done, how much of it, and since when."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console)
 
 
 def print_wrapped(console: Console, text: str, style: str = "") -> None:

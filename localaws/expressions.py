@@ -23,6 +23,8 @@ def _refused(node: Parser.Symbol, in_a_path: bool) -> Iterator[str]:
     match node.type:
         case "name" if not in_a_path:
             yield f"'{value}' is not qualified: at the top, an expression has $states and variables alone"
+        case "wildcard" | "descendant" if not in_a_path:
+            yield f"'{value}' means nothing at the top of an expression"
         case "variable" if value in ("", "$") and not in_a_path:
             yield f"${value} means nothing at the top of an expression"
         case "variable" if value in _NATIVE_FUNCTIONS:
@@ -35,9 +37,13 @@ def _refused(node: Parser.Symbol, in_a_path: bool) -> Iterator[str]:
         yield from _of_all(_symbols(node.group), in_a_path=True)
         return
     for name, part in vars(node).items():
-        if name in _LEAVES or (name == "procedure" and part is not None and part.type == "variable"):
+        if name in _LEAVES or (_is_called(node, name) and part is not None and part.type == "variable"):
             continue
         yield from _of_all(_symbols(part), in_a_path or name in ("predicate", "stages", "group"))
+
+
+def _is_called(node: Parser.Symbol, part: str) -> bool:
+    return part == "procedure" or (node.type == "apply" and part == "rhs")  # `value ~> $function` calls it
 
 
 def _of_all(nodes: Iterable[Parser.Symbol], in_a_path: bool) -> Iterator[str]:

@@ -7,7 +7,8 @@ from botocore.exceptions import ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from chalicelib.age import format_instant
-from localaws.account import RESERVED, is_of_tags
+from chalicelib.details import is_tag_text
+from localaws.account import RESERVED
 from localaws.aws_errors import one_line
 
 _STATUSES = {"active": "Active", "inactive": "Inactive", "expired": "Expired"}
@@ -124,7 +125,7 @@ def read_tags(tags: list[dict[str, Any]], user_name: str, notes: Notes) -> dict[
 
 
 def _held(text: str) -> str:
-    return "".join(one if is_of_tags(one) else "_" for one in text)
+    return "".join(one if is_tag_text(one) else "_" for one in text)
 
 
 def read_root(answer: Mapping[str, Any]) -> dict[str, Any]:

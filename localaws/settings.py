@@ -34,6 +34,7 @@ def check_stage(stage: str) -> None:
 def check_settings(config: Path, stage: str) -> None:
     """Refuse what would deploy well and then fail each scan; InvalidSettingError for the first such setting."""
     check_stage(stage)
+    _check_api_stage(config, stage)
     for settings in settings_of_each_function(config, stage):
         for name, value in settings.items():
             if not isinstance(value, str):
@@ -43,6 +44,16 @@ def check_settings(config: Path, stage: str) -> None:
             parse_stage_defaults(settings)
         except InvalidPolicyError as error:
             raise InvalidSettingError(f"{config}: {error} ({', '.join(THRESHOLDS.values())})") from error
+
+
+def _check_api_stage(config: Path, stage: str) -> None:
+    """Refuse any other stage of the API than the one that the template names API Gateway's log group after."""
+    document = _read(config)
+    of_stage = _object(config, _object(config, document, "stages"), stage)
+    name = of_stage.get("api_gateway_stage", document.get("api_gateway_stage", "api"))
+    if name != "api":
+        shown = json.dumps(name)[:60]
+        raise InvalidSettingError(f'{config}: api_gateway_stage: {shown} is not accepted; it takes "api"')
 
 
 def check_deployable(config: Path, stage: str) -> None:

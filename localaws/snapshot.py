@@ -16,7 +16,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chalicelib.wording import counted
 from localaws.account_fit import Fitting
@@ -36,6 +35,7 @@ from localaws.iam_answers import (
     read_tags,
     what_is_odd,
 )
+from localaws.progress import progress_bar
 from localaws.sessions import DEFAULT_REGION, user_session
 
 READ_POLICY: dict[str, Any] = {
@@ -191,14 +191,13 @@ def write_privately(document: Mapping[str, Any], path: Path) -> None:
 def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
     """Take a snapshot and tell a person of it; return the exit status."""
     console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if out.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         tempfile.TemporaryFile(dir=out.parent).close()  # before the account is read for a place that cannot be
         access = log_in(profile)  # before the progress bar, which would wipe the prompt for an MFA code
-        with Progress(*columns, console=console) as bar:
+        with progress_bar(console) as bar:
             task = bar.add_task("Reading the account's IAM users", total=None)
             taken = read_account(access, lambda read, of: bar.update(task, completed=read, total=of))
         write_privately(anonymize(taken.document) if anonymous else taken.document, out)

@@ -87,6 +87,10 @@ def broken_constraints(shape: Shape | None, value: Any, field: str = "") -> Iter
     elif isinstance(shape, ListShape):
         for item in value:
             yield from broken_constraints(shape.member, item, field)
+    elif isinstance(shape, MapShape):
+        for name, item in value.items():
+            yield from broken_constraints(shape.key, name, field)
+            yield from broken_constraints(shape.value, item, field)
     if shape is not None and (constraint := _broken(shape, value)):
         yield f"Value at '{field}' failed to satisfy constraint: Member must {constraint}"
 

@@ -198,6 +198,18 @@ def test_settings_of_one_function_are_checked_too(tmp_path: Path) -> None:
         check_settings(config, "dev")
 
 
+@pytest.mark.parametrize(
+    "document",
+    [{"stages": {"dev": {"api_gateway_stage": "v1"}}}, {"api_gateway_stage": "v1"}, {"api_gateway_stage": None}],
+)
+def test_another_stage_of_the_api_is_refused(tmp_path: Path, document: dict[str, Any]) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(document))
+
+    with pytest.raises(InvalidSettingError, match=r'api_gateway_stage: .* is not accepted; it takes "api"'):
+        check_settings(config, "dev")
+
+
 def test_out_does_not_take_away_a_file_that_is_not_of_a_scan(tmp_path: Path) -> None:
     mine = tmp_path / "report.json"
     mine.write_text('{"mine": true}')

@@ -261,6 +261,16 @@ def test_the_children_of_a_distributed_map_see_no_variable_of_outside(aws: Local
     assert execution["output"].strip('"') == "FAILED"
 
 
+@pytest.mark.parametrize("tags", [{"k" * 129: "v"}, {"k": "v" * 257}, {"k": "no;semicolon"}])
+def test_bounds_hold_in_a_map_too(tags: dict[str, str]) -> None:
+    shape = task_arguments.input_of("lambda", "tagResource")
+    arguments = {"Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "Tags": tags}
+
+    [broken] = task_arguments.broken_constraints(shape, arguments)
+
+    assert broken.startswith("Value at 'Tags' failed to satisfy constraint")
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [
@@ -311,6 +321,9 @@ def test_a_message_that_sns_does_not_publish_is_refused(aws: LocalAws, message: 
         ("users", "not qualified"),
         ("users.name", "not qualified"),
         ("$exists(users)", "not qualified"),
+        ("*", "means nothing at the top"),
+        ("**.name", "means nothing at the top"),
+        ("$states.input ~> $map($string)", "passed as a value"),
         ("$reduce($states.input, $append, [])", "passed as a value"),
         ("$map($states.input, $uppercase)", "passed as a value"),
         ("$eval('1')", "not there"),
@@ -333,6 +346,9 @@ def test_an_expression_that_aws_refuses_is_refused(aws: LocalAws, expression: st
         "$map($states.input, function($item) { $item.name })",
         "$states.input[outcome]",
         "$reduce($states.input, function($a, $b) { $append($a, $b) }, [])",
+        "$states.input ~> $sum ~> $string",
+        "$states.input.*.name",
+        "$states.input.**",
     ],
 )
 def test_an_expression_within_a_path_is_taken(expression: str) -> None:
