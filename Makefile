@@ -13,12 +13,12 @@ help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
 
 setup: ## make the virtual environment with the pinned requirements
-	@$(BIN)/python -m localaws.installation check $(VENV) 2>/dev/null || { \
+	@$(BIN)/python -m deploy.installation check $(VENV) 2>/dev/null || { \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …"; exit 1; }; \
-	  $(PYTHON) -m localaws.installation make $(VENV); }
+	  $(PYTHON) -m deploy.installation make $(VENV); }
 
 demo: setup ## scan a made-up account of 250 users on this machine
-	@$(BIN)/python -m localaws scan --previous localaws/demo-account-before.json --out out/demo
+	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --out out/demo
 
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command override,$(firstword $(origin $(1))))
@@ -49,7 +49,7 @@ check: setup $(VENV)/checkov/ready ## lint, types, template and state machine
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m tests.lint_definition
+	$(BIN)/python -m tests.support.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/python -c 'import sys; from cfnlint.runner import main; sys.exit(main())' build/sam.json
 	$(CHECKOV)/bin/python -m checkov.main --config-file .checkov.yaml --file build/sam.json
@@ -65,10 +65,10 @@ bench: setup ## measure; what it printed is in docs/performance.md
 	@$(BIN)/python -m bench
 
 picture: demo ## take the picture of the README anew, of the demo's report
-	@$(BIN)/python -m tests.browser out/demo/report.html docs/report.png
+	@$(BIN)/python -m tests.support.browser out/demo/report.html docs/report.png
 
 reference: setup ## make the reference in docs/api.md anew, of the OpenAPI document
-	@$(BIN)/python -m tests.api_reference
+	@$(BIN)/python -m tests.support.api_reference
 
 format: setup ## format the code
 	@$(BIN)/python -m ruff check --fix --quiet . ; $(BIN)/python -m ruff format --quiet .
@@ -78,7 +78,7 @@ lock: setup ## pin and hash the requirements*.txt anew from their .in files
 	  $(BIN)/python -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet $$name.in -o $$name.txt || exit 1; done
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
-	@$(BIN)/python -m localaws.packaging "$$STAGE"
+	@$(BIN)/python -m deploy.package "$$STAGE"
 
 # The user's own AWS CLI if there is one, else the pinned one.
 AWS := $(if $(shell command -v aws 2>/dev/null),aws,$(BIN)/python -m awscli)
@@ -96,7 +96,7 @@ LOGS_ROLE := role=$$($(AWS) apigateway get-account --query cloudwatchRoleArn --o
 
 # Checked before anything is made or changed, each with a word of what to do.
 may-deploy: setup
-	@$(BIN)/python -m localaws.settings --deployable "$$STAGE"
+	@$(BIN)/python -m deploy.settings --deployable "$$STAGE"
 	@set -euo pipefail; \
 	$(AWS) --version >/dev/null 2>&1 || { echo "The AWS CLI does not start: $$(command -v $(AWS))"; exit 1; }; \
 	$(REGION); \
@@ -107,12 +107,12 @@ may-deploy: setup
 # Uploads what a template refers to, and deploys it as the stage's stack.
 define DEPLOY_TEMPLATE
 kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0].Parameters' --output json 2>/dev/null || echo '[]'); \
-	assigned=$$($(BIN)/python -m localaws.stack_parameters "$$STAGE" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
+	assigned=$$($(BIN)/python -m deploy.parameters "$$STAGE" $(1) "$$kept" $(GIVEN) $${logs_role:-}); \
 	overrides=(); while IFS= read -r one; do [ -z "$$one" ] || overrides+=("$$one"); done <<< "$$assigned"; \
 	kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0].Tags' --output json 2>/dev/null || echo '[]'); \
-	tagged=$$($(BIN)/python -m localaws.stack_tags "$$kept" "$(if $(filter TAGS,$(named)),$$TAGS)"); \
+	tagged=$$($(BIN)/python -m deploy.tags "$$kept" "$(if $(filter TAGS,$(named)),$$TAGS)"); \
 	tags=(); while IFS= read -r one; do [ -z "$$one" ] || tags+=("$$one"); done <<< "$$tagged"; \
-	bucket=$$($(BIN)/python -m localaws.uploads_bucket); \
+	bucket=$$($(BIN)/python -m deploy.uploads_bucket); \
 	$(AWS) cloudformation package --template-file $(1) --s3-bucket $$bucket \
 	  --use-json --output-template-file build/packaged.json >/dev/null; \
 	$(AWS) cloudformation deploy --template-file build/packaged.json --stack-name "$(STACK)" \
@@ -121,21 +121,21 @@ kept=$$($(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'S
 endef
 
 deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an address, PARAMETERS='NotifyOn=changes …', TAGS='team=security …'
-	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$$STAGE" one-stack; \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m deploy.companion check "$$STAGE" one-stack; \
 	$(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
 	$(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0]' --output json | \
-	  $(BIN)/python -m localaws.deployed build/sam.json
+	  $(BIN)/python -m deploy.next_steps build/sam.json
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
-	@set -euo pipefail; $(REGION); $(BIN)/python -m localaws.companion check "$$STAGE" companion; \
-	$(BIN)/python -m localaws.companion template "$$STAGE" build/companion.json; \
+	@set -euo pipefail; $(REGION); $(BIN)/python -m deploy.companion check "$$STAGE" companion; \
+	$(BIN)/python -m deploy.companion template "$$STAGE" build/companion.json; \
 	$(call DEPLOY_TEMPLATE,build/companion.json); \
-	$(BIN)/python -m localaws.companion wire "$$STAGE"
+	$(BIN)/python -m deploy.companion wire "$$STAGE"
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@$(if $(filter STAGE,$(named)),:,echo "Which one? make destroy STAGE=…"; exit 1)
-	@$(BIN)/python -m localaws.settings --name "$$STAGE"
+	@$(BIN)/python -m deploy.settings --name "$$STAGE"
 	@set -euo pipefail; $(REGION); \
 	bucket=$$($(AWS) cloudformation list-stack-resources --stack-name "$(STACK)" --output text \
 	  --query "StackResourceSummaries[?LogicalResourceId=='ReportsBucket'].PhysicalResourceId") || \

@@ -10,8 +10,9 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
-from chalicelib import rest, scans
 from chalicelib.age import parse_instant
+from chalicelib.api import routing
+from chalicelib.aws import executions
 from chalicelib.policy import (
     InvalidPolicyError,
     InvalidStageError,
@@ -23,103 +24,105 @@ from chalicelib.policy import (
 )
 
 app = Chalice(app_name="iam-key-age")
-app.register_middleware(rest.answer_and_log, "http")
+app.register_middleware(routing.answer_and_log, "http")
 
 
 @app.schedule(os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)"))
 def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
     """Start the stage's scan; an event delivered twice starts one."""
-    scan_id = scans.scheduled_id(parse_instant(event.time), event.event_id)
+    scan_id = executions.scheduled_id(parse_instant(event.time), event.event_id)
     try:
-        scans.start_scan(scan_id, stage_defaults())
-    except scans.ScanExistsError:
+        executions.start_scan(scan_id, stage_defaults())
+    except executions.ScanExistsError:
         app.log.info("scan %s was started before", scan_id)
     return {"scan_id": scan_id}
 
 
-@rest.signed_route(app, "POST", "/scan")
+@routing.signed_route(app, "POST", "/scan")
 def start_scan(request: Request) -> Response:
     """Start a scan on demand, or find the one that runs; the body is a scan policy and `wait_seconds`."""
-    from chalicelib import answers, on_demand
-    from chalicelib.parameters import IDEMPOTENCY_KEY, read_header
+    from chalicelib.api import on_demand, responses
+    from chalicelib.api.parameters import IDEMPOTENCY_KEY, read_header
 
-    rest.read_query(request)
+    routing.read_query(request)
     defaults = stage_defaults()
-    wanted = parse_request(rest.json_body(request), defaults)
+    wanted = parse_request(routing.json_body(request), defaults)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
     at_once = on_demand.parse_max_scans_at_once(os.environ.get("MAX_SCANS_AT_ONCE", "5"))
     scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock, at_once)
-    scan = scans.wait_for_end(scan, min(wanted.wait_seconds, rest.seconds_to_wait(request)))
+    scan = executions.wait_for_end(scan, min(wanted.wait_seconds, routing.seconds_to_wait(request)))
     if scan.running:
-        return Response(answers.scan_started(scan, already_running), status_code=200 if already_running else 202)
+        return Response(responses.scan_started(scan, already_running), status_code=200 if already_running else 202)
     status, report = status_of(scan)
-    return Response(answers.scan_ended(scan, status, report, already_running))
+    return Response(responses.scan_ended(scan, status, report, already_running))
 
 
-@rest.signed_route(app, "GET", "/scan")
+@routing.signed_route(app, "GET", "/scan")
 def list_scans(request: Request) -> Any:
-    """List the recent scans."""
-    from chalicelib import answers, parameters
+    """List the recent executions."""
+    from chalicelib.api import parameters, responses
 
-    query = rest.read_query(request, parameters.STATUS, parameters.LIMIT, parameters.NEXT)
+    query = routing.read_query(request, parameters.STATUS, parameters.LIMIT, parameters.NEXT)
     token = query.get("next", "")
     limit = query.get("limit", parameters.DEFAULT_LIMIT)
     try:
-        listed, after = scans.list_scans(limit, query.get("status"), parameters.decode_next(token))
-    except scans.InvalidNextError as error:
+        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token))
+    except executions.InvalidNextError as error:
         raise parameters.invalid_next(token) from error
-    return answers.scan_list(listed, after)
+    return responses.scan_list(listed, after)
 
 
-@rest.signed_route(app, "GET", "/scan/{scan_id}")
+@routing.signed_route(app, "GET", "/scan/{scan_id}")
 def get_scan(request: Request, scan_id: str) -> Any:
     """Tell where a scan is and, once its report is there, what it found."""
-    rest.read_query(request)
-    return status_of(scans.describe_scan(scan_id))[0]
+    routing.read_query(request)
+    return status_of(executions.describe_scan(scan_id))[0]
 
 
-@rest.signed_route(app, "GET", "/scan/{scan_id}/findings")
+@routing.signed_route(app, "GET", "/scan/{scan_id}/findings")
 def list_findings(request: Request, scan_id: str) -> Any:
     """List the keys that a scan found."""
-    from chalicelib import answers, evidence, parameters
+    from chalicelib.api import parameters, responses
+    from chalicelib.aws import report_store
 
-    query = rest.read_query(request, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT)
-    scan = scans.find_scan(scan_id)
+    query = routing.read_query(request, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT)
+    scan = executions.find_scan(scan_id)
     began = scan.began if scan else None
-    report = evidence.load_report(scan_id, began)
+    report = report_store.load_report(scan_id, began)
     if report is None:
-        raise scans.no_report_of(scan)
-    return answers.findings_page(report, query, evidence.load_all_pages(scan_id, began))
+        raise executions.no_report_of(scan)
+    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began))
 
 
-@rest.signed_route(app, "GET", "/scan/{scan_id}/report")
+@routing.signed_route(app, "GET", "/scan/{scan_id}/report")
 def get_report(request: Request, scan_id: str) -> Response:
     """Go to a rendering of a scan's report."""
-    from chalicelib import evidence, parameters
+    from chalicelib.api import parameters
+    from chalicelib.aws import report_store
 
-    kind = rest.read_query(request, parameters.FORMAT)["format"]
-    scan = scans.find_scan(scan_id)
-    link = evidence.link_report(scan_id, kind, scan.began if scan else None)
+    kind = routing.read_query(request, parameters.FORMAT)["format"]
+    scan = executions.find_scan(scan_id)
+    link = report_store.link_report(scan_id, kind, scan.began if scan else None)
     if link is None:
-        raise scans.no_report_of(scan)
-    body = {"location": link, "expires_in_seconds": evidence.LINK_SECONDS}
+        raise executions.no_report_of(scan)
+    body = {"location": link, "expires_in_seconds": report_store.LINK_SECONDS}
     return Response(body, {"Location": link}, status_code=303)
 
 
-@rest.signed_route(app, "GET", "/openapi.json")
+@routing.signed_route(app, "GET", "/openapi.json")
 def get_openapi(request: Request) -> Any:
     """Give the OpenAPI document of these routes."""
-    from chalicelib.openapi import openapi_document
+    from chalicelib.api.openapi import openapi_document
 
-    rest.read_query(request)
+    routing.read_query(request)
     return openapi_document(server=request.context["path"].removesuffix("/openapi.json") or "/")
 
 
 @app.lambda_function()
 def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
-    from chalicelib.report import scan_kind
+    from chalicelib.report.build import scan_kind
 
     scan = event["scan"]
     try:
@@ -137,15 +140,15 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
-    from chalicelib import evidence
-    from chalicelib.details import parse_tag_settings
-    from chalicelib.judging import ScanTerms, judge_page
+    from chalicelib.aws import report_store
+    from chalicelib.evaluation.details import parse_tag_settings
+    from chalicelib.evaluation.page import ScanTerms, judge_page
 
     scan = event["scan"]
     policy = parse_policy(scan["policy"], stage_defaults())
     terms = ScanTerms(
         scan_id=scan["scan_id"],
-        account_id=scans.account_of(scan["execution_arn"]),
+        account_id=executions.account_of(scan["execution_arn"]),
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
         tag_settings=parse_tag_settings(os.environ),
@@ -153,34 +156,34 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     )
     users_before = event.get("users_before", 0 if event["page"] == 1 else None)  # scans begun before it was sent
     page = judge_page(terms, event["page"], event["listed"], event["outcomes"], users_before)
-    evidence.save_page(page)
+    report_store.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
 
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
-    from chalicelib import evidence
-    from chalicelib.changes import becomes_latest, join_and_compare
-    from chalicelib.metrics import metrics_line
-    from chalicelib.notification import compose_notification, parse_https_format, parse_notify_on, should_notify
-    from chalicelib.rendering import RENDERINGS
-    from chalicelib.report import report_locations, summarize
+    from chalicelib.aws import report_store
+    from chalicelib.outputs.metrics import metrics_line
+    from chalicelib.outputs.report_html import RENDERINGS
+    from chalicelib.outputs.sns import compose_notification, parse_https_format, parse_notify_on, should_notify
+    from chalicelib.report.build import report_locations, summarize
+    from chalicelib.report.changes import becomes_latest, join_and_compare
 
     scan_id = event["scan"]["scan_id"]
     notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
     https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
-    pages, now = evidence.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    report = join_and_compare(pages, evidence.load_last_report, event.get("root", {}), now)
+    pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
+    report = join_and_compare(pages, report_store.load_last_report, event.get("root", {}), now)
     for kind, render in RENDERINGS.items():
-        evidence.save_report(scan_id, kind, render(report))
-    folder = evidence.scan_folder(scan_id)
+        report_store.save_report(scan_id, kind, render(report))
+    folder = report_store.scan_folder(scan_id)
     print(metrics_line(report, os.environ["STAGE"], now))  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
-        "latest": evidence.latest_pointer(report) if becomes_latest(report) else {},
+        "latest": report_store.latest_pointer(report) if becomes_latest(report) else {},
     }
 
 
@@ -192,10 +195,11 @@ def stage_defaults() -> ScanPolicy:
         raise InvalidStageError(f"a setting of the stage: {error}") from error
 
 
-def status_of(scan: scans.Scan) -> tuple[Any, Any]:
+def status_of(scan: executions.Scan) -> tuple[Any, Any]:
     """Return what GET /scan/{scan_id} answers, and the scan's report, None where there is none."""
-    from chalicelib import answers, evidence
+    from chalicelib.api import responses
+    from chalicelib.aws import report_store
 
-    report = None if scan.running else evidence.load_report(scan.scan_id, scan.began)
-    progress = evidence.read_progress(scan.scan_id, scan.began)
-    return answers.scan_status(scan, progress, report, evidence.scan_folder(scan.scan_id)), report
+    report = None if scan.running else report_store.load_report(scan.scan_id, scan.began)
+    progress = report_store.read_progress(scan.scan_id, scan.began)
+    return responses.scan_status(scan, progress, report, report_store.scan_folder(scan.scan_id)), report

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from localaws.account import Account
+from localaws.accounts.account_file import Account
 
 
 def everyday_account(users: int, seed: int = 5) -> Account:

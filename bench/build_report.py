@@ -17,10 +17,10 @@ from typing import Any
 
 from bench.tables import print_table
 from chalicelib.age import format_instant
-from chalicelib.changes import join_and_compare
-from chalicelib.details import REASON_TAG, UNTIL_TAG
-from chalicelib.judging import ScanTerms, judge_page
+from chalicelib.evaluation.details import REASON_TAG, UNTIL_TAG
+from chalicelib.evaluation.page import ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
+from chalicelib.report.changes import join_and_compare
 
 SIZES = (100, 1_000, 10_000)
 _AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -51,8 +51,8 @@ def measure(folder: Path) -> dict[str, float]:
     """Do in this process what BuildReport does, with files in the place of S3; return what it took."""
     import boto3
 
-    from chalicelib.notification import compose_notification
-    from chalicelib.rendering import RENDERINGS
+    from chalicelib.outputs.report_html import RENDERINGS
+    from chalicelib.outputs.sns import compose_notification
 
     boto3.client("s3", region_name="us-east-1")  # takes its memory as in the function
     began = time.perf_counter()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.scans import scan_everyday  # noqa: F401  # forgets the user's AWS
 from bench.tables import print_table
-from localaws.harness import package
+from localaws.environment import package
 
 _ROUNDS = 25
 _MEASURE = """

@@ -21,9 +21,9 @@ from bench.accounts import everyday_account, young_account
 from bench.scans import iam_calls, whole
 from bench.tables import print_table
 from chalicelib.age import AgeRule, Verdict
-from localaws.account import Account
-from localaws.callers import GUEST, REGION
-from localaws.harness import LocalAws
+from localaws.accounts.account_file import Account
+from localaws.clients import GUEST, REGION
+from localaws.environment import LocalAws
 
 USERS = 2_000
 _BENCH = Path(__file__).parent

@@ -12,8 +12,8 @@ from typing import Any
 from bench.accounts import young_account
 from bench.scans import iam_calls
 from bench.tables import print_table
+from localaws.environment import PROJECT, LocalAws
 from localaws.faults import parse_faults
-from localaws.harness import PROJECT, LocalAws
 
 RATE = BURST = 20
 USERS = 200

@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.tables import print_table
 from chalicelib.age import format_instant
-from chalicelib.judging import ScanTerms, judge_page
+from chalicelib.evaluation.page import ScanTerms, judge_page
 from chalicelib.policy import ScanPolicy
 
 _AS_OF = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)

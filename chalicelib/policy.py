@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.age import AgeRule, format_instant, parse_instant
-from chalicelib.rules import RefusedError, Rule, check, takes
+from chalicelib.schema import RefusedError, Rule, check, takes
 
 MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from localaws import terminal
+from deploy import terminal
 
 SUCCEEDED, FAILED, BAD_INPUT = 0, 1, 2
 _MAX_PORT = 65_535
@@ -38,27 +38,27 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.command == "snapshot":
             return _snapshot(arguments)
-        from localaws.callers import forget_the_users_aws
+        from localaws.clients import forget_the_users_aws
 
         forget_the_users_aws()  # before moto is imported, which reads them
-        from localaws import commands
-        from localaws.scan_output import ScanOutput
+        from localaws.commands import scan
+        from localaws.commands.scan_output import ScanOutput
     except ModuleNotFoundError as error:
         return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
     for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         if arguments.command == "serve":
-            return commands.serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
+            return scan.serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
         output = ScanOutput(arguments.out, arguments.stats, arguments.json)
-        accounts = commands.ScanAccounts(arguments.account, arguments.previous)
-        return commands.scan(accounts, arguments.policy, output, arguments.faults)
-    except commands.BadInputError as error:
+        accounts = scan.ScanAccounts(arguments.account, arguments.previous)
+        return scan.scan(accounts, arguments.policy, output, arguments.faults)
+    except scan.BadInputError as error:
         return _refused(str(error))
 
 
 def _snapshot(arguments: argparse.Namespace) -> int:
-    from localaws.snapshot import READ_POLICY, snapshot
+    from localaws.accounts.snapshot import READ_POLICY, snapshot
 
     if arguments.print_policy:
         print(json.dumps(READ_POLICY, indent=2))  # noqa: T201  # it is what was asked for

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from pydantic import AfterValidator, Field, model_validator
 
-from localaws.documents import Strict, UserName, parse_document
+from localaws.strict_json import Strict, UserName, parse_document
 
 _ALWAYS = -1
 _MOST = 1_000_000

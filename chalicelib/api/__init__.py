@@ -1,0 +1,1 @@
+"""The REST API: routes, parameters, responses and their OpenAPI document."""

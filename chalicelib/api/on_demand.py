@@ -1,0 +1,135 @@
+"""Which scan answers a POST /scan: the one of its Idempotency-Key, one of all users that runs already, or a new one."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.aws import executions
+from chalicelib.aws.executions import Scan, ScanConflictError, ScanExistsError, ScansUnavailableError, TooManyScansError
+from chalicelib.policy import InvalidPolicyError, InvalidSettingError, ScanPolicy, parse_policy_text
+
+MOST_AT_ONCE = 40
+
+# For so long, a scan that was just started may be missing in Step Functions' list.
+_UNLISTED_SECONDS = 2
+# Clocks of AWS and of the function may be so far apart: what was started longer ago than this, another request did.
+_ONE_MOMENT = timedelta(seconds=1)
+
+
+def parse_max_scans_at_once(text: str) -> int:
+    """Read the setting MAX_SCANS_AT_ONCE; InvalidSettingError if it is refused."""
+    if not re.fullmatch("[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MOST_AT_ONCE:
+        raise InvalidSettingError("MAX_SCANS_AT_ONCE", text, f"an integer from 1 to {MOST_AT_ONCE}")
+    return int(text)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the time is, in UTC, and how to let some pass."""
+
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+
+
+def start_on_demand(
+    policy: ScanPolicy, defaults: ScanPolicy, key: str | None, clock: Clock, max_at_once: int = MOST_AT_ONCE
+) -> tuple[Scan, bool]:
+    """Return the scan that answers a request, and whether it ran already, started by another one.
+
+    A scan of all users is not started while one of the same policy runs: who posts in a loop, or from fifty places at
+    once, gets that one, and IAM is asked once. `defaults` complete the policy of one started by hand. Requests with
+    Idempotency-Keys find what Step Functions lists; those of one moment, each with a key of its own, do not find each
+    other. ScanConflictError where the Idempotency-Key named a scan by another policy; TooManyScansError where
+    `max_at_once` scans run already, whoever started them.
+    """
+    keyed_id = executions.keyed_id(key) if key else None
+    if keyed_id and (before := executions.find_scan(keyed_id)):
+        return _of_policy(before, policy), False
+    if policy.users is not None:
+        _require_room(executions.running_scans(), max_at_once)
+        return _start(keyed_id or executions.adhoc_id(clock.now()), policy), False
+    return _start_one_of_all_users(policy, defaults, keyed_id, clock, max_at_once)
+
+
+def _start_one_of_all_users(
+    policy: ScanPolicy, defaults: ScanPolicy, keyed_id: str | None, clock: Clock, max_at_once: int
+) -> tuple[Scan, bool]:
+    """Find the scan of a policy that runs, or start it under a name that all who start it in this minute give it.
+
+    A name is taken once, which makes them one. In the first seconds of a minute the list is waited for: it may not
+    have one yet that was started at the end of the minute before, under another name.
+    """
+    while True:
+        running = executions.running_scans()
+        if same := _find_same(running, policy, defaults):
+            return same, True
+        _require_room(running, max_at_once)
+        if keyed_id:
+            return _start(keyed_id, policy), False
+        now = clock.now()
+        minute = now.replace(second=0, microsecond=0)
+        since = (now - minute).total_seconds()
+        if since >= _UNLISTED_SECONDS:
+            scan = _start_next(minute, policy)
+            return scan, scan.began is not None and scan.began < now - _ONE_MOMENT
+        clock.sleep(_UNLISTED_SECONDS - since)
+
+
+def _start_next(minute: datetime, policy: ScanPolicy) -> Scan:
+    """Start the first scan of a policy in a minute that has not ended yet."""
+    for number in itertools.count():
+        try:
+            return executions.start_scan(executions.adhoc_id(minute, f"{_digest(policy)}{number:02x}"), policy)
+        except ScanExistsError:  # and has ended
+            continue
+    raise AssertionError("the numbers do not end")
+
+
+def _start(scan_id: str, policy: ScanPolicy) -> Scan:
+    try:
+        return executions.start_scan(scan_id, policy)
+    except ScanExistsError as error:  # by a request with the same Idempotency-Key that came a moment before
+        if before := executions.find_scan(scan_id):
+            return _of_policy(before, policy)
+        raise ScansUnavailableError("an execution that was just started is not told of yet") from error
+
+
+def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:
+    if _in_order(json.loads(scan.policy_text or "{}")) != _in_order(policy.to_json()):
+        raise ScanConflictError(
+            "Idempotency-Key: this one started a scan by another scan policy; it takes a new one for another request"
+        )
+    return scan
+
+
+def _require_room(running: Sequence[Scan], max_at_once: int) -> None:
+    """Raise TooManyScansError where as many scans run as may: IAM's rate is the whole account's."""
+    if len(running) >= max_at_once:
+        raise TooManyScansError(len(running), max_at_once)
+
+
+def _find_same(scans_that_run: Sequence[Scan], policy: ScanPolicy, defaults: ScanPolicy) -> Scan | None:
+    of_others = re.compile(rf"adhoc-[^-]+-[^-]+-[^-]+-(?!{_digest(policy)})")
+    for running in reversed(scans_that_run):  # those of all users run for longest
+        if not of_others.match(running.scan_id) and (scan := executions.find_scan(running.scan_id)):
+            try:
+                same = parse_policy_text(scan.policy_text or "null", defaults) == policy
+            except InvalidPolicyError:
+                continue
+            if same and scan.running:
+                return scan
+    return None
+
+
+def _in_order(policy: dict[str, Any]) -> dict[str, Any]:
+    """Return a policy's JSON with the users in order: whatever theirs was, it is the same policy."""
+    return {**policy, "users": sorted(policy["users"])} if "users" in policy else policy
+
+
+def _digest(policy: ScanPolicy) -> str:
+    return hashlib.sha256(json.dumps(policy.to_json(), sort_keys=True).encode()).hexdigest()[:4]

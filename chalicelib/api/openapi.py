@@ -1,0 +1,220 @@
+"""The API's OpenAPI 3.1 document, made of the rules that requests are read by and of the answers' shapes. Pure."""
+
+import inspect
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+
+from chalicelib.api import parameters, responses
+from chalicelib.api.parameters import Parameter
+from chalicelib.policy import POLICY_RULES, WAIT_RULE
+
+_PLAIN: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    bool: {"type": "boolean"},
+    types.NoneType: {"type": "null"},
+    Any: {},
+}
+_SIGNED = "sigv4"
+_HEADERS: dict[int, dict[str, Any]] = {
+    303: {"headers": {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}},
+    503: {"headers": {"Retry-After": {"required": True, "schema": {"type": "integer"}}}},
+}
+
+
+@dataclass(frozen=True)
+class _Operation:
+    method: str
+    path: str
+    name: str
+    summary: str
+    answers: Mapping[int, tuple[str, Any]]  # by status, what it says, and its shape
+    parameters: tuple[Parameter, ...] = ()
+    body: str | None = None
+
+
+_REFUSED = (400, "Refused: the message names the field, its value and what it takes.", responses.Error)
+_NO_SCAN = (404, "There is no scan of this id.", responses.Error)
+_NO_REPORT = (
+    404,
+    "There is no scan of this id, or it has no report; the message says which, and why.",
+    responses.Error,
+)
+_UNAVAILABLE = (503, "AWS did not answer just now: try again after the seconds of Retry-After.", responses.Error)
+_UNAVAILABLE_OR_BUSY = (
+    503,
+    "AWS did not answer just now, or MaxScansAtOnce scans run: try again after the seconds of Retry-After.",
+    responses.Error,
+)
+_OF_EVERY_ROUTE = (
+    (403, "API Gateway: the request is not signed, or by somebody who may not make it.", responses.Refusal),
+    (415, "The Content-Type is not application/json.", responses.Error),
+    (429, "API Gateway: too many requests at a time.", responses.Refusal),
+    (500, "Something is wrong with the deployment; the function's log says what.", responses.Error | responses.Refusal),
+    (502, "API Gateway: the function did not answer as it should.", responses.Refusal),
+    (504, "API Gateway: no answer within its 29 seconds.", responses.Refusal),
+)
+
+
+def _answers(*of_the_route: tuple[int, str, Any]) -> dict[int, tuple[str, Any]]:
+    by_status = sorted((*of_the_route, *_OF_EVERY_ROUTE), key=lambda answer: answer[0])
+    return {status: (says, shape) for status, says, shape in by_status}
+
+
+_OPERATIONS = (
+    _Operation(
+        "post",
+        "/scan",
+        "startScan",
+        "Start a scan; the body is a scan policy, an empty one the stage's settings.",
+        _answers(
+            (
+                200,
+                "The scan has ended, or it is one of all users that ran already.",
+                responses.ScanEnded | responses.ScanStarted,
+            ),
+            (202, "The scan runs.", responses.ScanStarted),
+            _REFUSED,
+            (409, "The Idempotency-Key started a scan by another scan policy.", responses.Error),
+            _UNAVAILABLE_OR_BUSY,
+        ),
+        (parameters.IDEMPOTENCY_KEY,),
+        body="ScanRequest",
+    ),
+    _Operation(
+        "get",
+        "/scan",
+        "listScans",
+        "List the scans of the last 90 days, newest first.",
+        _answers((200, "Scans.", responses.ScanList), _REFUSED, _UNAVAILABLE),
+        (parameters.STATUS, parameters.LIMIT, parameters.NEXT),
+    ),
+    _Operation(
+        "get",
+        "/scan/{scan_id}",
+        "getScan",
+        "Tell where a scan is and, once it has ended, what it found.",
+        _answers((200, "The scan.", responses.ScanStatus), _REFUSED, _NO_SCAN, _UNAVAILABLE),
+        (parameters.SCAN_ID,),
+    ),
+    _Operation(
+        "get",
+        "/scan/{scan_id}/findings",
+        "listFindings",
+        "List the keys that a scan found, oldest first.",
+        _answers((200, "Findings.", responses.Findings), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+        (parameters.SCAN_ID, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT),
+    ),
+    _Operation(
+        "get",
+        "/scan/{scan_id}/report",
+        "getReport",
+        "Go to a rendering of a scan's report: a link that works for 5 minutes, without a signature.",
+        _answers((303, "The link, in Location.", responses.ReportLink), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+        (parameters.SCAN_ID, parameters.FORMAT),
+    ),
+    _Operation(
+        "get",
+        "/openapi.json",
+        "getOpenapi",
+        "Give this document.",
+        _answers((200, "An OpenAPI 3.1 document.", dict[str, Any]), _REFUSED),
+    ),
+)
+
+
+def openapi_document(server: str = "/") -> dict[str, Any]:
+    """Return the document; `server` is the path that the routes are below, without a slash at its end."""
+    schemas: dict[str, Any] = {
+        "ScanRequest": {
+            "type": "object",
+            "description": "A scan policy, and for how long to wait. Integers are written without a fraction.",
+            "properties": {**POLICY_RULES, "wait_seconds": WAIT_RULE},
+            "additionalProperties": False,
+        }
+    }
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in _OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _describe(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "iam-key-age",
+            "version": "1",
+            "summary": "Finds the IAM access keys of an AWS account that are too old, and tells people.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": server, "description": "the stage that this document comes from"}],
+        "security": [{_SIGNED: []}],
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {
+                _SIGNED: {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "AWS Signature Version 4, service execute-api",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+        },
+    }
+
+
+def _describe(operation: _Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
+    if operation.parameters:
+        described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    if operation.body:
+        described["requestBody"] = {"content": _json({"$ref": f"#/components/schemas/{operation.body}"})}
+    described["responses"] = {
+        str(status): {"description": says, "content": _json(_schema(shape, schemas)), **_HEADERS.get(status, {})}
+        for status, (says, shape) in operation.answers.items()
+    }
+    return described
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.required,
+        "description": parameter.purpose,
+        "schema": parameter.rule,
+    }
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _schema(hint: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a type; those of TypedDicts are put among `schemas`, and referred to."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if is_typeddict(hint):
+        return _shape(hint, schemas)
+    if origin is Literal:
+        return {"type": "string", "enum": list(arguments)}
+    if origin is list:
+        return {"type": "array", "items": _schema(arguments[0], schemas)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(arguments[1], schemas)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(argument, schemas) for argument in arguments]}
+    return _PLAIN[hint]
+
+
+def _shape(shape: Any, schemas: dict[str, Any]) -> dict[str, Any]:
+    name = shape.__name__
+    if name not in schemas:
+        hints = get_type_hints(shape)
+        schemas[name] = {
+            "type": "object",
+            "description": inspect.getdoc(shape),
+            "properties": {field: _schema(hint, schemas) for field, hint in hints.items()},
+            "required": [field for field in hints if field in shape.__required_keys__],
+        }
+    return {"$ref": f"#/components/schemas/{name}"}

@@ -1,0 +1,131 @@
+"""What the API's routes take besides a body: each a rule, by which it is read here and shown in /openapi.json.
+
+Pure. Beside them the `next` tokens, by which a client asks for what comes after an answer.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from chalicelib.age import Verdict
+from chalicelib.documents import RENDERINGS, SCAN_ID_PATTERN
+from chalicelib.policy import USER_NAME_RULE
+from chalicelib.schema import RefusedError, Rule, check
+
+DEFAULT_LIMIT = 100
+_NEXT_TAKES = "the `next` of an earlier answer to the same request"
+
+
+class InvalidParameterError(RefusedError):
+    """A parameter that is refused; the message names it, its value and what it takes."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a route, its rule, and what it is for."""
+
+    name: str
+    place: Literal["query", "header", "path"]
+    rule: Rule
+    purpose: str
+    required: bool = False
+
+
+SCAN_ID = Parameter(
+    "scan_id",
+    "path",
+    {"type": "string", "pattern": f"^{SCAN_ID_PATTERN}$", "description": "the id of a scan"},
+    "The scan's id, as POST /scan and GET /scan give it.",
+    required=True,
+)
+IDEMPOTENCY_KEY = Parameter(
+    "Idempotency-Key",
+    "header",
+    {
+        "type": "string",
+        "pattern": "^[A-Za-z0-9_.:@+=,-]{1,64}$",
+        "description": "1 to 64 characters out of A-Z a-z 0-9 _ . : @ + = , -",
+    },
+    "Makes the scan's id, a digest of it, so that the request can be sent again without a second scan.",
+)
+STATUS = Parameter(
+    "status",
+    "query",
+    {"type": "string", "enum": ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]},
+    "Only scans of this status.",
+)
+VERDICT = Parameter(
+    "verdict",
+    "query",
+    {"type": "string", "enum": [str(verdict) for verdict in Verdict if verdict != Verdict.OK]},
+    "Only keys of this verdict; without it, all of them but the exempt ones.",
+)
+USER_NAME = Parameter(
+    "user_name", "query", USER_NAME_RULE, "Only this user's keys; the answer then says what became of the user."
+)
+FORMAT = Parameter(
+    "format",
+    "query",
+    {"type": "string", "enum": list(RENDERINGS)},
+    "Of which rendering of the report.",
+    required=True,
+)
+LIMIT = Parameter(
+    "limit",
+    "query",
+    {"type": "integer", "minimum": 1, "maximum": 100},
+    f"How many at most; without it, {DEFAULT_LIMIT}.",
+)
+NEXT = Parameter(
+    "next",
+    "query",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,4128}$", "description": _NEXT_TAKES},
+    "Goes on after an earlier answer, by the same filters and limit.",
+)
+
+
+def read_query(sent: Mapping[str, Sequence[str]], parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Read a query string's parameters, each given once; InvalidParameterError for one that is refused or missing."""
+    known = {parameter.name: parameter for parameter in parameters}
+    for name, values in sent.items():
+        if name not in known:
+            taken = f"only {', '.join(known)}" if known else "none"
+            raise InvalidParameterError("unknown query parameter", {name: values[-1]}, taken)
+        if len(values) > 1:
+            raise InvalidParameterError(name, list(values), "one value")
+    for parameter in parameters:
+        if parameter.required and parameter.name not in sent:
+            check(parameter.name, None, parameter.rule, InvalidParameterError)
+    return {name: _read(known[name], values[0]) for name, values in sent.items()}
+
+
+def read_header(sent: Mapping[str, str], parameter: Parameter) -> str | None:
+    """Read a header, None where it was not sent; InvalidParameterError for one that is refused."""
+    value = sent.get(parameter.name)
+    return None if value is None else _read(parameter, value)
+
+
+def encode_next(position: str) -> str:
+    """Make a `next` token, which can stand in a URL as it is."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decode_next(token: str) -> str:
+    """Read a `next` token, "" for the beginning; InvalidParameterError for one that was made up."""
+    try:
+        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise invalid_next(token) from error
+
+
+def invalid_next(token: str) -> InvalidParameterError:
+    """Return the error for a `next` token that leads nowhere."""
+    return InvalidParameterError(NEXT.name, token, _NEXT_TAKES)
+
+
+def _read(parameter: Parameter, text: str) -> Any:
+    is_integer = parameter.rule["type"] == "integer" and re.fullmatch("-?[0-9]{1,9}", text, re.ASCII)
+    return check(parameter.name, int(text) if is_integer else text, parameter.rule, InvalidParameterError)

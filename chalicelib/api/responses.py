@@ -1,0 +1,251 @@
+"""What the API answers, and the shapes of it; fields are added, never renamed or removed. Pure."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
+
+from chalicelib.age import Verdict
+from chalicelib.api.parameters import DEFAULT_LIMIT, decode_next, encode_next, invalid_next
+from chalicelib.documents import RENDERINGS, Finding, Page, Progress, Report, Summary
+from chalicelib.report.build import is_complete, report_locations, summarize
+
+if TYPE_CHECKING:
+    from chalicelib.aws.executions import Scan
+
+# So many findings at most come with the answer to POST /scan: 100 named users can hardly have as many.
+FINDINGS_AT_ONCE = 1000
+
+Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
+
+
+class Links(TypedDict):
+    """Paths below the endpoint: `findings` and the report's renderings once there is a report."""
+
+    self: str
+    findings: NotRequired[str]
+    json: NotRequired[str]
+    csv: NotRequired[str]
+    html: NotRequired[str]
+
+
+class ScanStarted(TypedDict):
+    """A scan that runs: started by this request or by one of the same moment, or, `already_running`, before it."""
+
+    scan_id: str
+    execution_arn: str
+    status: Status
+    links: Links
+    already_running: NotRequired[bool]
+
+
+class UserOutcome(TypedDict):
+    """What became of a user in a scan, and why an `unchecked` one is.
+
+    Who is `not_found` is not in IAM; who is `not_listed` was not listed by IAM, or is not named by the scan policy;
+    `unknown` is what the bucket does not keep any more.
+    """
+
+    user_name: str
+    outcome: Literal["checked", "not_found", "unchecked", "not_listed", "unknown"]
+    cause: str | None
+
+
+class ScanStatus(TypedDict):
+    """Where a scan is: `summary` and `reports` (s3:// URIs) once it has a report, `error` if it did not succeed.
+
+    `users` is what became of each user that the scan policy names: null without a report, and in a scan of all users.
+    """
+
+    scan_id: str
+    status: Status
+    started_at: str | None
+    stopped_at: str | None
+    progress: Progress
+    summary: Summary | None
+    users: list[UserOutcome] | None
+    error: str | None
+    reports: dict[str, str]
+    links: Links
+
+
+class ScanEnded(ScanStatus):
+    """A scan that has ended, with its findings: null where it left no report; after `next` there are more."""
+
+    execution_arn: str
+    findings: list[Finding] | None
+    next: str | None
+    already_running: NotRequired[bool]
+
+
+class ListedScan(TypedDict):
+    """A scan in the list of the recent ones."""
+
+    scan_id: str
+    status: Status
+    started_at: str | None
+    stopped_at: str | None
+    links: Links
+
+
+class ScanList(TypedDict):
+    """Recent scans, newest first; `next` is null where there are no older ones."""
+
+    scans: list[ListedScan]
+    next: str | None
+
+
+class Findings(TypedDict):
+    """Keys of a scan's report, oldest first; `complete` is false while the scan could not find out everything."""
+
+    scan_id: str
+    as_of: str
+    complete: bool
+    user: UserOutcome | None  # null unless a user_name was asked for
+    findings: list[Finding]
+    next: str | None
+
+
+class ReportLink(TypedDict):
+    """Where a report is for some minutes; the header Location says the same."""
+
+    location: str
+    expires_in_seconds: int
+
+
+class Error(TypedDict):
+    """An error of this API."""
+
+    Code: str
+    Message: str
+
+
+class Refusal(TypedDict):
+    """An error of API Gateway's own."""
+
+    message: str
+
+
+def scan_started(scan: "Scan", already_running: bool) -> ScanStarted:
+    """Answer POST /scan for a scan that runs."""
+    answer: ScanStarted = {
+        "scan_id": scan.scan_id,
+        "execution_arn": scan.execution_arn,
+        "status": scan.status,  # type: ignore[typeddict-item]  # one of them
+        "links": _links(scan.scan_id),
+    }
+    if already_running:
+        answer["already_running"] = True
+    return answer
+
+
+def scan_status(scan: "Scan", progress: Progress, report: Report | None, folder: str) -> ScanStatus:
+    """Answer GET /scan/{scan_id}, given where the scan's files are."""
+    named = report["policy"].get("users", []) if report else []
+    return {
+        "scan_id": scan.scan_id,
+        "status": scan.status,  # type: ignore[typeddict-item]  # one of them
+        "started_at": scan.started_at,
+        "stopped_at": scan.stopped_at,
+        "progress": progress,
+        "summary": summarize(report) if report else None,
+        "users": [_outcome(report, name, ()) for name in named] if report and named else None,
+        "error": scan.error,
+        "reports": report_locations(folder) if report else {},
+        "links": _links_to_report(scan.scan_id) if report else _links(scan.scan_id),
+    }
+
+
+def scan_ended(scan: "Scan", status: ScanStatus, report: Report | None, already_running: bool) -> ScanEnded:
+    """Answer POST /scan for a scan that has ended."""
+    found, after = _page(report, {}, FINDINGS_AT_ONCE) if report else (None, None)
+    answer: Any = {**status, "execution_arn": scan.execution_arn, "findings": found, "next": after}
+    if already_running:
+        answer["already_running"] = True
+    return cast(ScanEnded, answer)
+
+
+def scan_list(scans: "Iterable[Scan]", token: str | None) -> ScanList:
+    """Answer GET /scan, given Step Functions' token for what comes after."""
+    listed: list[ListedScan] = [
+        {
+            "scan_id": scan.scan_id,
+            "status": scan.status,  # type: ignore[typeddict-item]  # one of them
+            "started_at": scan.started_at,
+            "stopped_at": scan.stopped_at,
+            "links": _links(scan.scan_id),
+        }
+        for scan in scans
+    ]
+    return {"scans": listed, "next": encode_next(token) if token else None}
+
+
+def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page]) -> Findings:
+    """Answer GET /scan/{scan_id}/findings; `pages` are read only where the report does not tell what became of a user.
+
+    InvalidParameterError for a `next` that was made up.
+    """
+    user_name = query.get("user_name")
+    found, after = _page(report, query, query.get("limit", DEFAULT_LIMIT))
+    return {
+        "scan_id": report["scan_id"],
+        "as_of": report["as_of"],
+        "complete": is_complete(report),
+        "user": None if user_name is None else _outcome(report, user_name, pages),
+        "findings": found,
+        "next": after,
+    }
+
+
+def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Finding], str | None]:
+    keys = [*report["findings"], *report.get("exempt", [])]  # which reports of before did not have
+    user_name, verdict = query.get("user_name"), query.get("verdict")
+    filters = f" {verdict or ''} {user_name or ''}"
+    start = _position(query.get("next", ""), filters, len(keys))
+    matching = [
+        (position, key)
+        for position, key in enumerate(keys)
+        if position >= start
+        and user_name in (None, key["user_name"])
+        and (key["verdict"] == verdict if verdict else key["verdict"] != Verdict.EXEMPT)
+    ]
+    after = encode_next(f"{matching[limit][0]}{filters}") if len(matching) > limit else None
+    return [key for _, key in matching[:limit]], after
+
+
+def _position(token: str, filters: str, end: int) -> int:
+    if not token:
+        return 0
+    position = decode_next(token).removesuffix(filters)
+    if not re.fullmatch("[0-9]{1,9}", position, re.ASCII) or int(position) >= end:
+        raise invalid_next(token)
+    return int(position)
+
+
+def _outcome(report: Report, user_name: str, pages: Iterable[Page]) -> UserOutcome:
+    for unchecked in report["unchecked"]:
+        if unchecked["user_name"] == user_name:
+            return {**unchecked, "outcome": "unchecked"}
+    outcome: Literal["checked", "not_found", "not_listed", "unknown"] = "unknown"
+    if user_name in report["not_found"]:
+        outcome = "not_found"
+    elif user_name in report["policy"].get("users", ()) or any(
+        finding["user_name"] == user_name for finding in report["findings"]
+    ):
+        outcome = "checked"
+    else:
+        for page in pages:
+            outcome = "not_listed"
+            if any(user["user_name"] == user_name for user in page["users"]):
+                outcome = "checked"
+                break
+    return {"user_name": user_name, "outcome": outcome, "cause": None}
+
+
+def _links(scan_id: str) -> Links:
+    return {"self": f"/scan/{scan_id}"}
+
+
+def _links_to_report(scan_id: str) -> Links:
+    path = f"/scan/{scan_id}"
+    reports = {kind: f"{path}/report?format={kind}" for kind in RENDERINGS}
+    return {"self": path, "findings": f"{path}/findings", **reports}  # type: ignore[typeddict-item]  # its fields

@@ -1,0 +1,114 @@
+"""What the routes of the REST API share: a signature is wanted, errors are translated, each request is logged."""
+
+import functools
+import json
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from chalice.app import Chalice, ChaliceUnhandledError, ChaliceViewError, IAMAuthorizer, Request, Response
+
+from chalicelib.api import parameters
+from chalicelib.api.parameters import InvalidParameterError, Parameter
+from chalicelib.aws import executions
+from chalicelib.policy import InvalidPolicyError, InvalidStageError
+
+_Handler = Callable[..., Any]
+_SECONDS_TO_ANSWER = 5
+_UNSUPPORTED_MEDIA_TYPE = 415
+_CALLERS_ERRORS = (
+    (InvalidPolicyError, 400, "BadRequestError"),
+    (InvalidParameterError, 400, "BadRequestError"),
+    (executions.ScanNotFoundError, 404, "NotFoundError"),
+    (executions.ScanConflictError, 409, "ConflictError"),
+)
+
+
+def signed_route(app: Chalice, method: str, path: str) -> Callable[[_Handler], _Handler]:
+    """Serve a route to requests with a SigV4 signature; what its handler raises comes to `answer_and_log`."""
+
+    def decorate(handler: _Handler) -> _Handler:
+        @functools.wraps(handler)
+        def handle(**path_parameters: str) -> Any:
+            try:
+                return handler(app.current_request, **path_parameters)
+            except ChaliceViewError:
+                raise
+            except Exception as error:
+                raise ChaliceUnhandledError from error
+
+        app.route(path, methods=[method], authorizer=IAMAuthorizer())(handle)
+        return handle
+
+    return decorate
+
+
+def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> Response:
+    """Answer a request also where its handler raised, and write a line of JSON for it: no user names, no key ids."""
+    began = time.monotonic()
+    failure: dict[str, Any] = {}
+    try:
+        response = respond(request)
+    except ChaliceUnhandledError as raised:
+        response, failure = _answer_error(raised.__cause__ or raised)
+    if response.status_code == _UNSUPPORTED_MEDIA_TYPE:  # which Chalice says in fewer words
+        sent = InvalidParameterError("Content-Type", request.headers.get("content-type"), '"application/json"')
+        response.body = {**response.body, "Message": str(sent)}
+    line = {
+        "route": f"{request.method} {request.path}",
+        "status": response.status_code,
+        "scan_id": _scan_id(request, response),
+        "milliseconds": round((time.monotonic() - began) * 1000),
+        "request_id": request.context.get("requestId"),
+        "extended_request_id": request.context.get("extendedRequestId"),  # which no client can set
+        **failure,
+    }
+    print(json.dumps(line))  # noqa: T201  # JSON on a line alone, as CloudWatch Logs Insights reads it
+    return response
+
+
+def read_query(request: Request, *wanted: Parameter) -> dict[str, Any]:
+    """Read the query string, which may have these parameters and no others."""
+    sent = request.query_params
+    return parameters.read_query({name: sent.getlist(name) for name in sent} if sent else {}, wanted)
+
+
+def seconds_to_wait(request: Request) -> float:
+    """Say for how long a handler can wait and still answer before API Gateway gives up, a second before Lambda does."""
+    context: Any = request.lambda_context
+    return float(context.get_remaining_time_in_millis()) / 1000 - _SECONDS_TO_ANSWER
+
+
+def json_body(request: Request) -> str | bytes:
+    """Return the request's body, which has to say that it is JSON if there is one."""
+    body = request.raw_body
+    if body.strip() and not request.headers.get("content-type"):
+        raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
+    return body
+
+
+def _scan_id(request: Request, response: Response) -> str | None:
+    """Say which scan a request was about; what is no id that a scan was given may be anything, a user's name too."""
+    named = (request.uri_params or {}).get("scan_id")
+    if not named and isinstance(response.body, dict):
+        named = response.body.get("scan_id")
+    return named if named and executions.is_given_id(named) else None
+
+
+def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
+    """Return the answer for what a handler raised, and what the log is told of it."""
+    for raised, status, code in _CALLERS_ERRORS:
+        if isinstance(error, raised):
+            return Response({"Code": code, "Message": str(error)}, status_code=status), {}
+    told: dict[str, Any] = {"error": type(error).__name__}
+    if isinstance(error, (executions.UnavailableError, InvalidStageError)) or type(error).__module__.startswith(
+        "botocore."
+    ):
+        told["why"] = str(error)  # which speaks of settings, calls and places, never of users
+    if isinstance(error, executions.UnavailableError):
+        body = {"Code": "ServiceUnavailableError", "Message": error.told}
+        return Response(body, {"Retry-After": str(error.retry_after)}, status_code=503), told
+    told["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    body = {"Code": "InternalServerError", "Message": "The request failed; the log of the function APIHandler says why"}
+    return Response(body, status_code=500), told

@@ -1,0 +1,1 @@
+"""From IAM's answers to a page of evaluated users."""

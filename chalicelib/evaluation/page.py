@@ -1,0 +1,246 @@
+"""From IAM's answers to a judged page of users. Pure: plain data in, the shapes of `chalicelib.documents` out."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
+from chalicelib.documents import ACTIVE, Coverage, Finding, JudgedKey, OtherKey, Page, UserEvidence
+from chalicelib.evaluation.advice import advise
+from chalicelib.evaluation.details import TagSettings, find_owner, read_details, read_exemption, split_descriptions
+from chalicelib.policy import ScanPolicy
+
+SCHEMA_VERSION = 1
+_FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
+NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
+
+
+class InvalidEvidenceError(Exception):
+    """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
+
+
+class TooManyChildrenFailedError(Exception):
+    """More of a scan's users are without an outcome than a report is made with."""
+
+
+@dataclass(frozen=True)
+class ScanTerms:
+    """What is the same for every page of a scan; `started_at` is when IAM is asked, None for at `as_of`."""
+
+    scan_id: str
+    account_id: str
+    as_of: datetime
+    policy: ScanPolicy
+    tag_settings: TagSettings = field(default_factory=TagSettings)
+    started_at: datetime | None = None
+
+    @cached_property
+    def rule(self) -> AgeRule:
+        """The policy's age rule at the scan's instant."""
+        return self.policy.rule(self.as_of)
+
+    @cached_property
+    def rule_of_use(self) -> AgeRule:
+        """The rule by which last uses are judged: not later than they are known, lest a key in use look unused."""
+        return self.policy.rule(min(self.as_of, self.started_at or self.as_of))
+
+
+def judge_page(
+    terms: ScanTerms,
+    number: int,
+    listed: list[str],
+    outcomes: Iterable[Mapping[str, Any]],
+    users_before: int | None = None,
+) -> Page:
+    """Judge one page of users; `users_before` is how many the pages before have.
+
+    `listed` are the user names that were asked for, `outcomes` what came back for each: `{"user_name", "outcome",
+    "keys": [{"access_key_id", "status", "created_at"}], "cause", "details"}`, details as `read_details` takes them,
+    or {} where they were not asked. A user without an outcome, or with a key that cannot be judged, is unchecked;
+    InvalidEvidenceError for an outcome that nobody asked for or that came twice.
+    """
+    coming = _outcomes_by_user(listed, outcomes)
+    users = [_judge_user(name, coming.get(name), terms) for name in listed]
+    keys = [key for user in users for key in user.get("keys", ())]
+    by_verdict = Counter([key["verdict"] for key in keys])
+    found = [finding for user in users if "details" in user for finding in _findings(user, terms)]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": terms.scan_id,
+        "account_id": terms.account_id,
+        "as_of": format_instant(terms.as_of),
+        "started_at": format_instant(terms.started_at or terms.as_of),
+        "policy": terms.policy.to_json(),
+        "page": number,
+        "users_so_far": None if users_before is None else users_before + len(listed),
+        "coverage": _coverage(users, coming, terms),
+        "totals": {
+            "expired": by_verdict[Verdict.EXPIRED],
+            "due_soon": by_verdict[Verdict.DUE_SOON],
+            "ok": by_verdict[Verdict.OK],
+            "unused": by_verdict[Verdict.UNUSED],
+            "exempt": by_verdict[Verdict.EXEMPT],
+        },
+        "findings": [finding for finding in found if finding["verdict"] != Verdict.EXEMPT],
+        "exempt": [finding for finding in found if finding["verdict"] == Verdict.EXEMPT],
+        "users": users,
+    }
+
+
+def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]], terms: ScanTerms) -> Coverage:
+    by_outcome = Counter([user["outcome"] for user in users])
+    keys = [key for user in users for key in user.get("keys", ())]
+    judged = sum(key["verdict"] is not None for key in keys)
+    not_yet_created = sum(_is_not_yet_created(key, terms) for key in keys if key["verdict"] is None)
+    detailed = [user for user in users if "details" in user]
+    return {
+        "users_listed": len(users),
+        "users_checked": by_outcome["checked"],
+        "users_not_found": by_outcome["not_found"],
+        "users_unchecked": by_outcome["unchecked"],
+        "keys_judged": judged,
+        "keys_inactive_skipped": len(keys) - judged - not_yet_created,
+        "keys_not_yet_created": not_yet_created,
+        "detail_calls": sum(1 + len(user["keys"]) for user in detailed if coming[user["user_name"]].get("details")),
+        "keys_last_use_unknown": sum(
+            key["last_used"] == "unknown" and _is_judged_active(key) for user in detailed for key in user["keys"]
+        ),
+    }
+
+
+def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    asked = set(listed)
+    if len(asked) < len(listed):
+        raise InvalidEvidenceError("a user was listed twice on one page")
+    by_user: dict[str, Mapping[str, Any]] = {}
+    for outcome in outcomes:
+        user_name = outcome["user_name"]
+        if user_name not in asked or user_name in by_user:
+            raise InvalidEvidenceError("an outcome came for a user who was not asked for, or came twice")
+        by_user[user_name] = outcome
+    return by_user
+
+
+def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTerms) -> UserEvidence:
+    if outcome is None:
+        return {"user_name": user_name, "outcome": "unchecked", "cause": NO_OUTCOME}
+    if outcome["outcome"] == "not_found":
+        return {"user_name": user_name, "outcome": "not_found"}
+    if outcome["outcome"] != "checked":
+        return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", NO_OUTCOME))}
+    user: UserEvidence = {"user_name": user_name, "outcome": "checked"}
+    try:
+        user["keys"] = [_judge_age(key, terms) for key in outcome["keys"]]
+    except (KeyError, TypeError, ValueError) as error:
+        cause = f"IAM described a key in a way that cannot be judged: {error!r}"
+        return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
+    asked = outcome.get("details")
+    if asked or _need_details(user["keys"], terms.policy):
+        _judge_by_details(user, asked, terms)
+    return user
+
+
+def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
+    if policy.max_unused_days is not None and any(_is_judged_active(key) for key in keys):
+        return True
+    return not _FINDINGS.isdisjoint([key["verdict"] for key in keys])
+
+
+def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
+    created_at, written = read_instant(key["created_at"])
+    status = key["status"]
+    judged = created_at <= terms.as_of and (status == ACTIVE or terms.policy.include_inactive)
+    return {
+        "access_key_id": key["access_key_id"],
+        "status": status,
+        "created_at": written,
+        "verdict": terms.rule.verdict(created_at) if judged else None,
+    }
+
+
+def _is_not_yet_created(key: JudgedKey, terms: ScanTerms) -> bool:
+    return parse_instant(key["created_at"]) > terms.as_of
+
+
+def _is_judged_active(key: JudgedKey) -> bool:
+    return key["status"] == ACTIVE and key["verdict"] is not None
+
+
+def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> None:
+    """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
+    details, last_uses = read_details(asked, len(user["keys"]))
+    descriptions: dict[str, str] = {}
+    if details["tags"] != "unknown":
+        key_ids = [key["access_key_id"] for key in user["keys"]]
+        tags, descriptions = split_descriptions(details["tags"], key_ids)
+        details["tags"] = tags
+        details["exemption"] = read_exemption(
+            tags, terms.as_of, terms.rule_of_use.as_of, terms.tag_settings.max_exempt_days
+        )
+    user["details"] = details
+    exempt = details["exemption"] is not None and details["exemption"]["in_force"]
+    for key, last_used in zip(user["keys"], last_uses, strict=True):
+        key["last_used"] = last_used
+        if key["access_key_id"] in descriptions:
+            key["description"] = descriptions[key["access_key_id"]]
+        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule_of_use):
+            key["verdict"] = Verdict.UNUSED
+        if exempt and key["verdict"] in _FINDINGS:
+            key["exempt_from"] = str(key["verdict"])
+            key["verdict"] = Verdict.EXEMPT
+
+
+def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:
+    last_used = key["last_used"]
+    if key["status"] != ACTIVE or isinstance(last_used, str):
+        return False
+    return rule.is_unused(parse_instant(key["created_at"]), parse_instant(last_used["at"]) if last_used else None)
+
+
+def _findings(user: UserEvidence, terms: ScanTerms) -> Iterator[Finding]:
+    keys = user.get("keys", [])
+    for key in keys:
+        if key["verdict"] in _FINDINGS or key["verdict"] == Verdict.EXEMPT:
+            yield _finding(user, key, [other for other in keys if other is not key], terms)
+
+
+def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms: ScanTerms) -> Finding:
+    created_at = parse_instant(key["created_at"])
+    exempt = key["verdict"] == Verdict.EXEMPT
+    known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
+    advice = advise(key, others, terms.rule_of_use) if known else None
+    finding: Finding = {
+        "user_name": user["user_name"],
+        "access_key_id": key["access_key_id"],
+        "status": key["status"],
+        "created_at": key["created_at"],
+        "age_days": terms.rule.age_days(created_at),
+        "overdue_at": format_instant(terms.rule.overdue_at(created_at)),
+        "verdict": str(key["verdict"]),
+        "last_used": key["last_used"],
+        "owner": find_owner(user["details"]["tags"], terms.tag_settings.owner_tags),
+        "owner_known": user["details"]["tags"] != "unknown",
+        "tags": user["details"]["tags"],
+        "description": key.get("description"),
+        "other_keys": [_other_key(other, terms.rule) for other in others],
+        "advice": advice and advice.action,
+        "advice_in_words": advice and advice.sentence,
+        "safe_to_deactivate": advice and advice.safe_to_deactivate,
+        "exemption": user["details"]["exemption"],
+    }
+    if exempt:
+        finding["exempt_from"] = key["exempt_from"]
+    return finding
+
+
+def _other_key(key: JudgedKey, rule: AgeRule) -> OtherKey:
+    return {
+        "access_key_id": key["access_key_id"],
+        "age_days": rule.age_days(parse_instant(key["created_at"])),
+        "status": key["status"],
+        "last_used": key["last_used"],
+        "description": key.get("description"),
+    }

@@ -1,0 +1,1 @@
+"""What people and programs get: the message, the files of a report, metrics."""

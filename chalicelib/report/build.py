@@ -1,0 +1,267 @@
+"""From judged pages to the report, and the counts of it. Pure, in the shapes of `chalicelib.documents`."""
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Literal
+
+from chalicelib.age import format_instant, parse_instant
+from chalicelib.documents import (
+    ACTIVE,
+    RENDERINGS,
+    AdviceCounts,
+    AgeBin,
+    ChangeCounts,
+    Changes,
+    Coverage,
+    Finding,
+    Page,
+    Report,
+    Root,
+    Summary,
+    Totals,
+)
+from chalicelib.evaluation.page import NO_OUTCOME, SCHEMA_VERSION, InvalidEvidenceError, TooManyChildrenFailedError
+
+_ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
+_GONE_SINCE = (
+    "keys and users deleted since {}: IAM does not know them any more; keys deactivated since then count as inactive"
+)
+_USED_SINCE = "whether a key that was used since {} was unused then: IAM keeps the last use alone"
+_ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
+_ONE_IN = 5  # users at most may be without an outcome
+_BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
+
+
+def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
+    """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together.
+
+    TooManyChildrenFailedError where more than one user in five has no outcome at all.
+    """
+    report: Report | None = None
+    seen: set[str] = set()
+    ages: Counter[int] = Counter()
+    for number, page in enumerate(pages, start=1):
+        if "exempt" not in page or "started_at" not in page:
+            raise InvalidEvidenceError(f"page {number} was judged by an older version; start another scan")
+        if report is None:
+            report = _empty_report(page, root)
+        _check_page(report, page, number)
+        _add_page(report, page, seen)
+        _count_ages(ages, page)
+    if report is None:
+        raise InvalidEvidenceError("the scan has no page")
+    _check_outcomes(report)
+    report["findings"].sort(key=_oldest_first)
+    report["exempt"].sort(key=_oldest_first)
+    report["advice"] = count_advice(report["findings"])
+    report["age_histogram"] = _histogram(ages, report["policy"]["max_age_days"])
+    return report
+
+
+def _check_outcomes(report: Report) -> None:
+    without = sum(user["cause"] == NO_OUTCOME for user in report["unchecked"])
+    listed = report["coverage"]["users_listed"]
+    if without * _ONE_IN > listed:
+        raise TooManyChildrenFailedError(
+            f"{without} of {listed} users have no outcome, for child executions failed or ran out of time;"
+            f" a report is made where it is at most one in {_ONE_IN}"
+        )
+
+
+def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
+    """Say what a scan speaks for: everybody now, the users that its policy names, or another instant."""
+    if "as_of" in policy:
+        return "as_of"
+    return "users" if "users" in policy else "full"
+
+
+def is_of_the_past(scan: Page | Report) -> bool:
+    """Return whether a scan judges at an instant before it started: what was deleted since, it cannot see."""
+    return parse_instant(scan["as_of"]) < parse_instant(scan["started_at"])
+
+
+def judges_no_key(report: Report) -> bool:
+    """Return whether a scan found keys, and all that it would judge were created after its instant."""
+    coverage = report["coverage"]
+    return not coverage["keys_judged"] and coverage["keys_not_yet_created"] > 0
+
+
+def read_root(answer: Mapping[str, Any]) -> Root | None:
+    """Read what IAM said of the root user: `{"access_keys"}`, `{"cause"}`, or {} where it was not asked."""
+    if not answer:
+        return None
+    access_keys = answer.get("access_keys")
+    if type(access_keys) is not int:
+        return {"access_keys": "unknown", "verdict": "unknown", "cause": str(answer.get("cause") or _ROOT_NOT_TOLD)}
+    return {"access_keys": access_keys, "verdict": "root_access_keys" if access_keys else "ok", "cause": None}
+
+
+def has_root_access_keys(report: Mapping[str, Any]) -> bool:
+    """Say whether a scan found that the root user has access keys; reports of before do not say it."""
+    return (report.get("root") or {}).get("verdict") == "root_access_keys"
+
+
+def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
+    """Count findings by what to do with them, "none" where there is no advice."""
+    counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
+    for finding in findings:
+        counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields
+    return counts
+
+
+def is_complete(report: Report) -> bool:
+    """Say whether all was found out that the scan is for; without it, no report is clean."""
+    coverage, root = report["coverage"], report.get("root")  # which reports of before did not have
+    if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
+        return False
+    return not (coverage.get("keys_last_use_unknown") and "max_unused_days" in report["policy"])
+
+
+def summarize(report: Report) -> Summary:
+    """Return the counts of a report and whether it is complete."""
+    return {
+        "scan_id": report["scan_id"],
+        "account_id": report["account_id"],
+        "as_of": report["as_of"],
+        "started_at": report.get("started_at", report["as_of"]),  # which earlier reports did not have
+        "complete": is_complete(report),
+        "coverage": report["coverage"],
+        "not_covered": report["not_covered"],
+        "totals": report["totals"],
+        "root": report.get("root"),
+        "advice": report.get("advice"),
+        "changes": _count_changes(report.get("changes")),
+    }
+
+
+def report_locations(folder: str) -> dict[str, str]:
+    """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
+    return {kind: f"{folder}report.{kind}" for kind in RENDERINGS}
+
+
+def _count_changes(changes: Changes | None) -> ChangeCounts | None:
+    if changes is None:
+        return None
+    return {
+        "since": changes["since"],
+        "new": len(changes["new"]),
+        "still_expired": len(changes["still_expired"]),
+        "resolved": len(changes["resolved"]),
+        "unknown": len(changes["unknown"]),
+        "new_unused": len(changes.get("new_unused", [])),
+        "reactivated": len(changes.get("reactivated", [])),
+    }
+
+
+def _empty_report(page: Page, root: Root | None) -> Report:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": page["scan_id"],
+        "account_id": page["account_id"],
+        "as_of": page["as_of"],
+        "started_at": page["started_at"],
+        "policy": page["policy"],
+        "coverage": {
+            "users_listed": 0,
+            "users_checked": 0,
+            "users_not_found": 0,
+            "users_unchecked": 0,
+            "keys_judged": 0,
+            "keys_inactive_skipped": 0,
+            "keys_not_yet_created": 0,
+            "detail_calls": 0,
+            "keys_last_use_unknown": 0,
+        },
+        "totals": {"expired": 0, "due_soon": 0, "ok": 0, "unused": 0, "exempt": 0},
+        "root": root,
+        "advice": count_advice([]),
+        "findings": [],
+        "exempt": [],
+        "unchecked": [],
+        "details_unknown": [],
+        "not_found": [],
+        "not_covered": [*([] if root else [_ROOT_USER]), *_users_left_out(page["policy"]), *_gone_since(page)],
+        "inactive_overdue": [],
+        "scan_kind": scan_kind(page["policy"]),
+        "age_histogram": [],
+        "changes": None,
+    }
+
+
+def _users_left_out(policy: Mapping[str, Any]) -> list[str]:
+    return ["all users but those that the scan policy names"] if "users" in policy else []
+
+
+def _gone_since(page: Page) -> list[str]:
+    if not is_of_the_past(page):
+        return []
+    used_since = [_USED_SINCE.format(page["as_of"])] if "max_unused_days" in page["policy"] else []
+    return [_GONE_SINCE.format(page["as_of"]), *used_since]
+
+
+def _check_page(report: Report, page: Page, number: int) -> None:
+    if page["page"] != number:
+        raise InvalidEvidenceError(f"page {page['page']} stands in the place of page {number}")
+    for field in ("schema_version", "scan_id", "account_id", "as_of", "started_at", "policy"):
+        if page.get(field) != report.get(field):
+            raise InvalidEvidenceError(f"page {number} has another {field} than page 1")
+
+
+def _add_page(report: Report, page: Page, seen: set[str]) -> None:
+    for user in page["users"]:
+        if user["user_name"] in seen:
+            raise InvalidEvidenceError(f"page {page['page']} lists a user who is on an earlier page")
+        seen.add(user["user_name"])
+        if user["outcome"] == "unchecked":
+            report["unchecked"].append({"user_name": user["user_name"], "cause": user["cause"]})
+        elif user["outcome"] == "not_found":
+            report["not_found"].append(user["user_name"])
+        elif "details" in user and user["details"]["cause"] is not None:
+            report["details_unknown"].append({"user_name": user["user_name"], "cause": user["details"]["cause"]})
+    report["inactive_overdue"].extend(_inactive_overdue(page))
+    _add_counts(report["coverage"], page["coverage"])
+    _add_counts(report["totals"], page["totals"])
+    report["findings"].extend(page["findings"])
+    report["exempt"].extend(page["exempt"])
+
+
+def _inactive_overdue(page: Page) -> Iterator[str]:
+    """Yield the inactive keys that are passed over and too old: one of them may be activated again."""
+    limit = format_instant(parse_instant(page["as_of"]) - timedelta(days=page["policy"]["max_age_days"]))
+    for user in page["users"]:
+        for key in user.get("keys", ()):
+            if key["verdict"] is None and key["status"] != ACTIVE and key["created_at"][:19] < limit[:19]:
+                yield key["access_key_id"]
+
+
+def _count_ages(ages: Counter[int], page: Page) -> None:
+    """Count judged keys by age in days, rounded up: a key of exactly 90 days is not older than 90."""
+    as_of = parse_instant(page["as_of"])
+    for user in page["users"]:
+        for key in user.get("keys", ()):
+            if key["verdict"] is not None:
+                ages[-((parse_instant(key["created_at"]) - as_of) // timedelta(days=1))] += 1
+
+
+def _histogram(ages: Counter[int], max_age_days: int) -> list[AgeBin]:
+    """Sort ages into bins of equal width, but for the first and the endless last; the limit is between two."""
+    width = -(-max_age_days // _BINS_TO_THE_LIMIT)
+    limits = [max_age_days + step * width for step in range(-_BINS_TO_THE_LIMIT, _BINS_TO_THE_LIMIT + 1)]
+    limits = [0, *(limit for limit in limits if limit > 0)]
+    bins: list[AgeBin] = [{"from_days": low, "to_days": high, "keys": 0} for low, high in pairwise(limits)]
+    bins.append({"from_days": limits[-1], "to_days": None, "keys": 0})
+    for age, keys in ages.items():
+        bins[max(0, bisect_left(limits, age) - 1)]["keys"] += keys
+    return bins
+
+
+def _add_counts(counts: Coverage | Totals, more: Coverage | Totals) -> None:
+    for name in counts:
+        counts[name] += more[name]  # type: ignore[literal-required]  # both are of one type, and all its fields int
+
+
+def _oldest_first(finding: Finding) -> tuple[datetime, str, str]:
+    return parse_instant(finding["created_at"]), finding["user_name"], finding["access_key_id"]

@@ -1,0 +1,274 @@
+"""What changed since the last full scan: keys newly expired, still expired, resolved. Pure."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain, islice
+from typing import Any, Literal
+
+from chalicelib.age import AgeRule, Verdict, parse_instant
+from chalicelib.documents import (
+    ACTIVE,
+    SCAN_ID_PATTERN,
+    Changes,
+    ExpiredKey,
+    JudgedKey,
+    LastScan,
+    Page,
+    Report,
+    UserEvidence,
+)
+from chalicelib.evaluation.page import InvalidEvidenceError
+from chalicelib.policy import MAX_AGE_DAYS_LIMIT
+from chalicelib.report.build import has_root_access_keys, join_pages, read_root, scan_kind
+
+_NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
+_SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
+# What a report has of a key: whoever may write to the bucket may have put anything into the last one.
+_TEXTS = {
+    "scan_id": SCAN_ID_PATTERN,
+    "user_name": r"[!-.0-9;-~]{1,128}",
+    "access_key_id": r"[A-Za-z0-9_]{1,128}",
+    "status": r"[A-Za-z]{1,20}",
+}
+_FIRST_YEAR = 1970  # that a scan policy takes
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of the function
+_LastUse = tuple[datetime, datetime | None]  # a key's creation and, if there was one, its last use
+_OPTIONAL = "max_unused_days"
+_COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a policy that make a key a finding
+
+
+def join_and_compare(
+    pages: Iterable[Page],
+    load_last_report: Callable[[], Mapping[str, Any] | None],
+    root: Mapping[str, Any],
+    now: datetime | None = None,
+) -> Report:
+    """Join pages as `join_pages` does; the report of a full scan tells what changed since the last one.
+
+    `root` is what IAM said of the root user, as `read_root` takes it. A last report from after `now` is damaged.
+    """
+    coming = iter(pages)
+    first = list(islice(coming, 1))
+    pages = chain(first, coming)
+    if not first or scan_kind(first[0]["policy"]) != "full":
+        return join_pages(pages)
+    comparison = _compare_with(load_last_report, first[0], now)
+    report = join_pages(comparison.watch(pages), read_root(root or {"cause": ""}))
+    report["changes"] = comparison.changes(report)
+    return report
+
+
+def becomes_latest(report: Report) -> bool:
+    """Say whether the next full scan is to be compared with this one."""
+    return report["changes"] is not None and not report["changes"]["superseded"]
+
+
+@dataclass
+class _Comparison:
+    """A full scan being compared with the last one: it watches the pages pass by, then tells the changes."""
+
+    since: LastScan | None = None
+    last_policy: dict[str, Any] = field(default_factory=dict)
+    was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
+    was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
+    had_root_access_keys: bool = False
+    was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
+    notes: list[str] = field(default_factory=list)
+    superseded: bool = False
+    _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
+    _owners: dict[str, UserEvidence] = field(default_factory=dict)  # by access key id: a user may be renamed
+
+    def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """Pass the scan's pages on, keeping what became of the keys that were expired."""
+        names = {key["user_name"] for key in self.was_expired.values()}
+        for page in pages:
+            for user in page["users"]:
+                if user["user_name"] in names:
+                    self._users[user["user_name"]] = user
+                for key in user.get("keys", ()):
+                    if key["access_key_id"] in self.was_expired:
+                        self._owners[key["access_key_id"]] = user
+            yield page
+
+    def changes(self, report: Report) -> Changes:
+        """Tell what changed, once all pages of the report have passed by."""
+        changes: Changes = {
+            "since": self.since,
+            "notes": [*self.notes, *self._policy_note(report)],
+            "new": [],
+            "still_expired": [],
+            "resolved": [],
+            "unknown": [],
+            "new_unused": [],
+            "reactivated": [],
+            "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
+            "superseded": self.superseded,
+        }
+        expired_now = set()
+        for finding in report["findings"]:
+            if finding["verdict"] == "expired":
+                expired_now.add(finding["access_key_id"])
+                before = self.was_expired.get(finding["access_key_id"])
+                if finding["status"] == ACTIVE and self._was_inactive(finding["access_key_id"]):
+                    changes["reactivated"].append(finding["access_key_id"])
+                if before and self._was_expired_by(report["policy"], before):
+                    changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
+                else:
+                    changes["new"].append(_expired_key(finding, report["as_of"]))
+            elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
+                changes["new_unused"].append(finding["access_key_id"])
+        for key_id, key in self.was_expired.items():
+            if key_id not in expired_now:
+                how = self._resolution(key, anybody_unchecked=bool(report["unchecked"]))
+                if how == "unknown":
+                    changes["unknown"].append(key)
+                else:
+                    changes["resolved"].append({"user_name": key["user_name"], "access_key_id": key_id, "how": how})
+        return changes
+
+    def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
+        """Say whether this scan's policy, too, would have called a key expired then: else it is news."""
+        if not self.since or (key["status"] != ACTIVE and not policy["include_inactive"]):
+            return False
+        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
+        return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
+
+    def _was_inactive(self, key_id: str) -> bool:
+        """Return whether a key was too old and inactive at the last scan, whether it was judged or passed over."""
+        before = self.was_expired.get(key_id)
+        return key_id in self.was_inactive or (before is not None and before["status"] != ACTIVE)
+
+    def _was_unused_by(self, policy: Mapping[str, Any], key_id: str) -> bool:
+        """Say whether this scan's policy, too, would have called a key unused then."""
+        if not self.since or key_id not in self.was_unused:
+            return False
+        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])
+        return rule.is_unused(*self.was_unused[key_id])
+
+    def _resolution(
+        self, was: ExpiredKey, anybody_unchecked: bool
+    ) -> Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching", "unknown"]:
+        owner = self._owners.get(was["access_key_id"])
+        user = owner or self._users.get(was["user_name"])
+        if user is None:  # deleted, or renamed to one of those who are unchecked
+            return "unknown" if anybody_unchecked else "deleted"
+        if user["outcome"] != "checked":  # not found: deleted or renamed while the scan ran
+            return "unknown"
+        keys = user.get("keys", [])
+        key = next((key for key in keys if key["access_key_id"] == was["access_key_id"]), None)
+        if key and key["verdict"] == "exempt":
+            return "exempted"
+        if key and key["status"] in (was["status"], ACTIVE):
+            return "no_longer_matching"
+        if any(_is_successor(other, was) for other in keys):
+            return "rotated"
+        return "deactivated" if key else "deleted"
+
+    def _policy_note(self, report: Report) -> Iterator[str]:
+        before, now = self.last_policy, report["policy"]
+        differing = [name for name in _COMPARED if name in before and before[name] != now.get(name)]
+        if differing:
+            shown = {name: [_shown(policy.get(name)) for policy in (before, now)] for name in differing}
+            what = ", ".join(f"{name} was {was} and is {becomes}" for name, (was, becomes) in shown.items())
+            yield f"The scan policy changed since the last full scan ({what}): keys may be new or resolved for that."
+
+
+def _compare_with(
+    load_last_report: Callable[[], Mapping[str, Any] | None], page: Page, now: datetime | None
+) -> "_Comparison":
+    """Begin to compare with the last full scan's report; one that is missing or damaged is noted, never an error."""
+    try:
+        report = load_last_report()
+        return _read(report, page, now) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
+    except InvalidEvidenceError as error:
+        return _Comparison(notes=[f"The last full scan cannot be compared with: {error}."])
+
+
+def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Comparison:
+    try:
+        if report["account_id"] != page["account_id"] or scan_kind(report["policy"]) != "full":
+            raise InvalidEvidenceError("its report is not a full scan's of this account")
+        as_of = parse_instant(report["as_of"])
+        if now is not None and as_of > now + _CLOCKS_DIFFER_BY:  # it would supersede every scan until then
+            raise InvalidEvidenceError("its report is of an instant that is yet to come")
+        if as_of.year < _FIRST_YEAR:  # before which no limit of days can be counted back
+            raise InvalidEvidenceError("its report is of an instant before there was IAM")
+        if as_of >= parse_instant(page["as_of"]):
+            return _Comparison(notes=[_SUPERSEDED], superseded=True)
+        return _Comparison(
+            since={"scan_id": _text(report, "scan_id"), "as_of": report["as_of"]},
+            last_policy=_compared(report["policy"]),
+            was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
+            was_unused={
+                key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
+            },
+            had_root_access_keys=has_root_access_keys(report),
+            was_inactive=frozenset(report.get("inactive_overdue", ())),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidEvidenceError("its report is damaged") from error
+
+
+def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
+    """Yield the keys that the last report calls expired, and those that it could not know of any more."""
+    changes = report.get("changes") or {"still_expired": [], "unknown": []}
+    since = {_text(key, "access_key_id"): key["reported_since"] for key in changes["still_expired"]}
+    for finding in report["findings"]:
+        if finding["verdict"] == "expired":
+            yield _read_key(finding, since.get(finding["access_key_id"], report["as_of"]))
+    for key in changes["unknown"]:
+        yield _read_key(key, key["reported_since"])
+
+
+def _read_key(key: Mapping[str, Any], reported_since: str) -> ExpiredKey:
+    """Read an expired key out of the last report; raise ValueError for what no report has."""
+    for name in ("user_name", "access_key_id", "status"):
+        _text(key, name)
+    for instant in (key["created_at"], key["overdue_at"], reported_since):
+        parse_instant(instant)
+    return _expired_key(key, reported_since)
+
+
+def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
+    return {
+        "user_name": finding["user_name"],
+        "access_key_id": finding["access_key_id"],
+        "created_at": finding["created_at"],
+        "status": finding["status"],
+        "overdue_at": finding["overdue_at"],
+        "reported_since": reported_since,
+    }
+
+
+def _text(part: Mapping[str, Any], name: str) -> str:
+    """Return a field's text; raise ValueError if it is not one that a report has there."""
+    value: str = part[name]
+    if not re.fullmatch(_TEXTS[name], value, re.ASCII):
+        raise ValueError(f"{name}: not a text that a report has")
+    return value
+
+
+def _last_use(finding: Mapping[str, Any]) -> _LastUse:
+    used = finding["last_used"]
+    return parse_instant(finding["created_at"]), None if used is None else parse_instant(used["at"])
+
+
+def _compared(policy: Mapping[str, Any]) -> dict[str, int | None]:
+    """Take of a policy what is compared; `max_unused_days`, which it need not have, is None without."""
+    return {name: _number(policy[name]) if name in policy or name != _OPTIONAL else None for name in _COMPARED}
+
+
+def _shown(value: int | None) -> str:
+    return "not set" if value is None else str(value)
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value <= MAX_AGE_DAYS_LIMIT:
+        raise ValueError("not a number, true or false that a policy has")
+    return value
+
+
+def _is_successor(key: JudgedKey, of: ExpiredKey) -> bool:
+    return key["status"] == ACTIVE and parse_instant(key["created_at"]) > parse_instant(of["created_at"])

@@ -1,0 +1,1 @@
+"""Packages and deploys the app: `python -m deploy`."""

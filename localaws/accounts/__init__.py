@@ -1,0 +1,1 @@
+"""Accounts to scan: account files, snapshots of real accounts, the demo accounts."""

@@ -1,0 +1,286 @@
+"""A snapshot of an AWS account as an account file, with the caller's own credentials: it only reads, and only IAM."""
+
+import errno
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from rich.console import Console
+
+from chalicelib.outputs.sentences import counted
+from deploy.sessions import DEFAULT_REGION, user_session
+from localaws.accounts.account_fit import Fitting
+from localaws.accounts.anonymize import anonymize
+from localaws.accounts.aws_errors import Caller, describe, is_refusal, one_line, words
+from localaws.accounts.iam_answers import (
+    Notes,
+    OddAnswerError,
+    ask,
+    is_odd,
+    items_of,
+    name_of,
+    odd_answer,
+    read_key,
+    read_last_use,
+    read_root,
+    read_tags,
+    what_is_odd,
+)
+from localaws.commands.progress import progress_bar
+
+READ_POLICY: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "ListingUsersAndTheAccountTakesNoResource",
+            "Effect": "Allow",
+            "Action": ["iam:ListUsers", "iam:GetAccountSummary"],
+            "Resource": "*",
+        },
+        {
+            "Sid": "ReadEveryUsersKeysAndTags",
+            "Effect": "Allow",
+            "Action": ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags"],
+            "Resource": "arn:*:iam::*:user/*",
+        },
+    ],
+}
+_AT_A_TIME = 4
+_NAMELESS = "the answer to ListUsers has a user without UserName"
+_NO_ACCOUNT = "000000000000"
+
+
+class SnapshotError(Exception):
+    """No snapshot could be taken; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An account file's document, the calls that were refused, by user, what else was odd, and who was deleted."""
+
+    document: dict[str, Any]
+    refused: Mapping[str, list[str]]
+    gone: list[str]
+    notes: Notes
+
+
+@dataclass(frozen=True)
+class Access:
+    """A client of IAM with credentials that AWS takes, and whose and of which account those are."""
+
+    caller: Caller
+    account_id: str
+    iam: Any
+
+
+def take_snapshot(profile: str | None, progress: Callable[[int, int], None] = lambda *_: None) -> Snapshot:
+    """Read all users with their keys, last uses and tags, with a profile's credentials; see `read_account`."""
+    return read_account(log_in(profile), progress)
+
+
+def log_in(profile: str | None) -> Access:
+    """Get the credentials, asking for an MFA code where the profile wants one; SnapshotError if AWS takes none."""
+    region = os.environ.get("AWS_REGION") or DEFAULT_REGION
+    caller = Caller(profile or os.environ.get("AWS_PROFILE") or "default", region)
+    try:
+        session = user_session(profile)
+        caller = Caller(session.profile_name, session.region_name or DEFAULT_REGION)
+        _get_credentials(session)
+        sts, iam = _client(session, "sts", caller.region), _client(session, "iam", caller.region)
+        return Access(caller, str(ask("GetCallerIdentity", sts.get_caller_identity).get("Account")), iam)
+    except OddAnswerError as error:
+        raise SnapshotError(_not_of_aws(error)) from error
+    except Exception as error:  # of a credential process, a file, an endpoint: botocore translates only some
+        raise SnapshotError(describe(error, caller)) from error
+
+
+def _get_credentials(session: boto3.session.Session) -> None:
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    credentials.get_frozen_credentials()
+
+
+def _client(session: boto3.session.Session, service: Literal["sts", "iam"], region: str) -> Any:
+    tries = {"sts": 3, "iam": 10}[service]  # the first call of STS tells soon whether there is a way at all
+    retries: Any = {"mode": "adaptive", "total_max_attempts": tries}
+    return session.client(
+        service, region_name=region, config=Config(connect_timeout=5, read_timeout=20, retries=retries)
+    )
+
+
+def read_account(access: Access, progress: Callable[[int, int], None] = lambda *_: None) -> Snapshot:
+    """Read all users; `progress` gets how many of how many users are read.
+
+    A call that is refused, and an answer that cannot be used, is kept as that. Raise SnapshotError for anything else
+    that is in the way: the session is over, IAM throttles for good, no network.
+    """
+    iam, notes = access.iam, Notes()
+    try:
+        listed = list(items_of("ListUsers", "Users", iam.list_users))
+        users = []
+        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+            for user in threads.map(lambda user: _read_user(iam, user, notes), listed):
+                users.append(user)
+                progress(len(users), len(listed))
+        root = _read_root(iam)
+    except (ClientError, BotoCoreError, OSError, RuntimeError) as error:  # the last two of getting credentials anew
+        raise SnapshotError(describe(error, access.caller)) from error
+    except OddAnswerError as error:
+        raise SnapshotError(_not_of_aws(error)) from error
+    pairs = [(of, user) for of, user in zip(listed, users, strict=True) if user is not None]
+    fitted = Fitting(notes).fit(pairs)
+    denied = {"(the root user)": {"GetAccountSummary": root["denied"]}} if "denied" in root else {}
+    denied |= {user["user_name"]: user["denied"] for user in fitted}
+    return Snapshot(
+        document={"account_id": _account_id(access, notes), "root": root, "users": fitted},
+        refused=_refused(denied, notes),
+        gone=[str(name_of(of)) for of, user in zip(listed, users, strict=True) if user is None],
+        notes=notes,
+    )
+
+
+def _not_of_aws(error: OddAnswerError) -> str:
+    return (
+        f"This is not how AWS answers: {error}. Check what may answer instead: AWS_ENDPOINT_URL, a proxy, the network."
+    )
+
+
+def _account_id(access: Access, notes: Notes) -> str:
+    if re.fullmatch("[0-9]{12}", access.account_id):
+        return access.account_id
+    said = one_line(access.account_id)
+    notes.add(f"The account id is not 12 digits and is {_NO_ACCOUNT} in the file", f'"{said}"')
+    return _NO_ACCOUNT
+
+
+def _refused(denied: Mapping[str, Mapping[str, str]], notes: Notes) -> dict[str, list[str]]:
+    """Return the operations that were refused, by user; the other answers that could not be had become notes."""
+    refused: dict[str, list[str]] = {}
+    for name, operations in denied.items():
+        for operation, said in sorted(operations.items()):
+            if is_odd(said):
+                notes.add(f"Unknown ({what_is_odd(said)})", name)
+            else:
+                refused.setdefault(name, []).append(operation)
+    return refused
+
+
+def write_privately(document: Mapping[str, Any], path: Path) -> None:
+    """Write an account file that its owner alone can read, whole or not at all."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # of mode 0600
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(json.dumps(document, indent=1) + "\n")
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
+    """Take a snapshot and tell a person of it; return the exit status."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=out.parent).close()  # before the account is read for a place that cannot be
+        access = log_in(profile)  # before the progress bar, which would wipe the prompt for an MFA code
+        with progress_bar(console) as bar:
+            task = bar.add_task("Reading the account's IAM users", total=None)
+            taken = read_account(access, lambda read, of: bar.update(task, completed=read, total=of))
+        write_privately(anonymize(taken.document) if anonymous else taken.document, out)
+    except SnapshotError as error:
+        console.print(f"localaws: {error}", markup=False, style="red")
+        return 1
+    except OSError as error:
+        console.print(f"localaws: {out}: cannot be written: {error.strerror}", markup=False, style="red")
+        return 2
+    _show(console, taken, out)
+    return 0
+
+
+def _show(console: Console, taken: Snapshot, out: Path) -> None:
+    for name, operations in taken.refused.items():
+        console.print(f"Refused: {', '.join(operations)} of {name}", markup=False, style="yellow")
+    for line in taken.notes.lines():
+        console.print(line, markup=False, style="yellow")
+    if taken.refused:
+        console.print("What was refused is unchecked or unknown in a scan; --print-policy prints what allows it.")
+    if taken.gone:
+        console.print(f"Deleted meanwhile: {', '.join(taken.gone)}", markup=False)
+    users = len(taken.document["users"])
+    console.print(f"Kept {counted(users, 'user')} in {out}, which you alone can read.", markup=False)
+
+
+def _read_user(iam: Any, listed: Mapping[str, Any], notes: Notes | None = None) -> dict[str, Any] | None:
+    """Read one user; None for one who was deleted meanwhile."""
+    notes, name = notes or Notes(), name_of(listed)
+    user: dict[str, Any] = {"user_name": name or "", "path": listed.get("Path") or "/", "tags": {}, "access_keys": []}
+    if name is None:
+        return {**user, "denied": {one: odd_answer(one, _NAMELESS) for one in ("ListAccessKeys", "ListUserTags")}}
+    denied: dict[str, str] = {}
+    try:
+        keys = _unless_refused(denied, "ListAccessKeys", lambda: _keys(iam, name, notes)) or {}
+        used = {key_id: _last_used(iam, denied, key_id) for key_id in keys}
+        tags = _unless_refused(denied, "ListUserTags", lambda: _tags(iam, name, notes)) or {}
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    access_keys = [{**key, **last} for key_id, key in keys.items() if (last := used[key_id]) is not None]
+    return {**user, "tags": tags, "access_keys": access_keys, "denied": denied}
+
+
+def _keys(iam: Any, user_name: str, notes: Notes) -> dict[str, dict[str, Any]]:
+    """Return a user's keys by their ids: none is there twice, though it may be listed twice."""
+    listed = items_of("ListAccessKeys", "AccessKeyMetadata", partial(iam.list_access_keys, UserName=user_name))
+    return {key["access_key_id"]: key for key in (read_key(one, notes) for one in listed)}
+
+
+def _tags(iam: Any, user_name: str, notes: Notes) -> dict[str, str]:
+    listed = items_of("ListUserTags", "Tags", partial(iam.list_user_tags, UserName=user_name))
+    return read_tags(list(listed), user_name, notes)
+
+
+def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any] | None:
+    """Ask for a key's last use, {} if it was never used or is unknown; None for a key that was deleted meanwhile."""
+    operation = "GetAccessKeyLastUsed"
+    try:
+        used = _unless_refused(
+            denied,
+            operation,
+            lambda: read_last_use(ask(operation, lambda: iam.get_access_key_last_used(AccessKeyId=access_key_id))),
+        )
+    except iam.exceptions.NoSuchEntityException:
+        return None
+    return {"last_used": used} if used else {}
+
+
+def _read_root(iam: Any) -> dict[str, Any]:
+    denied: dict[str, str] = {}
+    operation = "GetAccountSummary"
+    root = _unless_refused(denied, operation, lambda: read_root(ask(operation, iam.get_account_summary)))
+    return root or {"denied": denied[operation]}
+
+
+def _unless_refused(denied: dict[str, str], operation: str, call: Callable[[], Any]) -> Any:
+    """Call IAM; None where that is refused, or the answer cannot be used, with the words kept. Raise other errors."""
+    try:
+        return call()
+    except OddAnswerError as error:
+        denied[operation] = odd_answer(operation, str(error))
+    except ClientError as error:
+        if not is_refusal(error):
+            raise
+        denied[operation] = words(error)
+    return None

@@ -1,0 +1,1 @@
+"""What `python -m localaws` does: scan, serve, snapshot."""

@@ -1,0 +1,118 @@
+"""What a person sees of a scan: wrapped between words alone, so that no name and no access key id is cut."""
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from chalicelib.documents import Finding, Report
+from chalicelib.outputs.sentences import (
+    advice_label,
+    changes_lines,
+    coverage_line,
+    keys_line,
+    no_finding_line,
+    to_the_second,
+)
+from chalicelib.report.build import is_of_the_past, judges_no_key
+from localaws.environment import ScanResult
+
+_MOST_FINDINGS = 25
+_RULE = 4  # columns that a rule takes beside its title
+_UNBOUNDED = 10_000  # columns
+_STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow"}
+
+
+def print_wrapped(console: Console, text: str, style: str = "") -> None:
+    """Print lines, wrapped between words alone: a word that is longer than the terminal is wide stays whole."""
+    for line in text.split("\n"):
+        wrapped = textwrap.fill(line, console.width, break_long_words=False, break_on_hyphens=False)
+        console.print(Text(wrapped, style=style), soft_wrap=True)
+
+
+def show_result(console: Console, result: ScanResult) -> None:
+    """Show the message that a scan sent, its findings, and what became of all users and keys."""
+    console.print()
+    for message in result.mail:
+        _print_heading(console, "The message, as a subscriber received it by e-mail")
+        console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
+        console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
+    if report := result.report:
+        if not result.mail and not result.error:
+            complete = not (is_of_the_past(report) or judges_no_key(report))
+            why = "there is nothing to act on" + (", and the report is complete" if complete else "")
+            print_wrapped(console, f"No message was sent: {why}.\n")
+        _show_findings(console, report)
+        if "users" in report["policy"] and report["not_found"]:
+            print_wrapped(console, f"IAM knows no user named {', '.join(report['not_found'])}.", "yellow")
+        for line in (coverage_line(report["coverage"]), keys_line(report), *changes_lines(report)):
+            print_wrapped(console, line)
+        for what in report["not_covered"]:
+            print_wrapped(console, f"Not covered: {what}.")
+    if result.error:
+        print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
+
+
+def show_kept(console: Console, folder: Path, result: ScanResult) -> None:
+    """Say where the files of a scan are."""
+    kept = sorted({name.partition("/")[0] + ("/" if "/" in name else "") for name in result.files})
+    print_wrapped(console, f"Kept in {folder}/: {', '.join(kept)}")
+    if "report.html" in result.files:
+        print_wrapped(console, f"Open {folder / 'report.html'} in a browser: the report for people.")
+
+
+def _print_heading(console: Console, title: str) -> None:
+    if len(title) + _RULE <= console.width:
+        console.print(Rule(title, align="left", style="dim"))
+    else:  # a rule would cut it
+        print_wrapped(console, title, "dim")
+
+
+def _show_findings(console: Console, report: Report) -> None:
+    findings = report["findings"]
+    if not findings:
+        print_wrapped(console, no_finding_line(report))
+        return
+    _print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
+    shown = findings[:_MOST_FINDINGS]
+    table = _table(shown)
+    wanted = console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
+    if wanted <= console.width:
+        console.print(table)
+    else:
+        for line in _in_lines(shown):
+            console.print(line, soft_wrap=True)
+    if len(findings) > len(shown):
+        print_wrapped(console, f"and {len(findings) - len(shown)} more in the report.\n")
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Verdict", no_wrap=True)
+    table.add_column("Days", justify="right", no_wrap=True)
+    table.add_column("What to do", no_wrap=True)
+    table.add_column("Access key id", no_wrap=True)
+    table.add_column("User", no_wrap=True)
+    for finding in findings:
+        table.add_row(
+            Text(finding["verdict"], style=_STYLES[finding["verdict"]]),
+            str(finding["age_days"]),
+            advice_label(finding),
+            finding["access_key_id"],
+            Text(finding["user_name"]),
+        )
+    return table
+
+
+def _in_lines(findings: list[Finding]) -> Iterator[Text]:
+    """Yield the findings in a few short lines each, for a terminal that is too narrow for the table."""
+    for finding in findings:
+        yield Text(f"{finding['access_key_id']}", style="bold")
+        yield Text(finding["user_name"])
+        yield Text(f"{finding['verdict']}, {finding['age_days']} days", style=_STYLES[finding["verdict"]])
+        yield Text(f"{advice_label(finding)}\n")

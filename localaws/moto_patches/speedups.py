@@ -1,0 +1,211 @@
+"""What keeps moto's interpreter from being quick, taken out of its way: one small function a reason.
+
+Nothing here changes what is answered; `bench/growth.py` measures what it is worth.
+"""
+
+import copy
+import functools
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from http import HTTPStatus
+from queue import SimpleQueue
+from types import NoneType, SimpleNamespace
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import jsonpath_ng.parser
+from botocore import UNSIGNED
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.config import Config
+from moto.core import responses
+from moto.core.request import Request
+from moto.core.utils import method_names_from_class
+from moto.iam.responses import IamResponse
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.program.program import Program
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramState
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from urllib3 import HTTPResponse
+
+from localaws.clients import INTERPRETER, make_client
+from localaws.middleware import Gate
+
+_UNCHANGING = (str, int, float, bool, NoneType, datetime)
+_gate: Gate
+
+
+def apply(gate: Gate, endpoint_url: str) -> None:
+    """Quicken the interpreter, which reaches AWS through the gate."""
+    global _gate  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
+    _gate = gate
+    reuse_clients(endpoint_url)
+    _apply_once()
+
+
+@functools.cache
+def _apply_once() -> None:
+    parse_definitions_once()
+    parse_result_paths_once()
+    run_without_threads_of_their_own()
+    copy_plain_data_quickly()
+    list_methods_once()
+    find_backends_once()
+
+
+def reuse_clients(endpoint_url: str) -> None:
+    """Make one client a service: moto makes one for every task call. Nobody checks signatures, so it makes none."""
+
+    @functools.cache
+    def client_for(service: str, region: str) -> Any:
+        config = Config(
+            retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
+            signature_version=UNSIGNED,
+        )
+        client = make_client(service, region, endpoint_url, INTERPRETER, config)
+        credential = f"Credential={INTERPRETER}/20260101/{client.meta.region_name}/{service}/aws4_request"
+        client.meta.events.register(
+            "before-send", functools.partial(_answer_in_this_process, authorization=f"AWS4-HMAC-SHA256 {credential}")
+        )
+        return client
+
+    def boto_client_for(region: str, service: str, **_: object) -> Any:
+        return client_for(service, region)
+
+    for module in (state_task_service_aws_sdk, lambda_eval_utils):
+        setattr(module, "boto_client_for", boto_client_for)  # noqa: B010  # a function of moto's
+
+
+def _answer_in_this_process(request: AWSPreparedRequest, authorization: str, **_: object) -> AWSResponse:
+    """Call the local AWS as the function that it is here, not through a socket of our own."""
+    url, body = urlsplit(request.url), request.body or b""
+    sent = body.read() if hasattr(body, "read") else body
+    content = sent.encode() if isinstance(sent, str) else bytes(sent)
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": request.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote(url.path) or "/",
+        "QUERY_STRING": url.query,
+        "SERVER_NAME": url.hostname,
+        "SERVER_PORT": str(url.port),
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.url_scheme": url.scheme,
+        "wsgi.input": io.BytesIO(content),
+        "wsgi.errors": sys.stderr,
+        "CONTENT_LENGTH": str(len(content)),
+        "HTTP_HOST": url.netloc,
+        "HTTP_AUTHORIZATION": authorization,
+    }
+    for name, value in request.headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value if isinstance(value, str) else value.decode()
+    answered: list[Any] = []
+    serve = functools.partial(_gate.serve, application=_iam) if "/iam/" in authorization else _gate
+    body = b"".join(serve(environ, lambda *answer: answered.extend(answer)))
+    raw = HTTPResponse(io.BytesIO(body), preload_content=False)
+    return AWSResponse(request.url, int(answered[0].split()[0]), dict(answered[1]), raw)  # type: ignore[arg-type]  # as moto does
+
+
+def _iam(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer for IAM, of which a scan asks the most, without Flask's way to it."""
+    request = Request(environ)
+    url = f"http://{environ['HTTP_HOST']}/"
+    status, headers, body = IamResponse.dispatch(request, url, dict(request.headers))
+    start_response(f"{status} {HTTPStatus(status).phrase}", [(name, str(value)) for name, value in headers.items()])
+    return [body.encode() if isinstance(body, str) else body]
+
+
+def parse_definitions_once() -> None:
+    """Parse a definition once: moto does so for every execution, and what it makes of it keeps no state."""
+    setattr(AmazonStateLanguageParser, "parse", staticmethod(functools.cache(AmazonStateLanguageParser.parse)))  # noqa: B010  # a method of moto's
+
+
+def run_without_threads_of_their_own() -> None:
+    """Start no thread for a program without a time-out, and take those of tasks from a pool."""
+    evaluate = Program.eval
+
+    def evaluate_here(self: Program, env: Environment) -> None:
+        if self.timeout_seconds is not None:
+            return evaluate(self, env)
+        env.next_state_name = self.start_at.start_at_name
+        return EvalComponent.eval(self, env)
+
+    setattr(Program, "eval", evaluate_here)  # noqa: B010  # a method of moto's
+    setattr(execute_state, "Thread", _PooledThread)  # noqa: B010  # a module's import
+
+
+class _PooledThread:
+    """Takes a thread that has nothing to do, or a new one; daemons all, so that none keeps the process from its end."""
+
+    _lock = threading.Lock()
+    _waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
+    _idle = 0
+
+    def __init__(self, target: Callable[[], None], daemon: bool) -> None:  # noqa: ARG002  # as Thread has it
+        self._target = target
+
+    def start(self) -> None:
+        with _PooledThread._lock:
+            if _PooledThread._idle:
+                _PooledThread._idle -= 1
+                _PooledThread._waiting.put(self._target)
+                return
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        target = self._target
+        while True:
+            target()
+            with _PooledThread._lock:
+                _PooledThread._idle += 1
+            target = _PooledThread._waiting.get()
+
+
+def parse_result_paths_once() -> None:
+    """Parse a JSONPath such as "$" once: moto does so at the end of every state."""
+    setattr(result_path, "parse", functools.cache(jsonpath_ng.parser.parse))  # noqa: B010  # a function of moto's
+
+
+def copy_plain_data_quickly() -> None:
+    """Copy what is JSON by hand: `copy.deepcopy` looks up how to copy each text and each number."""
+    quick = SimpleNamespace(copy=copy.copy, deepcopy=_copied)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.stepfunctions.parser.asl.") and getattr(module, "copy", None) is copy:
+            setattr(module, "copy", quick)  # noqa: B010  # a module's import
+
+
+def _copied(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: _copied(part) for name, part in value.items()}
+    if kind is list:
+        return [_copied(part) for part in value]
+    if kind in _UNCHANGING:
+        return value
+    return copy.copy(value) if isinstance(value, ProgramState) else copy.deepcopy(value)
+
+
+def list_methods_once() -> None:
+    """Remember the methods of a class that answers requests: moto lists them at each request."""
+    setattr(responses, "method_names_from_class", functools.cache(method_names_from_class))  # noqa: B010  # an import
+
+
+def find_backends_once() -> None:
+    """Remember which backend serves a host: moto tries hundreds of patterns at each request."""
+    find = DomainDispatcherApplication.get_backend_for_host
+    remembered: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self: DomainDispatcherApplication, host: str | None) -> Any:
+        if host not in remembered:
+            remembered[host] = find(self, host)
+        return remembered[host]
+
+    setattr(DomainDispatcherApplication, "get_backend_for_host", get_backend_for_host)  # noqa: B010  # a method of moto's

@@ -1,0 +1,1 @@
+"""Whole scans and requests on the local AWS."""

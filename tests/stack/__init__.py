@@ -1,0 +1,1 @@
+"""The packaged template and what stands beside it."""

@@ -1,0 +1,240 @@
+"""The parameters of the stack: what they take, and where their values go."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import regex
+
+from chalicelib.evaluation.details import MAX_EXEMPT_DAYS_LIMIT, REASON_TAG, UNTIL_TAG, TagSettings, parse_tag_settings
+from chalicelib.outputs.sns import HttpsFormat, NotifyOn
+from chalicelib.policy import MAX_AGE_DAYS_LIMIT, POLICY_RULES, InvalidSettingError, ScanPolicy, parse_stage_defaults
+from tests.stack.test_template import DEFINITION, STACK, transformed_by_sam
+from tests.support.cloudformation import resolve
+
+
+def test_every_parameter_is_in_a_group_of_the_console_with_a_default_and_a_description(
+    template: dict[str, Any],
+) -> None:
+    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+
+    assert sorted(grouped) == sorted(template["Parameters"])
+    for name, parameter in template["Parameters"].items():
+        assert parameter["Description"], name
+        assert "Default" in parameter, name
+        assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys(), name
+
+
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+# Of parameters with a pattern: what they take, the ends among them, and what is just outside.
+PATTERNS = {
+    "KmsKeyArn": (["", KEY, KEY.replace("aws", "aws-us-gov")], ["alias/aws/sns", KEY.replace("key/", "alias/"), "x"]),
+    "NotificationEmail": (["", "a@b.co", f"{'a' * 64}@{'b' * 100}.co"], ["a", "a b@c.de", "a@b"]),
+    "PermissionsBoundaryArn": (
+        ["", "arn:aws-cn:iam::123456789012:policy/a/b", "arn:aws:iam::aws:policy/x"],
+        ["x", "arn:aws:iam::123456789012:role/x", "arn:aws:iam::123:policy/x"],
+    ),
+    "RolePath": (["/", "/security/", f"/{'a' * 510}/"], ["", "security", "/security", f"/{'a' * 511}/"]),
+    "OwnerTags": (
+        [
+            *("a", "owner,Owner,email", "a:b/c=d+e@f.g-h_i", ",".join(letter * 40 for letter in "abcdefghij")),
+            *("Owner Email,team", "Équipe,部門", "المالك", "Власник", "२", "x" * 128, "a  b", "a\u00a0b", "a\u3000b"),
+            *("a\u2028b", "𠮷", f"{'x' * 128},{'y' * 128},{'z' * 128},{'部' * 128},{'é' * 124}"),
+        ],
+        [
+            *("", "it's", "a,", ",a", "a,,b", "a\nb", "a\tb", "a%}", "x" * 129, ",".join("abcdefghijk"), " a", "a "),
+            *("a, b", "a ,b", " ", "\u3000a", "a\u2028", 'a"b', "a`b", "a\\b", "a${b}", "E\u0301quipe", "a\u200bb"),
+            *("a\x00b", "a\x85b", "☺", "a;b", "\ud800", "<a>"),
+        ],
+    ),
+    "MaxAgeDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "90 ", "x"]),
+    "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
+    "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),
+    "ScanSchedule": (
+        [
+            "",
+            "cron(0 8 * * ? *)",
+            "cron(0/30 6-8 ? * MON,FRI#1 2026)",
+            "cron(0 8 L * ? *)",
+            "rate(1 minute)",
+            "rate(12 hours)",
+        ],
+        [
+            "x",
+            "rate(1 days)",
+            "rate(2 day)",
+            "cron(0 8 * * * *)",
+            "cron(0 8 ? * ? *)",
+            "cron()",
+            "cron(0 8 * * ?)",
+            "0 8 * * ? *",
+            "rate(0 days)",
+            "rate(1)",
+            "rate(1 weeks)",
+            "at(2026-11-22T08:00)",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_parameter_takes_what_it_says(template: dict[str, Any], name: str) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    good, bad = PATTERNS[name]
+
+    assert [text for text in good if not regex.fullmatch(pattern, text)] == []  # which knows \\p{L}, as Java does
+    assert [text for text in bad if regex.fullmatch(pattern, text)] == []
+
+
+@pytest.mark.parametrize("name", ["MaxAgeDays", "WarnDays", "MaxUnusedDays"])
+def test_a_parameter_takes_the_days_that_the_scan_policy_takes(template: dict[str, Any], name: str) -> None:
+    pattern = template["Parameters"][name]["AllowedPattern"]
+    rule = POLICY_RULES[re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()]
+
+    taken = [days for days in range(11_000) if re.fullmatch(pattern, str(days))]
+
+    assert taken == list(range(rule["minimum"], rule["maximum"] + 1))
+
+
+def ends(name: str, parameter: dict[str, Any]) -> list[str]:
+    """The values at a parameter's ends: the first and the last, and of few to choose from, all."""
+    if "AllowedPattern" in parameter:
+        return PATTERNS[name][0]
+    if "AllowedValues" in parameter:
+        return [str(value) for value in parameter["AllowedValues"]]
+    return [str(parameter["MinValue"]), str(parameter["MaxValue"])]
+
+
+def linted(template: dict[str, Any], folder: Path, given: list[dict[str, str]]) -> str:
+    """What cfn-lint says of the stack with each of these sets of values, in a Region of each of three partitions.
+
+    It resolves no parameter in a template of SAM's: so this is what CloudFormation gets, after the transform.
+    """
+    path = folder / "plain.json"
+    path.write_text(json.dumps(transformed_by_sam(template)))
+    command = [f"{Path(sys.executable).parent}/cfn-lint", "--regions", "eu-central-1", "cn-north-1", "us-gov-west-1"]
+    command.append("--deployment-files")
+    for number, parameters in enumerate(given):
+        document = {"template-file-path": str(path), "parameters": parameters, "tags": {}}
+        command.append(f"{number}.json")
+        (folder / command[-1]).write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (done.stdout == ""), done.stderr
+    return done.stdout
+
+
+def test_the_stack_keeps_to_cfn_lint_with_every_parameter_at_each_of_its_ends(
+    template: dict[str, Any], tmp_path: Path
+) -> None:
+    values = {name: ends(name, parameter) for name, parameter in template["Parameters"].items()}
+    sets = max(map(len, values.values()))
+
+    given = [{name: of_it[number % len(of_it)] for name, of_it in values.items()} for number in range(sets)]
+
+    assert linted(template, tmp_path, given) == ""
+    outside = linted(template, tmp_path, [{"RolePath": "x", "ScanSchedule": "x", "LogRetentionDays": "2"}])
+    for says in ("'RolePath'} does not match", "'ScanSchedule'} has to be either", "'2' is not one of"):
+        assert says in outside  # it does look
+
+
+@pytest.mark.parametrize("schedule", ["", "cron(15 6 ? * MON *)"])
+def test_the_schedule_is_daily_at_eight_or_what_the_parameter_says(template: dict[str, Any], schedule: str) -> None:
+    document = transformed_by_sam(template)
+    known = {**STACK, "ScanSchedule": schedule, "ScheduledScan": "NAME", "ScheduledScan.Arn": "ARN"}
+    rules = [
+        (part.get("Condition"), resolve(document, part["Properties"], known))
+        for part in document["Resources"].values()
+        if part["Type"] == "AWS::Events::Rule" and "ScheduleExpression" in part["Properties"]
+    ]
+
+    holds = {None: True, "HasScanSchedule": bool(schedule)}
+    enabled = [
+        rule["ScheduleExpression"] for condition, rule in rules if holds[condition] and rule.get("State") != "DISABLED"
+    ]
+    assert enabled == [schedule or "cron(0 8 * * ? *)"]
+    assert [rule["Targets"][0]["Arn"] for _, rule in rules] == ["ARN", "ARN"]
+    permissions = [part for part in document["Resources"].values() if part["Type"] == "AWS::Lambda::Permission"]
+    by_a_rule = [part for part in permissions if part["Properties"]["Principal"] == "events.amazonaws.com"]
+    assert [part.get("Condition") for part in by_a_rule] == [condition for condition, _ in rules]
+
+
+def test_the_thresholds_are_parameters_of_each_function_that_reads_them(template: dict[str, Any]) -> None:
+    defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items()}
+    given = {"MaxAgeDays": "120", "WarnDays": "60", "IncludeInactive": "true", "MaxUnusedDays": "45"}
+
+    for name in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys"):
+        variables = template["Resources"][name]["Properties"]["Environment"]["Variables"]
+        known = {**STACK, **defaults, "ReportsBucket": "reports"}
+
+        assert parse_stage_defaults(resolve(template, variables, known)) == ScanPolicy()
+        assert parse_stage_defaults(resolve(template, variables, {**known, **given})) == ScanPolicy(120, 60, True, 45)
+
+
+def test_the_choices_of_the_parameters_are_those_that_the_code_knows(template: dict[str, Any]) -> None:
+    parameters = template["Parameters"]
+
+    assert parameters["NotifyOn"]["AllowedValues"] == list(NotifyOn)
+    assert parameters["NotifyOn"]["Default"] == "findings"
+    assert parameters["HttpsFormat"]["AllowedValues"] == list(HttpsFormat)
+    assert parameters["HttpsFormat"]["Default"] == "json"
+
+
+def test_the_tags_of_the_owner_are_a_parameter_that_cannot_break_out_of_the_definition(
+    template: dict[str, Any],
+) -> None:
+    parameter = template["Parameters"]["OwnerTags"]
+    alphabet = {letter for letter in map(chr, range(0x110000)) if regex.fullmatch(parameter["AllowedPattern"], letter)}
+    alphabet |= {
+        space for space in map(chr, range(0x110000)) if regex.fullmatch(parameter["AllowedPattern"], f"a{space}b")
+    }
+
+    assert parameter["Default"] == ",".join(TagSettings().owner_tags)
+    assert not alphabet & set("'\"`\\${}%")  # the ends of a text and of an expression
+    text = "".join(sorted(alphabet - {","}))
+    definition = json.dumps(DEFINITION["States"], ensure_ascii=False).replace("${OwnerTags}", text)
+    assert f"$split('{text}', ',')" in json.dumps(json.loads(definition), ensure_ascii=False)
+
+
+@pytest.mark.parametrize("names", [*PATTERNS["OwnerTags"][0], ",".join(["x" * 127] * 5), ",".join(["x" * 128] * 5)])
+def test_the_functions_take_the_tags_of_the_owner_that_the_parameter_takes(
+    template: dict[str, Any], names: str
+) -> None:
+    parameter = template["Parameters"]["OwnerTags"]
+
+    if regex.fullmatch(parameter["AllowedPattern"], names) and len(names) <= parameter["MaxLength"]:
+        assert parse_tag_settings({"OWNER_TAGS": names}).owner_tags == tuple(names.split(","))
+    else:
+        with pytest.raises(InvalidSettingError) as refusal:
+            parse_tag_settings({"OWNER_TAGS": names})
+        assert str(refusal.value).endswith(f"is not accepted; it takes {parameter['ConstraintDescription']}")
+
+
+def test_the_variables_of_a_function_fit_into_the_4_kilobytes_that_lambda_gives_them(template: dict[str, Any]) -> None:
+    longest = {name: max(map(str, ends(name, of)), key=len) for name, of in template["Parameters"].items()}
+    longest["OwnerTags"] = ("部" * 128 + ",") * 4 + "部" * 124
+    assert len(longest["OwnerTags"]) == template["Parameters"]["OwnerTags"]["MaxLength"]
+    known = {**STACK, **longest, "AWS::StackName": "iam-key-age-" + "x" * 116, "ReportsBucket": "x" * 63}
+    functions = [part for part in template["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
+
+    for function in functions:
+        variables = resolve(template, function["Properties"]["Environment"]["Variables"], known)
+        assert len("".join(name + value for name, value in variables.items()).encode()) < 4096 - 500
+
+
+def test_the_functions_and_the_definition_get_the_same_tags(template: dict[str, Any]) -> None:
+    variables = template["Resources"]["ValidateKeys"]["Properties"]["Environment"]["Variables"]
+    substitutions = template["Resources"]["ScanStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    days = template["Parameters"]["MaxExemptDays"]
+
+    assert variables["OWNER_TAGS"] == substitutions["OwnerTags"] == {"Ref": "OwnerTags"}
+    assert variables["MAX_EXEMPT_DAYS"] == {"Ref": "MaxExemptDays"}
+    assert (days["Default"], days["MinValue"], days["MaxValue"]) == (366, 1, MAX_EXEMPT_DAYS_LIMIT)
+    assert UNTIL_TAG in json.dumps(DEFINITION)
+    assert REASON_TAG in json.dumps(DEFINITION)

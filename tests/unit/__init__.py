@@ -1,0 +1,1 @@
+"""Pure tests: no AWS, no process, no network."""

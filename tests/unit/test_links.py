@@ -1,0 +1,57 @@
+"""What somebody wrote into a tag arrives as text, not as a link."""
+
+import re
+
+import pytest
+
+from chalicelib.outputs.links import defuse_links
+from chalicelib.outputs.message_text import compose_message
+from tests.support.reports import key, report_of, user
+
+FOLDER = "s3://bucket/scans/scan/"
+
+
+@pytest.mark.parametrize(
+    ("text", "defused"),
+    [
+        ("https://evil.example/login", "https[:]//evil[.]example/login"),
+        ("HTTP://10.0.0.1/x", "HTTP[:]//10.0.0.1/x"),
+        ("see www.evil.example", "see www[.]evil[.]example"),
+        ("evil.example/login", "evil[.]example/login"),
+        ("mailto:a@evil.example", "mailto[:]a@evil[.]example"),
+        ("a@b.example/evil.example", "a@b[.]example/evil[.]example"),
+        ("https://evil.example/@b.example", "https[:]//evil[.]example/@b[.]example"),
+        ("tel:+4917", "tel[:]+4917"),
+    ],
+)
+def test_what_a_mail_client_would_make_a_link_of_is_written_so_that_it_does_not(text: str, defused: str) -> None:
+    assert defuse_links(text) == defused
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "web-team@example.com",
+        "by first.last+tag@a.example.com",
+        "CHG-2041: break-glass",
+        "sam@example.com.",
+        "owner:sam@example.com",
+        "(sam@example.com)",
+        "v1.2",
+        "Équipe web",
+        "",
+    ],
+)
+def test_addresses_and_plain_words_stay(text: str) -> None:
+    assert defuse_links(text) == text
+
+
+def test_no_text_of_a_tag_is_a_link_in_the_mail() -> None:
+    url = "https://evil.example/x"
+    tags = {"owner": url, "AKIAOLD": url, "iam-key-age:exempt-until": url, "iam-key-age:exempt-reason": url}
+    report = report_of(user("alice", key("AKIAOLD", 200, used="never"), tags=tags))
+
+    text = compose_message(report, FOLDER).text
+
+    assert text.count("https[:]//evil[.]example/x") == 3
+    assert not re.search(r"https?://|evil\.example", text)

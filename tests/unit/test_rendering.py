@@ -1,0 +1,234 @@
+"""The renderings, read back as people's tools read them; the page is looked at in tests/scan/test_page.py."""
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pandas
+import pytest
+
+from chalicelib.documents import Report
+from chalicelib.outputs.report_html import render_csv, render_html, render_json
+from tests.support.reports import AS_OF, before, key, report_of, unchecked, user
+
+NASTY = "=cmd|x@y.z"
+CAUSE = '@SUM(1)\n"quoted", <script>alert(1)</script>, ünïcode'
+EXEMPT = {"iam-key-age:exempt-until": "2026-11-22", "iam-key-age:exempt-reason": "=HYPERLINK(1)"}
+TOO_LONG = EXEMPT | {"iam-key-age:exempt-until": "2030-01-01"}
+REPORT = report_of(
+    user(NASTY, key("AKIAOLD", 200, used=3), key("AKIADUE", 80, used="never"), tags={"owner": "=own()"} | TOO_LONG),
+    user("+plus", key("AKIAPLUS", 150)),
+    user("vault", key("AKIAVAULT", 300, used=250), tags=EXEMPT),
+    user("-minus", key("AKIAMINUS", 140)),
+    user("@at", key("AKIAAT", 130)),
+    unchecked("=hidden", CAUSE),
+    last=before(user(NASTY, key("AKIAOLD", 200))),
+    root={"access_keys": 1},
+)
+FILE = "".join(render_csv(REPORT)).encode()
+TEXT = FILE.decode("utf-8-sig")
+
+
+def rows(report: Report = REPORT) -> list[dict[str, str]]:
+    file = io.TextIOWrapper(io.BytesIO("".join(render_csv(report)).encode()), encoding="utf-8-sig", newline="")
+    return list(csv.DictReader(file))
+
+
+def test_the_json_is_the_report() -> None:
+    assert json.loads("".join(render_json(REPORT))) == REPORT
+
+
+def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_the_root_user() -> None:
+    assert [(row["verdict"], row["user_name"], row["access_key_id"], row["change"]) for row in rows()] == [
+        ("root_access_keys", "<root_account>", "", ""),
+        ("expired", "'=cmd|x@y.z", "AKIAOLD", "still_expired"),
+        ("expired", "'+plus", "AKIAPLUS", "new"),
+        ("expired", "'-minus", "AKIAMINUS", "new"),
+        ("expired", "'@at", "AKIAAT", "new"),
+        ("due_soon", "'=cmd|x@y.z", "AKIADUE", ""),
+        ("exempt", "vault", "AKIAVAULT", ""),
+        ("unchecked", "'=hidden", "", ""),
+    ]
+    assert rows()[1] == {
+        "verdict": "expired",
+        "user_name": "'=cmd|x@y.z",
+        "access_key_id": "AKIAOLD",
+        "status": "Active",
+        "created_at": "2026-05-06T08:00:00Z",
+        "age_days": "200",
+        "overdue_at": "2026-08-04T08:00:00Z",
+        "change": "still_expired",
+        "reported_since": "2026-11-21T08:00:00Z",
+        "cause": "",
+        "account_id": "123456789012",
+        "scan_id": "scan-1",
+        "as_of": "2026-11-22T08:00:00Z",
+        "advice": "rotate",
+        "advice_in_words": (
+            "In use, last on 2026-11-19 for s3 in us-east-1, and its successor AKIADUE is not in use:"
+            " move what uses this key to it, then deactivate this one."
+        ),
+        "safe_to_deactivate": "false",
+        "last_used_at": "2026-11-19T08:00:00Z",
+        "last_used_service": "s3",
+        "last_used_region": "us-east-1",
+        "owner": "'=own()",
+        "exempt_from": "",
+        "exempt_until": "2030-01-01",
+        "exempt_reason": "'=HYPERLINK(1)",
+        "not_exempt_because": "the exemption's end, 2030-01-01, is too far ahead: 2027-11-23 is the last day allowed",
+        "owner_known": "true",
+        "description": "",
+    }
+
+
+def test_the_csv_tells_never_used_from_unknown_and_why_a_key_is_exempt() -> None:
+    by_key = {row["access_key_id"]: row for row in rows()}
+
+    assert by_key["AKIADUE"]["last_used_at"] == "never"
+    assert by_key["AKIAPLUS"]["last_used_at"] == by_key["AKIAPLUS"]["owner"] == "unknown"
+    assert (by_key["AKIAVAULT"]["exempt_until"], by_key["AKIAVAULT"]["exempt_reason"]) == (
+        "2026-11-22",
+        "'=HYPERLINK(1)",
+    )
+    assert by_key["AKIAVAULT"]["exempt_from"] == "expired"
+    assert by_key["AKIAVAULT"]["advice"] == by_key["AKIAVAULT"]["not_exempt_because"] == ""
+
+
+def test_a_last_use_that_is_unknown_is_a_row_where_the_policy_wants_to_know_it() -> None:
+    dark = user("dark", key("AKIADARK", 60, used="unknown"), cause="Iam.IamException: Rate exceeded")
+
+    policies: Any = ({"max_unused_days": 45}, {})
+
+    wanted, unasked = (rows(report_of(dark, **policy)) for policy in policies)
+
+    assert [(row["verdict"], row["user_name"], row["cause"]) for row in wanted] == [
+        ("unknown", "dark", "Iam.IamException: Rate exceeded")
+    ]
+    assert unasked == []
+
+
+def test_a_name_that_was_asked_for_and_is_not_there_is_a_row() -> None:
+    report = report_of({"user_name": "pubdu", "outcome": "not_found"}, user("alice"), users=("pubdu", "alice"))
+
+    [row] = rows(report)
+
+    assert (row["verdict"], row["user_name"]) == ("not_found", "pubdu")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "policy", "says"),
+    [
+        ([user("alice")], {}, "No key is expired or due soon."),
+        ([user("alice")], {"max_unused_days": 45}, "No key is expired, unused or due soon."),
+        ([unchecked("alice")], {}, "No key that could be judged is expired or due soon."),
+    ],
+)
+def test_the_page_calls_no_key_fine_that_could_not_be_judged(outcomes: Any, policy: Any, says: str) -> None:
+    assert f"<p>{says}</p>" in "".join(render_html(report_of(*outcomes, **policy)))
+
+
+def test_a_root_user_of_whom_iam_would_not_say_is_an_unchecked_row() -> None:
+    [row] = rows(report_of(user("alice"), root={"cause": "denied"}))
+
+    assert (row["verdict"], row["user_name"], row["cause"]) == ("unchecked", "<root_account>", "denied")
+
+
+def test_a_cause_of_several_lines_with_quotes_and_commas_comes_back_whole() -> None:
+    assert rows()[-1]["cause"] == f"'{CAUSE}"
+
+
+def test_no_cell_begins_a_formula() -> None:
+    cells = [cell for row in csv.reader(io.StringIO(TEXT, newline="")) for cell in row]
+
+    assert [cell for cell in cells if re.match(r"\s*[=+@＝＋－＠-]", cell)] == []
+    assert sum(cell.startswith("'") for cell in cells) == 12
+
+
+@pytest.mark.parametrize("start", ["\t=1", "\r=1", "\n=1", "＝1"])
+def test_neither_blanks_nor_wide_characters_lead_to_a_formula(start: str) -> None:
+    [row] = rows(report_of(unchecked("alice", start)))
+
+    assert row["cause"] == f"'{start}"
+
+
+def test_the_csv_is_as_rfc_4180_has_it() -> None:
+    outside_of_quotes = re.sub(r'"(?:[^"]|"")*"', "", TEXT)
+
+    assert '"' not in outside_of_quotes
+    assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {26}
+
+
+def test_the_csv_is_read_by_pandas() -> None:
+    frame: Any = pandas.read_csv(io.BytesIO(FILE), dtype={"account_id": str})
+
+    assert frame.columns[0] == "verdict"
+    assert frame["verdict"].tolist() == [
+        *("root_access_keys", *["expired"] * 4, "due_soon", "exempt", "unchecked"),
+    ]
+    assert frame["age_days"].sum() == 200 + 150 + 140 + 130 + 80 + 300
+    assert frame["account_id"].unique().tolist() == ["123456789012"]
+    assert pandas.to_datetime(frame["overdue_at"], utc=True).min() == pandas.Timestamp("2026-04-26T08:00:00Z")
+
+
+def test_a_scan_of_named_users_has_no_changes_in_its_csv() -> None:
+    [row] = rows(report_of(user("alice", key("AKIAOLD", 200)), users=("alice",)))
+
+    assert (row["change"], row["reported_since"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("max_age_days", "limits"),
+    [
+        (90, [0, 15, 30, 45, 60, 75, 90, 105, 120, 135, 150, 165, 180]),
+        (100, [0, 15, 32, 49, 66, 83, 100, 117, 134, 151, 168, 185, 202]),
+        (1, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (3650, [0, 605, 1214, 1823, 2432, 3041, 3650, 4259, 4868, 5477, 6086, 6695, 7304]),
+    ],
+)
+def test_the_limit_is_always_between_two_bins(max_age_days: int, limits: list[int]) -> None:
+    histogram = report_of(user("alice"), max_age_days=max_age_days, warn_days=0)["age_histogram"]
+
+    assert [bin_["from_days"] for bin_ in histogram] == limits
+    assert [bin_["to_days"] for bin_ in histogram] == [*limits[1:], None]
+
+
+@pytest.mark.parametrize(
+    ("age", "from_days"),
+    [(0, 0), (15, 0), (15 + 1e-4, 15), (90 - 1e-4, 75), (90, 75), (90 + 1e-4, 90), (180, 165), (5_000, 180)],
+)
+def test_a_key_is_in_the_bin_of_its_exact_age(age: float, from_days: int) -> None:
+    histogram = report_of(user("alice", key("AKIA", age)))["age_histogram"]
+
+    assert [bin_["from_days"] for bin_ in histogram if bin_["keys"]] == [from_days]
+
+
+def test_keys_passed_over_or_created_later_are_not_in_the_histogram() -> None:
+    keys = key("AKIA", 10, "Inactive"), key("AKIB", 10), key("AKIC", -5)
+
+    histogram = report_of(user("alice", *keys))["age_histogram"]
+
+    assert sum(bin_["keys"] for bin_ in histogram) == 1
+
+
+def test_the_page_escapes_what_it_is_given() -> None:
+    page = "".join(render_html(REPORT))
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert page.count("<script>") == 1
+    assert not re.search(r"(src|href)=(?!\"data:)", page)
+
+
+def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> None:
+    ghost = {"user_name": "ghost", "outcome": "not_found"}
+
+    page = "".join(render_html(report_of(user("alice"), ghost, users=("alice", "ghost"), as_of=AS_OF)))
+
+    assert "Not covered: all users but those that the scan policy names." in page
+    assert "Named by the scan policy, not in IAM" in page
+    assert "an instant that the scan policy sets; the scan started at 2026-11-22T08:00:00Z" in page
+    assert "No key is expired or due soon." in page
