@@ -3,36 +3,28 @@
 What one handler alone needs is imported in it: a cold start of one function does not wait for the others' modules.
 """
 
-import os
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
-from chalicelib.age import parse_instant
+from chalicelib import scan_ids, settings
 from chalicelib.api import routing
 from chalicelib.aws import executions
-from chalicelib.policy import (
-    InvalidPolicyError,
-    InvalidStageError,
-    ScanPolicy,
-    parse_policy,
-    parse_request,
-    parse_stage_defaults,
-    worth_asking_about,
-)
+from chalicelib.instants import parse_instant
+from chalicelib.policy import InvalidPolicyError, details_cutoff, parse_policy, parse_request
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
 
 
-@app.schedule(os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)"))
+@app.schedule(settings.scan_schedule())
 def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
     """Start the stage's scan; an event delivered twice starts one."""
-    scan_id = executions.scheduled_id(parse_instant(event.time), event.event_id)
+    scan_id = scan_ids.scheduled_id(parse_instant(event.time), event.event_id)
     try:
-        executions.start_scan(scan_id, stage_defaults())
+        executions.start_scan(scan_id, settings.stage_defaults())
     except executions.ScanExistsError:
         app.log.info("scan %s was started before", scan_id)
     return {"scan_id": scan_id}
@@ -45,11 +37,11 @@ def start_scan(request: Request) -> Response:
     from chalicelib.api.parameters import IDEMPOTENCY_KEY, read_header
 
     routing.read_query(request)
-    defaults = stage_defaults()
+    defaults = settings.stage_defaults()
     wanted = parse_request(routing.json_body(request), defaults)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
-    at_once = on_demand.parse_max_scans_at_once(os.environ.get("MAX_SCANS_AT_ONCE", "5"))
+    at_once = settings.max_scans_at_once()
     scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock, at_once)
     scan = executions.wait_for_end(scan, min(wanted.wait_seconds, routing.seconds_to_wait(request)))
     if scan.running:
@@ -122,18 +114,18 @@ def get_openapi(request: Request) -> Any:
 @app.lambda_function()
 def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
-    from chalicelib.report.build import scan_kind
+    from chalicelib.report.summary import scan_kind
 
     scan = event["scan"]
     try:
-        policy = parse_policy(scan["policy"], stage_defaults())
+        policy = parse_policy(scan["policy"], settings.stage_defaults())
     except InvalidPolicyError as error:
         raise error.for_a_log() from None  # Lambda logs what a function raises
     complete = policy.to_json()
     return {
         "policy": complete,
         "scan_kind": scan_kind(complete),
-        "ask_about": worth_asking_about(policy, policy.as_of or parse_instant(scan["started_at"])),
+        "ask_about": details_cutoff(policy, policy.as_of or parse_instant(scan["started_at"])),
     }
 
 
@@ -141,21 +133,20 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
     from chalicelib.aws import report_store
-    from chalicelib.evaluation.details import parse_tag_settings
-    from chalicelib.evaluation.page import ScanTerms, judge_page
+    from chalicelib.evaluation.page import ScanContext, evaluate_page
 
     scan = event["scan"]
-    policy = parse_policy(scan["policy"], stage_defaults())
-    terms = ScanTerms(
+    policy = parse_policy(scan["policy"], settings.stage_defaults())
+    context = ScanContext(
         scan_id=scan["scan_id"],
-        account_id=executions.account_of(scan["execution_arn"]),
+        account_id=scan_ids.account_of(scan["execution_arn"]),
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
-        tag_settings=parse_tag_settings(os.environ),
+        tag_settings=settings.tag_settings(),
         started_at=parse_instant(scan["started_at"]),
     )
     users_before = event.get("users_before", 0 if event["page"] == 1 else None)  # scans begun before it was sent
-    page = judge_page(terms, event["page"], event["listed"], event["outcomes"], users_before)
+    page = evaluate_page(context, event["page"], event["listed"], event["outcomes"], users_before)
     report_store.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 
@@ -165,34 +156,25 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
     from chalicelib.aws import report_store
     from chalicelib.outputs.metrics import metrics_line
-    from chalicelib.outputs.report_html import RENDERINGS
-    from chalicelib.outputs.sns import compose_notification, parse_https_format, parse_notify_on, should_notify
-    from chalicelib.report.build import report_locations, summarize
-    from chalicelib.report.changes import becomes_latest, join_and_compare
+    from chalicelib.outputs.reports import RENDERERS
+    from chalicelib.outputs.sns import compose_notification, should_notify
+    from chalicelib.report.changes import is_new_baseline, join_and_compare
+    from chalicelib.report.summary import report_locations, summarize
 
     scan_id = event["scan"]["scan_id"]
-    notify_on = parse_notify_on(os.environ.get("NOTIFY_ON", "findings"))
-    https_format = parse_https_format(os.environ.get("HTTPS_FORMAT", "json"))
+    notify_on = settings.notify_on()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     report = join_and_compare(pages, report_store.load_last_report, event.get("root", {}), now)
-    for kind, render in RENDERINGS.items():
+    for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     folder = report_store.scan_folder(scan_id)
-    print(metrics_line(report, os.environ["STAGE"], now))  # noqa: T201  # on a line alone, as CloudWatch wants it
+    print(metrics_line(report, settings.stage_name(), now))  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
-        **compose_notification(report, folder, notify_on, https_format),
+        **compose_notification(report, folder, notify_on, settings.https_format()),
         "notify": should_notify(report, notify_on),
-        "latest": report_store.latest_pointer(report) if becomes_latest(report) else {},
+        "latest": report_store.baseline_pointer(report) if is_new_baseline(report) else {},
     }
-
-
-def stage_defaults() -> ScanPolicy:
-    """Read the scan policy that the stage's settings make up."""
-    try:
-        return parse_stage_defaults(os.environ)
-    except InvalidPolicyError as error:
-        raise InvalidStageError(f"a setting of the stage: {error}") from error
 
 
 def status_of(scan: executions.Scan) -> tuple[Any, Any]:

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.tables import print_table
-from chalicelib.age import format_instant
-from chalicelib.evaluation.details import REASON_TAG, UNTIL_TAG
-from chalicelib.evaluation.page import ScanTerms, judge_page
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
+from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import join_and_compare
 
@@ -34,13 +34,13 @@ def write_evidence(folder: Path, keys: int) -> None:
     pages = []
     for number, start in enumerate(range(0, len(users), _USERS_A_PAGE), start=1):
         names = users[start : start + _USERS_A_PAGE]
-        pages.append(judge_page(_terms("scan-1"), number, names, [_outcome(name, (91, 200)) for name in names]))
+        pages.append(evaluate_page(_terms("scan-1"), number, names, [_outcome(name, (91, 200)) for name in names]))
         (folder / f"{number:04}.json").write_text(json.dumps(pages[-1], indent=1))
     day_before = _terms("scan-0", _AS_OF - timedelta(days=1))
     before = []
     for page in pages:
         names = [user["user_name"] for user in page["users"]]
-        before.append(judge_page(day_before, page["page"], names, [_outcome(name, (200, 300)) for name in names]))
+        before.append(evaluate_page(day_before, page["page"], names, [_outcome(name, (200, 300)) for name in names]))
     last: Any = join_and_compare(before, lambda: None, {"access_keys": 0})
     still = [{**key, "reported_since": format_instant(_AS_OF - timedelta(days=30))} for key in last["changes"]["new"]]
     last["changes"] |= {"new": [], "still_expired": still}
@@ -51,7 +51,7 @@ def measure(folder: Path) -> dict[str, float]:
     """Do in this process what BuildReport does, with files in the place of S3; return what it took."""
     import boto3
 
-    from chalicelib.outputs.report_html import RENDERINGS
+    from chalicelib.outputs.reports import RENDERERS
     from chalicelib.outputs.sns import compose_notification
 
     boto3.client("s3", region_name="us-east-1")  # takes its memory as in the function
@@ -60,7 +60,7 @@ def measure(folder: Path) -> dict[str, float]:
         _pages(folder), lambda: json.loads((folder / "last.json").read_text()), {"access_keys": 0}
     )
     taken: dict[str, float] = {"findings": len(report["findings"]), "join_seconds": time.perf_counter() - began}
-    for kind, render in RENDERINGS.items():
+    for kind, render in RENDERERS.items():
         began = time.perf_counter()
         taken[f"{kind}_bytes"] = _keep(render(report))
         taken[f"{kind}_seconds"] = time.perf_counter() - began
@@ -81,8 +81,8 @@ def run(keys: int) -> dict[str, float]:
     return taken
 
 
-def _terms(scan_id: str, as_of: datetime = _AS_OF) -> ScanTerms:
-    return ScanTerms(scan_id, "123456789012", as_of, ScanPolicy())
+def _terms(scan_id: str, as_of: datetime = _AS_OF) -> ScanContext:
+    return ScanContext(scan_id, "123456789012", as_of, ScanPolicy())
 
 
 def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What judging takes: keys a second and peak memory of `judge_page`, beside a plain `strptime` loop on the same input.
+"""Keys a second and peak memory of `evaluate_page`, beside a plain `strptime` loop on the same input.
 
 `python -m bench.validate_keys` prints a table; `python -m bench.validate_keys AGES WAY` one measurement as JSON.
 """
@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.tables import print_table
-from chalicelib.age import format_instant
-from chalicelib.evaluation.page import ScanTerms, judge_page
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
 
 _AS_OF = datetime(2026, 11, 23, 8, 0, 0, tzinfo=UTC)
@@ -33,10 +33,10 @@ def make_pages(youngest: int, oldest: int) -> list[Page]:
 
 def judge_all(pages: list[Page]) -> Counter[str]:
     """Do what `validate_keys` does, but for S3."""
-    terms = ScanTerms("scan-1", "123456789012", _AS_OF, ScanPolicy())
+    terms = ScanContext("scan-1", "123456789012", _AS_OF, ScanPolicy())
     totals: Counter[str] = Counter()
     for number, outcomes in enumerate(pages, start=1):
-        page = judge_page(terms, number, [outcome["user_name"] for outcome in outcomes], outcomes)
+        page = evaluate_page(terms, number, [outcome["user_name"] for outcome in outcomes], outcomes)
         totals.update({name: page["totals"][name] for name in ("expired", "due_soon", "ok")})
     return totals
 
@@ -63,7 +63,7 @@ def loop_over_all(pages: list[Page]) -> Counter[str]:
 def measure(ages: str, way: str) -> dict[str, float]:
     """Measure one way on one mix of ages, in this process: the best of some rounds, then the memory of one more."""
     pages = make_pages(*_AGES[ages])
-    work: Callable[[list[Page]], Counter[str]] = {"judge_page": judge_all, "strptime": loop_over_all}[way]
+    work: Callable[[list[Page]], Counter[str]] = {"evaluate_page": judge_all, "strptime": loop_over_all}[way]
     seconds = min(_timed(work, pages) for _ in range(_ROUNDS))
     tracemalloc.start()
     totals = work(pages)
@@ -75,7 +75,7 @@ def main() -> None:
     """Measure both ways on both mixes, each in a process of its own."""
     rows = []
     for ages in _AGES:
-        ours, theirs = _run(ages, "judge_page"), _run(ages, "strptime")
+        ours, theirs = _run(ages, "evaluate_page"), _run(ages, "strptime")
         if any(ours.get(name, 0) != theirs.get(name, 0) for name in ("expired", "due_soon", "ok")):
             raise AssertionError("the two do not count the same")
         rows.append(
@@ -88,7 +88,14 @@ def main() -> None:
                 f"{theirs['peak_kb']:,.0f} KB",
             ]
         )
-    header = ["20,000 keys on 100 pages", "judge_page, keys/s", "strptime loop, keys/s", "ratio", "peak", "loop's peak"]
+    header = [
+        "20,000 keys on 100 pages",
+        "evaluate_page, keys/s",
+        "strptime loop, keys/s",
+        "ratio",
+        "peak",
+        "loop's peak",
+    ]
     print_table("validate_keys", "python -m bench.validate_keys", header, rows)
 
 

@@ -5,10 +5,14 @@ Instants are texts as `chalicelib.age.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+SCHEMA_VERSION = 1
+NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
+
+
 ACTIVE = "Active"  # status of a key that can be used
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
 SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
-RENDERINGS = ("json", "csv", "html")  # of a report
+REPORT_FORMATS = ("json", "csv", "html")  # of a report
 
 
 class LastUsed(TypedDict):
@@ -272,3 +276,11 @@ class Summary(TypedDict):
     root: Root | None
     advice: AdviceCounts | None  # null for a report of before there was advice
     changes: ChangeCounts | None
+
+
+class InvalidEvidenceError(Exception):
+    """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
+
+
+class TooManyChildrenFailedError(Exception):
+    """More of a scan's users are without an outcome than a report is made with."""

@@ -4,19 +4,18 @@ Pure: plain data in, a `ScanPolicy` out.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from chalicelib.age import AgeRule, format_instant, parse_instant
+from chalicelib.age import AgeRule
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.schema import RefusedError, Rule, check, takes
 
 MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
-STACK_PREFIX = "STACK_"  # of settings that a parameter of the stack gives, which are empty where it gives none
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _USER_NAME_TAKES = "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 USER_NAME_RULE: Rule = {
@@ -73,14 +72,6 @@ WAIT_RULE: Rule = {
 
 class InvalidPolicyError(RefusedError):
     """A scan policy that is refused; the message names the field, its value and what it takes."""
-
-
-class InvalidSettingError(RefusedError):
-    """A setting of the stage that is refused; the message names it, its value and what it takes."""
-
-
-class InvalidStageError(Exception):
-    """The settings of the stage make up no scan policy."""
 
 
 @dataclass(frozen=True)
@@ -156,36 +147,18 @@ def _policy(document: dict[str, Any], defaults: ScanPolicy) -> ScanPolicy:
     )
 
 
-def worth_asking_about(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
+def details_cutoff(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
     """Say of which keys more than their age is worth asking IAM, as the state machine compares: by text, in UTC.
 
     `created_before` is `YYYY-MM-DDTHH:MM:SS`; `inactive` says whether inactive keys count.
     """
-    created_before = policy.rule(as_of).worth_asking_before()
+    created_before = policy.rule(as_of).details_cutoff()
     return {"created_before": format_instant(created_before)[:19], "inactive": policy.include_inactive}
 
 
 def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
     """Read a scan policy from JSON text; empty text is the defaults. InvalidPolicyError as in `parse_policy`."""
     return parse_policy(_json(text), defaults) if text.strip() else defaults
-
-
-def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
-    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS, all optional.
-
-    Where one with STACK_ before its name says something, a parameter of the stack, that is taken instead.
-    """
-    return parse_policy({**_policy_of(settings, ""), **_policy_of(settings, STACK_PREFIX)}, ScanPolicy())
-
-
-def _policy_of(settings: Mapping[str, str], prefix: str) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for name in ("MAX_AGE_DAYS", "WARN_DAYS", "MAX_UNUSED_DAYS"):
-        if text := settings.get(prefix + name, "").strip():
-            document[name.lower()] = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
-    if text := settings.get(f"{prefix}INCLUDE_INACTIVE", "").strip().lower():
-        document["include_inactive"] = {"true": True, "false": False}.get(text, text)
-    return document
 
 
 def _json(text: str | bytes) -> Any:

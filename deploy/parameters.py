@@ -15,7 +15,8 @@ from typing import Any
 
 import regex
 
-from chalicelib.policy import STACK_PREFIX, InvalidPolicyError, ScanPolicy, parse_stage_defaults
+from chalicelib.policy import InvalidPolicyError, ScanPolicy
+from chalicelib.settings import STACK_PREFIX, parse_stage_defaults
 from deploy.settings import CONFIG, THRESHOLDS, InvalidSettingError, settings_of_each_function
 
 _SCHEDULE = {"ScanSchedule": "SCAN_SCHEDULE"}

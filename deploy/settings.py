@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from chalicelib.policy import InvalidPolicyError, parse_stage_defaults
+from chalicelib.policy import InvalidPolicyError
+from chalicelib.settings import parse_stage_defaults
 from deploy import terminal
 
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.

@@ -58,7 +58,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _snapshot(arguments: argparse.Namespace) -> int:
-    from localaws.accounts.snapshot import READ_POLICY, snapshot
+    from localaws.accounts.snapshot import READ_POLICY
+    from localaws.commands.snapshot import snapshot
 
     if arguments.print_policy:
         print(json.dumps(READ_POLICY, indent=2))  # noqa: T201  # it is what was asked for

@@ -9,23 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from chalicelib import scan_ids
 from chalicelib.aws import executions
-from chalicelib.aws.executions import Scan, ScanConflictError, ScanExistsError, ScansUnavailableError, TooManyScansError
-from chalicelib.policy import InvalidPolicyError, InvalidSettingError, ScanPolicy, parse_policy_text
-
-MOST_AT_ONCE = 40
+from chalicelib.aws.errors import ScansUnavailableError, TooManyScansError
+from chalicelib.aws.executions import Scan, ScanConflictError, ScanExistsError
+from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
+from chalicelib.settings import MOST_AT_ONCE
 
 # For so long, a scan that was just started may be missing in Step Functions' list.
 _UNLISTED_SECONDS = 2
 # Clocks of AWS and of the function may be so far apart: what was started longer ago than this, another request did.
 _ONE_MOMENT = timedelta(seconds=1)
-
-
-def parse_max_scans_at_once(text: str) -> int:
-    """Read the setting MAX_SCANS_AT_ONCE; InvalidSettingError if it is refused."""
-    if not re.fullmatch("[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MOST_AT_ONCE:
-        raise InvalidSettingError("MAX_SCANS_AT_ONCE", text, f"an integer from 1 to {MOST_AT_ONCE}")
-    return int(text)
 
 
 @dataclass(frozen=True)
@@ -47,12 +41,12 @@ def start_on_demand(
     other. ScanConflictError where the Idempotency-Key named a scan by another policy; TooManyScansError where
     `max_at_once` scans run already, whoever started them.
     """
-    keyed_id = executions.keyed_id(key) if key else None
+    keyed_id = scan_ids.keyed_id(key) if key else None
     if keyed_id and (before := executions.find_scan(keyed_id)):
         return _of_policy(before, policy), False
     if policy.users is not None:
         _require_room(executions.running_scans(), max_at_once)
-        return _start(keyed_id or executions.adhoc_id(clock.now()), policy), False
+        return _start(keyed_id or scan_ids.adhoc_id(clock.now()), policy), False
     return _start_one_of_all_users(policy, defaults, keyed_id, clock, max_at_once)
 
 
@@ -84,7 +78,7 @@ def _start_next(minute: datetime, policy: ScanPolicy) -> Scan:
     """Start the first scan of a policy in a minute that has not ended yet."""
     for number in itertools.count():
         try:
-            return executions.start_scan(executions.adhoc_id(minute, f"{_digest(policy)}{number:02x}"), policy)
+            return executions.start_scan(scan_ids.adhoc_id(minute, f"{_digest(policy)}{number:02x}"), policy)
         except ScanExistsError:  # and has ended
             continue
     raise AssertionError("the numbers do not end")

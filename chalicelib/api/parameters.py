@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chalicelib.age import Verdict
-from chalicelib.documents import RENDERINGS, SCAN_ID_PATTERN
+from chalicelib.documents import REPORT_FORMATS, SCAN_ID_PATTERN
 from chalicelib.policy import USER_NAME_RULE
 from chalicelib.schema import RefusedError, Rule, check
 
@@ -69,7 +69,7 @@ USER_NAME = Parameter(
 FORMAT = Parameter(
     "format",
     "query",
-    {"type": "string", "enum": list(RENDERINGS)},
+    {"type": "string", "enum": list(REPORT_FORMATS)},
     "Of which rendering of the report.",
     required=True,
 )

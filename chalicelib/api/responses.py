@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from chalicelib.age import Verdict
 from chalicelib.api.parameters import DEFAULT_LIMIT, decode_next, encode_next, invalid_next
-from chalicelib.documents import RENDERINGS, Finding, Page, Progress, Report, Summary
-from chalicelib.report.build import is_complete, report_locations, summarize
+from chalicelib.documents import REPORT_FORMATS, Finding, Page, Progress, Report, Summary
+from chalicelib.report.summary import is_complete, report_locations, summarize
 
 if TYPE_CHECKING:
     from chalicelib.aws.executions import Scan
@@ -247,5 +247,5 @@ def _links(scan_id: str) -> Links:
 
 def _links_to_report(scan_id: str) -> Links:
     path = f"/scan/{scan_id}"
-    reports = {kind: f"{path}/report?format={kind}" for kind in RENDERINGS}
+    reports = {kind: f"{path}/report?format={kind}" for kind in REPORT_FORMATS}
     return {"self": path, "findings": f"{path}/findings", **reports}  # type: ignore[typeddict-item]  # its fields

@@ -11,8 +11,11 @@ from chalice.app import Chalice, ChaliceUnhandledError, ChaliceViewError, IAMAut
 
 from chalicelib.api import parameters
 from chalicelib.api.parameters import InvalidParameterError, Parameter
-from chalicelib.aws import executions
-from chalicelib.policy import InvalidPolicyError, InvalidStageError
+from chalicelib.aws.errors import UnavailableError
+from chalicelib.aws.executions import ScanConflictError
+from chalicelib.policy import InvalidPolicyError
+from chalicelib.scan_ids import ScanNotFoundError, is_given_id
+from chalicelib.settings import InvalidStageError
 
 _Handler = Callable[..., Any]
 _SECONDS_TO_ANSWER = 5
@@ -20,8 +23,8 @@ _UNSUPPORTED_MEDIA_TYPE = 415
 _CALLERS_ERRORS = (
     (InvalidPolicyError, 400, "BadRequestError"),
     (InvalidParameterError, 400, "BadRequestError"),
-    (executions.ScanNotFoundError, 404, "NotFoundError"),
-    (executions.ScanConflictError, 409, "ConflictError"),
+    (ScanNotFoundError, 404, "NotFoundError"),
+    (ScanConflictError, 409, "ConflictError"),
 )
 
 
@@ -93,22 +96,21 @@ def _scan_id(request: Request, response: Response) -> str | None:
     named = (request.uri_params or {}).get("scan_id")
     if not named and isinstance(response.body, dict):
         named = response.body.get("scan_id")
-    return named if named and executions.is_given_id(named) else None
+    return named if named and is_given_id(named) else None
 
 
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
-    """Return the answer for what a handler raised, and what the log is told of it."""
+    """Return the answer for what a handler raised, and what is logged of it."""
     for raised, status, code in _CALLERS_ERRORS:
         if isinstance(error, raised):
             return Response({"Code": code, "Message": str(error)}, status_code=status), {}
-    told: dict[str, Any] = {"error": type(error).__name__}
-    if isinstance(error, (executions.UnavailableError, InvalidStageError)) or type(error).__module__.startswith(
-        "botocore."
-    ):
-        told["why"] = str(error)  # which speaks of settings, calls and places, never of users
-    if isinstance(error, executions.UnavailableError):
-        body = {"Code": "ServiceUnavailableError", "Message": error.told}
-        return Response(body, {"Retry-After": str(error.retry_after)}, status_code=503), told
-    told["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    logged: dict[str, Any] = {"error": type(error).__name__}
+    is_of_aws = type(error).__module__.startswith("botocore.")
+    if is_of_aws or isinstance(error, (UnavailableError, InvalidStageError)):
+        logged["why"] = str(error)  # which speaks of settings, calls and places, never of users
+    if isinstance(error, UnavailableError):
+        body = {"Code": "ServiceUnavailableError", "Message": error.message}
+        return Response(body, {"Retry-After": str(error.retry_after)}, status_code=503), logged
+    logged["traceback"] = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     body = {"Code": "InternalServerError", "Message": "The request failed; the log of the function APIHandler says why"}
-    return Response(body, status_code=500), told
+    return Response(body, status_code=500), logged

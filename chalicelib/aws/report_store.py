@@ -1,29 +1,21 @@
 """The evidence bucket in S3: files under `scans/<scan_id>/`, and `latest.json`, which points to the last full scan."""
 
-import functools
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, Any, cast
 
-from chalicelib.aws.executions import InvalidScanIdError, UnavailableError, is_scan_id
-from chalicelib.documents import Page, Progress, Report
-from chalicelib.evaluation.page import InvalidEvidenceError
-from chalicelib.report.build import report_locations
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
+from chalicelib.aws import clients
+from chalicelib.aws.errors import translate_s3_errors
+from chalicelib.documents import InvalidEvidenceError, Page, Progress, Report
+from chalicelib.report.summary import report_locations
+from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
 
 LINK_SECONDS = 300
 _LATEST_KEY = "latest.json"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
-
-
-class EvidenceUnavailableError(UnavailableError):
-    """S3 would not take or give a file just now; the state machine tries again."""
 
 
 def save_page(page: Page) -> None:
@@ -47,8 +39,8 @@ def load_all_pages(scan_id: str, began: datetime | None) -> Iterator[Page]:
 
 def count_pages(scan_id: str, began: datetime | None) -> int:
     """Say how many pages there are so far of a scan that began then."""
-    with _told_if_unavailable():
-        listed = _s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
+    with translate_s3_errors():
+        listed = clients.s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
     # A thousand at most, which is 100,000 users; IAM's quota is 5,000.
     return sum(_is_of(began, page["LastModified"]) for page in listed.get("Contents", ()))
 
@@ -83,8 +75,8 @@ def link_report(scan_id: str, kind: str, began: datetime | None) -> str | None:
 
     bucket, key = _bucket(), _report_key(scan_id, kind)
     try:
-        with _told_if_unavailable():
-            found = _s3().head_object(Bucket=bucket, Key=key)
+        with translate_s3_errors():
+            found = clients.s3().head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] == "404":
             return None
@@ -93,7 +85,7 @@ def link_report(scan_id: str, kind: str, began: datetime | None) -> str | None:
         return None
     named = f'inline; filename="iam-key-age-{scan_id}.{kind}"'
     wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": named}
-    return _s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
+    return clients.s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
 
 
 def load_last_report() -> Report | None:
@@ -110,7 +102,7 @@ def load_last_report() -> Report | None:
     return report
 
 
-def latest_pointer(report: Report) -> dict[str, Any]:
+def baseline_pointer(report: Report) -> dict[str, Any]:
     """Make the s3:PutObject request by which the state machine, at a full scan's end, makes it the last one.
 
     The body is an object: Step Functions writes it as JSON, and a text in quotes.
@@ -150,16 +142,16 @@ def _folder(scan_id: str) -> str:
 
 
 def _put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
-    with _told_if_unavailable():
-        _s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
+    with translate_s3_errors():
+        clients.s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
 
 
 def _get(key: str, began: datetime | None = None) -> Any | None:
     try:
-        with _told_if_unavailable():
-            answer = _s3().get_object(Bucket=_bucket(), Key=key)
+        with translate_s3_errors():
+            answer = clients.s3().get_object(Bucket=_bucket(), Key=key)
             return json.loads(answer["Body"].read()) if _is_of(began, answer["LastModified"]) else None
-    except _s3().exceptions.NoSuchKey:
+    except clients.s3().exceptions.NoSuchKey:
         return None
 
 
@@ -168,35 +160,5 @@ def _is_of(began: datetime | None, written: datetime) -> bool:
     return began is None or written > began - timedelta(days=1)
 
 
-@contextmanager
-def _told_if_unavailable() -> Iterator[None]:
-    """Raise EvidenceUnavailableError for an error of S3 that another try may not meet."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 403, 404):
-            raise
-        raise EvidenceUnavailableError(str(error)) from error
-    except BotoCoreError as error:
-        raise EvidenceUnavailableError(str(error)) from error
-
-
 def _bucket() -> str:
     return os.environ["REPORTS_BUCKET"]
-
-
-@functools.cache
-def _s3() -> "S3Client":
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=3,
-        read_timeout=5,  # so that all tries of a call end before API Gateway's 29 seconds
-        retries={"mode": "standard", "total_max_attempts": 4},
-        signature_version="s3v4",  # by which a link says for how long it works
-        s3={"addressing_style": "virtual"},  # of the Region: elsewhere S3 redirects, which a link's signature forbids
-    )
-    return boto3.client("s3", config=config)

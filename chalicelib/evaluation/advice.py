@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from chalicelib.age import AgeRule, Verdict, parse_instant
+from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import ACTIVE, JudgedKey, LastUsed
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
+from chalicelib.instants import parse_instant
 
 UNUSED_AFTER = timedelta(days=90)
 _NO_USE_ON_RECORD = f"o use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"

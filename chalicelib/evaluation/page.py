@@ -7,27 +7,31 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
-from chalicelib.documents import ACTIVE, Coverage, Finding, JudgedKey, OtherKey, Page, UserEvidence
+from chalicelib.age import AgeRule, Verdict
+from chalicelib.documents import (
+    ACTIVE,
+    NO_OUTCOME,
+    SCHEMA_VERSION,
+    Coverage,
+    Finding,
+    InvalidEvidenceError,
+    JudgedKey,
+    OtherKey,
+    Page,
+    UserEvidence,
+)
 from chalicelib.evaluation.advice import advise
-from chalicelib.evaluation.details import TagSettings, find_owner, read_details, read_exemption, split_descriptions
+from chalicelib.evaluation.details import read_details
+from chalicelib.evaluation.tags import find_owner, read_exemption, split_descriptions
+from chalicelib.instants import format_instant, parse_instant, read_instant
 from chalicelib.policy import ScanPolicy
+from chalicelib.settings import TagSettings
 
-SCHEMA_VERSION = 1
 _FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
-NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
-
-
-class InvalidEvidenceError(Exception):
-    """Pages that do not make up one whole scan; a report from them could look clean and be wrong."""
-
-
-class TooManyChildrenFailedError(Exception):
-    """More of a scan's users are without an outcome than a report is made with."""
 
 
 @dataclass(frozen=True)
-class ScanTerms:
+class ScanContext:
     """What is the same for every page of a scan; `started_at` is when IAM is asked, None for at `as_of`."""
 
     scan_id: str
@@ -48,8 +52,8 @@ class ScanTerms:
         return self.policy.rule(min(self.as_of, self.started_at or self.as_of))
 
 
-def judge_page(
-    terms: ScanTerms,
+def evaluate_page(
+    context: ScanContext,
     number: int,
     listed: list[str],
     outcomes: Iterable[Mapping[str, Any]],
@@ -63,20 +67,20 @@ def judge_page(
     InvalidEvidenceError for an outcome that nobody asked for or that came twice.
     """
     coming = _outcomes_by_user(listed, outcomes)
-    users = [_judge_user(name, coming.get(name), terms) for name in listed]
+    users = [_judge_user(name, coming.get(name), context) for name in listed]
     keys = [key for user in users for key in user.get("keys", ())]
     by_verdict = Counter([key["verdict"] for key in keys])
-    found = [finding for user in users if "details" in user for finding in _findings(user, terms)]
+    found = [finding for user in users if "details" in user for finding in _findings(user, context)]
     return {
         "schema_version": SCHEMA_VERSION,
-        "scan_id": terms.scan_id,
-        "account_id": terms.account_id,
-        "as_of": format_instant(terms.as_of),
-        "started_at": format_instant(terms.started_at or terms.as_of),
-        "policy": terms.policy.to_json(),
+        "scan_id": context.scan_id,
+        "account_id": context.account_id,
+        "as_of": format_instant(context.as_of),
+        "started_at": format_instant(context.started_at or context.as_of),
+        "policy": context.policy.to_json(),
         "page": number,
         "users_so_far": None if users_before is None else users_before + len(listed),
-        "coverage": _coverage(users, coming, terms),
+        "coverage": _coverage(users, coming, context),
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],
             "due_soon": by_verdict[Verdict.DUE_SOON],
@@ -90,11 +94,11 @@ def judge_page(
     }
 
 
-def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]], terms: ScanTerms) -> Coverage:
+def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]], context: ScanContext) -> Coverage:
     by_outcome = Counter([user["outcome"] for user in users])
     keys = [key for user in users for key in user.get("keys", ())]
     judged = sum(key["verdict"] is not None for key in keys)
-    not_yet_created = sum(_is_not_yet_created(key, terms) for key in keys if key["verdict"] is None)
+    not_yet_created = sum(_is_not_yet_created(key, context) for key in keys if key["verdict"] is None)
     detailed = [user for user in users if "details" in user]
     return {
         "users_listed": len(users),
@@ -124,7 +128,7 @@ def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) 
     return by_user
 
 
-def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTerms) -> UserEvidence:
+def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, context: ScanContext) -> UserEvidence:
     if outcome is None:
         return {"user_name": user_name, "outcome": "unchecked", "cause": NO_OUTCOME}
     if outcome["outcome"] == "not_found":
@@ -133,13 +137,13 @@ def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, terms: ScanTe
         return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", NO_OUTCOME))}
     user: UserEvidence = {"user_name": user_name, "outcome": "checked"}
     try:
-        user["keys"] = [_judge_age(key, terms) for key in outcome["keys"]]
+        user["keys"] = [_judge_age(key, context) for key in outcome["keys"]]
     except (KeyError, TypeError, ValueError) as error:
         cause = f"IAM described a key in a way that cannot be judged: {error!r}"
         return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
     asked = outcome.get("details")
-    if asked or _need_details(user["keys"], terms.policy):
-        _judge_by_details(user, asked, terms)
+    if asked or _need_details(user["keys"], context.policy):
+        _judge_by_details(user, asked, context)
     return user
 
 
@@ -149,27 +153,27 @@ def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
     return not _FINDINGS.isdisjoint([key["verdict"] for key in keys])
 
 
-def _judge_age(key: Mapping[str, Any], terms: ScanTerms) -> JudgedKey:
+def _judge_age(key: Mapping[str, Any], context: ScanContext) -> JudgedKey:
     created_at, written = read_instant(key["created_at"])
     status = key["status"]
-    judged = created_at <= terms.as_of and (status == ACTIVE or terms.policy.include_inactive)
+    judged = created_at <= context.as_of and (status == ACTIVE or context.policy.include_inactive)
     return {
         "access_key_id": key["access_key_id"],
         "status": status,
         "created_at": written,
-        "verdict": terms.rule.verdict(created_at) if judged else None,
+        "verdict": context.rule.verdict(created_at) if judged else None,
     }
 
 
-def _is_not_yet_created(key: JudgedKey, terms: ScanTerms) -> bool:
-    return parse_instant(key["created_at"]) > terms.as_of
+def _is_not_yet_created(key: JudgedKey, context: ScanContext) -> bool:
+    return parse_instant(key["created_at"]) > context.as_of
 
 
 def _is_judged_active(key: JudgedKey) -> bool:
     return key["status"] == ACTIVE and key["verdict"] is not None
 
 
-def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> None:
+def _judge_by_details(user: UserEvidence, asked: object, context: ScanContext) -> None:
     """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
     details, last_uses = read_details(asked, len(user["keys"]))
     descriptions: dict[str, str] = {}
@@ -178,7 +182,7 @@ def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> No
         tags, descriptions = split_descriptions(details["tags"], key_ids)
         details["tags"] = tags
         details["exemption"] = read_exemption(
-            tags, terms.as_of, terms.rule_of_use.as_of, terms.tag_settings.max_exempt_days
+            tags, context.as_of, context.rule_of_use.as_of, context.tag_settings.max_exempt_days
         )
     user["details"] = details
     exempt = details["exemption"] is not None and details["exemption"]["in_force"]
@@ -186,7 +190,7 @@ def _judge_by_details(user: UserEvidence, asked: object, terms: ScanTerms) -> No
         key["last_used"] = last_used
         if key["access_key_id"] in descriptions:
             key["description"] = descriptions[key["access_key_id"]]
-        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, terms.rule_of_use):
+        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, context.rule_of_use):
             key["verdict"] = Verdict.UNUSED
         if exempt and key["verdict"] in _FINDINGS:
             key["exempt_from"] = str(key["verdict"])
@@ -200,32 +204,32 @@ def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:
     return rule.is_unused(parse_instant(key["created_at"]), parse_instant(last_used["at"]) if last_used else None)
 
 
-def _findings(user: UserEvidence, terms: ScanTerms) -> Iterator[Finding]:
+def _findings(user: UserEvidence, context: ScanContext) -> Iterator[Finding]:
     keys = user.get("keys", [])
     for key in keys:
         if key["verdict"] in _FINDINGS or key["verdict"] == Verdict.EXEMPT:
-            yield _finding(user, key, [other for other in keys if other is not key], terms)
+            yield _finding(user, key, [other for other in keys if other is not key], context)
 
 
-def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], terms: ScanTerms) -> Finding:
+def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], context: ScanContext) -> Finding:
     created_at = parse_instant(key["created_at"])
     exempt = key["verdict"] == Verdict.EXEMPT
     known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
-    advice = advise(key, others, terms.rule_of_use) if known else None
+    advice = advise(key, others, context.rule_of_use) if known else None
     finding: Finding = {
         "user_name": user["user_name"],
         "access_key_id": key["access_key_id"],
         "status": key["status"],
         "created_at": key["created_at"],
-        "age_days": terms.rule.age_days(created_at),
-        "overdue_at": format_instant(terms.rule.overdue_at(created_at)),
+        "age_days": context.rule.age_days(created_at),
+        "overdue_at": format_instant(context.rule.overdue_at(created_at)),
         "verdict": str(key["verdict"]),
         "last_used": key["last_used"],
-        "owner": find_owner(user["details"]["tags"], terms.tag_settings.owner_tags),
+        "owner": find_owner(user["details"]["tags"], context.tag_settings.owner_tags),
         "owner_known": user["details"]["tags"] != "unknown",
         "tags": user["details"]["tags"],
         "description": key.get("description"),
-        "other_keys": [_other_key(other, terms.rule) for other in others],
+        "other_keys": [_other_key(other, context.rule) for other in others],
         "advice": advice and advice.action,
         "advice_in_words": advice and advice.sentence,
         "safe_to_deactivate": advice and advice.safe_to_deactivate,

@@ -26,7 +26,7 @@ from chalicelib.outputs.sentences import (
     why_advised,
     why_not_exempt,
 )
-from chalicelib.report.build import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
+from chalicelib.report.summary import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 69_000

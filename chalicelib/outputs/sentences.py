@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from chalicelib.documents import Coverage, Finding, Report, ResolvedKey
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
-from chalicelib.report.build import count_advice, has_root_access_keys, is_complete, is_of_the_past, judges_no_key
+from chalicelib.report.summary import count_advice, has_root_access_keys, is_complete, is_of_the_past, judges_no_key
 
 _HOW_RESOLVED = {
     "rotated": "rotated",

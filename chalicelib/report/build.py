@@ -5,25 +5,24 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
-from chalicelib.age import format_instant, parse_instant
 from chalicelib.documents import (
     ACTIVE,
-    RENDERINGS,
-    AdviceCounts,
+    NO_OUTCOME,
+    SCHEMA_VERSION,
     AgeBin,
-    ChangeCounts,
-    Changes,
     Coverage,
     Finding,
+    InvalidEvidenceError,
     Page,
     Report,
     Root,
-    Summary,
+    TooManyChildrenFailedError,
     Totals,
 )
-from chalicelib.evaluation.page import NO_OUTCOME, SCHEMA_VERSION, InvalidEvidenceError, TooManyChildrenFailedError
+from chalicelib.instants import format_instant, parse_instant
+from chalicelib.report.summary import count_advice, is_of_the_past, scan_kind
 
 _ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
 _GONE_SINCE = (
@@ -71,24 +70,6 @@ def _check_outcomes(report: Report) -> None:
         )
 
 
-def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
-    """Say what a scan speaks for: everybody now, the users that its policy names, or another instant."""
-    if "as_of" in policy:
-        return "as_of"
-    return "users" if "users" in policy else "full"
-
-
-def is_of_the_past(scan: Page | Report) -> bool:
-    """Return whether a scan judges at an instant before it started: what was deleted since, it cannot see."""
-    return parse_instant(scan["as_of"]) < parse_instant(scan["started_at"])
-
-
-def judges_no_key(report: Report) -> bool:
-    """Return whether a scan found keys, and all that it would judge were created after its instant."""
-    coverage = report["coverage"]
-    return not coverage["keys_judged"] and coverage["keys_not_yet_created"] > 0
-
-
 def read_root(answer: Mapping[str, Any]) -> Root | None:
     """Read what IAM said of the root user: `{"access_keys"}`, `{"cause"}`, or {} where it was not asked."""
     if not answer:
@@ -97,63 +78,6 @@ def read_root(answer: Mapping[str, Any]) -> Root | None:
     if type(access_keys) is not int:
         return {"access_keys": "unknown", "verdict": "unknown", "cause": str(answer.get("cause") or _ROOT_NOT_TOLD)}
     return {"access_keys": access_keys, "verdict": "root_access_keys" if access_keys else "ok", "cause": None}
-
-
-def has_root_access_keys(report: Mapping[str, Any]) -> bool:
-    """Say whether a scan found that the root user has access keys; reports of before do not say it."""
-    return (report.get("root") or {}).get("verdict") == "root_access_keys"
-
-
-def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
-    """Count findings by what to do with them, "none" where there is no advice."""
-    counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
-    for finding in findings:
-        counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields
-    return counts
-
-
-def is_complete(report: Report) -> bool:
-    """Say whether all was found out that the scan is for; without it, no report is clean."""
-    coverage, root = report["coverage"], report.get("root")  # which reports of before did not have
-    if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
-        return False
-    return not (coverage.get("keys_last_use_unknown") and "max_unused_days" in report["policy"])
-
-
-def summarize(report: Report) -> Summary:
-    """Return the counts of a report and whether it is complete."""
-    return {
-        "scan_id": report["scan_id"],
-        "account_id": report["account_id"],
-        "as_of": report["as_of"],
-        "started_at": report.get("started_at", report["as_of"]),  # which earlier reports did not have
-        "complete": is_complete(report),
-        "coverage": report["coverage"],
-        "not_covered": report["not_covered"],
-        "totals": report["totals"],
-        "root": report.get("root"),
-        "advice": report.get("advice"),
-        "changes": _count_changes(report.get("changes")),
-    }
-
-
-def report_locations(folder: str) -> dict[str, str]:
-    """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
-    return {kind: f"{folder}report.{kind}" for kind in RENDERINGS}
-
-
-def _count_changes(changes: Changes | None) -> ChangeCounts | None:
-    if changes is None:
-        return None
-    return {
-        "since": changes["since"],
-        "new": len(changes["new"]),
-        "still_expired": len(changes["still_expired"]),
-        "resolved": len(changes["resolved"]),
-        "unknown": len(changes["unknown"]),
-        "new_unused": len(changes.get("new_unused", [])),
-        "reactivated": len(changes.get("reactivated", [])),
-    }
 
 
 def _empty_report(page: Page, root: Root | None) -> Report:

@@ -7,21 +7,23 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any, Literal
 
-from chalicelib.age import AgeRule, Verdict, parse_instant
+from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import (
     ACTIVE,
     SCAN_ID_PATTERN,
     Changes,
     ExpiredKey,
+    InvalidEvidenceError,
     JudgedKey,
     LastScan,
     Page,
     Report,
     UserEvidence,
 )
-from chalicelib.evaluation.page import InvalidEvidenceError
+from chalicelib.instants import parse_instant
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
-from chalicelib.report.build import has_root_access_keys, join_pages, read_root, scan_kind
+from chalicelib.report.build import join_pages, read_root
+from chalicelib.report.summary import has_root_access_keys, scan_kind
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
@@ -60,7 +62,7 @@ def join_and_compare(
     return report
 
 
-def becomes_latest(report: Report) -> bool:
+def is_new_baseline(report: Report) -> bool:
     """Say whether the next full scan is to be compared with this one."""
     return report["changes"] is not None and not report["changes"]["superseded"]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from chalicelib.age import parse_instant
-from chalicelib.evaluation.details import is_tag_text
+from chalicelib.instants import parse_instant
+from chalicelib.settings import is_tag_text
 from localaws.strict_json import DocumentError, Strict, UserName, is_plain, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from chalicelib.evaluation.details import REASON_TAG, UNTIL_TAG, TagSettings
+from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
+from chalicelib.settings import TagSettings
 from localaws.accounts.iam_answers import is_odd, odd_answer
 
 _EXEMPTION_TAGS = {UNTIL_TAG.lower(), REASON_TAG.lower()}

@@ -6,8 +6,8 @@ from typing import Any
 from botocore.exceptions import ParamValidationError
 from botocore.parsers import ResponseParserError
 
-from chalicelib.age import format_instant
-from chalicelib.evaluation.details import is_tag_text
+from chalicelib.instants import format_instant
+from chalicelib.settings import is_tag_text
 from localaws.accounts.account_file import RESERVED
 from localaws.accounts.aws_errors import one_line
 

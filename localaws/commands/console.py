@@ -19,7 +19,7 @@ from chalicelib.outputs.sentences import (
     no_finding_line,
     to_the_second,
 )
-from chalicelib.report.build import is_of_the_past, judges_no_key
+from chalicelib.report.summary import is_of_the_past, judges_no_key
 from localaws.environment import ScanResult
 
 _MOST_FINDINGS = 25

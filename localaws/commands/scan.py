@@ -14,7 +14,7 @@ from rich.text import Text
 
 from chalicelib.outputs.sentences import counted
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
-from chalicelib.report.build import scan_kind
+from chalicelib.report.summary import scan_kind
 from deploy.terminal import cannot_be_written, output_failure
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.clients import CALLER_OF_THE_API, REGION, no_proxy_to_export

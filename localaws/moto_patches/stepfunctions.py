@@ -65,7 +65,7 @@ from localaws.moto_patches import expressions, strictness
 Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
 
 
-def _mend(owner: object, name: str, replacement: object) -> None:
+def _replace_method(owner: object, name: str, replacement: object) -> None:
     setattr(owner, name, replacement)
 
 
@@ -106,11 +106,11 @@ def apply(wiring: Wiring) -> None:
     """Mend moto for the local AWS that begins to run."""
     global _wiring  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
     _wiring = wiring
-    _mend_once()
+    _patch_once()
 
 
 @functools.cache
-def _mend_once() -> None:
+def _patch_once() -> None:
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     warnings.filterwarnings("ignore", message="Tried to parse AWS::", module="moto")
     evaluate_jsonata()
@@ -156,7 +156,7 @@ def evaluate_jsonata() -> None:
             raise _query_evaluation_error(env, f"The JSONata expression '{self.expression}' returned nothing")
         env.stack.append(json.loads(json.dumps(jsonata.utils.Utils.convert_nulls(result))))
 
-    _mend(StringJSONata, "_eval_body", _eval_body)
+    _replace_method(StringJSONata, "_eval_body", _eval_body)
 
 
 @functools.cache
@@ -204,7 +204,7 @@ def accept_express_children() -> None:
         definition = re.sub(r'("ExecutionType"\s*:\s*)"EXPRESS"', r'\1"STANDARD"', definition)
         return parse(re.sub(r'("ToleratedFailurePercentage"\s*:\s*\d+)\b', r"\1.0", definition))
 
-    _mend(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
+    _replace_method(AmazonStateLanguageParser, "parse", staticmethod(parse_express))
 
 
 class FailedChildren(StrEnum):
@@ -235,7 +235,7 @@ def leave_failed_children_among_the_results() -> None:
         else:
             env.stack[-1] = [_record_of(result) for result in results]
 
-    _mend(DistributedIterationComponent, "_map_run", run_and_tell)
+    _replace_method(DistributedIterationComponent, "_map_run", run_and_tell)
 
 
 def _record_of(result: object) -> dict[str, Any]:
@@ -274,7 +274,7 @@ def measure_payloads() -> None:
             _wiring.payloads.measure(*details.get("assignedVariables", {}).values())
         publish(self, **event)
 
-    _mend(EventManager, "_publish_history_event", publish_and_measure)
+    _replace_method(EventManager, "_publish_history_event", publish_and_measure)
 
 
 def limit_payloads_in_utf8() -> None:
@@ -285,7 +285,7 @@ def limit_payloads_in_utf8() -> None:
         return _utf8_size(text) < MAX_STATE_SIZE_UTF8_BYTES
 
     for module in (state, state_task_lambda, state_task_service):
-        _mend(module, "is_within_size_quota", is_within_size_quota)
+        _replace_method(module, "is_within_size_quota", is_within_size_quota)
 
 
 def paginate_iam_lists() -> None:
@@ -307,8 +307,8 @@ def paginate_iam_lists() -> None:
         user_name = self._get_param("UserName")
         return page(self, "AccessKeyMetadata", self.backend.list_access_keys(user_name), {"UserName": user_name})
 
-    _mend(IamResponse, "list_users", list_users)
-    _mend(IamResponse, "list_access_keys", list_access_keys)
+    _replace_method(IamResponse, "list_users", list_users)
+    _replace_method(IamResponse, "list_access_keys", list_access_keys)
 
 
 def find_access_keys_by_id() -> None:
@@ -321,7 +321,7 @@ def find_access_keys_by_id() -> None:
             return search(self, access_key_id)
         return {"user_name": key.user_name, "last_used": key.last_used}
 
-    _mend(IAMBackend, "get_access_key_last_used", get_access_key_last_used)
+    _replace_method(IAMBackend, "get_access_key_last_used", get_access_key_last_used)
 
 
 def run_lambda_functions() -> None:
@@ -331,7 +331,7 @@ def run_lambda_functions() -> None:
         payload, failed = _wiring.invoke(self, event if isinstance(event, str) else json.dumps(event))
         return payload, failed, ""
 
-    _mend(LambdaFunction, "_invoke_lambda", _invoke_lambda)
+    _replace_method(LambdaFunction, "_invoke_lambda", _invoke_lambda)
 
 
 def run_the_serverless_transform() -> None:
@@ -344,8 +344,8 @@ def run_the_serverless_transform() -> None:
     def parse_change_set(self: ChangeSet) -> None:
         self.template_dict = parse_and_transform(self.template)
 
-    _mend(Stack, "parse_template", staticmethod(parse_and_transform))
-    _mend(ChangeSet, "_parse_template", parse_change_set)
+    _replace_method(Stack, "parse_template", staticmethod(parse_and_transform))
+    _replace_method(ChangeSet, "_parse_template", parse_change_set)
 
 
 def _transformed(template: dict[str, Any]) -> dict[str, Any]:
@@ -387,10 +387,10 @@ def make_change_sets_that_the_cli_can_use() -> None:
         known = self.stack_parameters
         return all(str(known.get(name)) == str(value) for name, value in others.items())
 
-    _mend(ChangeSet, "apply", apply_and_output)
-    _mend(CloudFormationBackend, "create_change_set", create_also_for_tags)
-    _mend(Stack, "has_parameters", has_parameters)
-    _mend(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
+    _replace_method(ChangeSet, "apply", apply_and_output)
+    _replace_method(CloudFormationBackend, "create_change_set", create_also_for_tags)
+    _replace_method(Stack, "has_parameters", has_parameters)
+    _replace_method(CloudFormationResponse, "_validate_different_update", validate_unless_change_set)
 
 
 def update_by_conditions() -> None:
@@ -416,8 +416,8 @@ def update_by_conditions() -> None:
         self.input_parameters = {name: str(value) for name, value in self.resolved_parameters.items()}
         return build_diff(self, *arguments, **more)
 
-    _mend(parsing, "parse_and_update_resource", update_by_condition)
-    _mend(parsing.ResourceMap, "build_resource_diff", diff_by_values)
+    _replace_method(parsing, "parse_and_update_resource", update_by_condition)
+    _replace_method(parsing.ResourceMap, "build_resource_diff", diff_by_values)
 
 
 def take_requests_for_encrypted() -> None:
@@ -432,7 +432,7 @@ def take_requests_for_encrypted() -> None:
         document["Statement"] = [one for one in document["Statement"] if one.get("Condition") != plain]
         return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
 
-    _mend(FakeBucket, "get_permission", get_permission)
+    _replace_method(FakeBucket, "get_permission", get_permission)
 
 
 def find_templates_by_path() -> None:
@@ -443,7 +443,7 @@ def find_templates_by_path() -> None:
         value: bytes = s3_backends[self.current_account]["aws"].get_object(bucket, key).value  # type: ignore[union-attr]  # it is there
         return value.decode()
 
-    _mend(CloudFormationResponse, "_get_stack_from_s3_url", get_stack)
+    _replace_method(CloudFormationResponse, "_get_stack_from_s3_url", get_stack)
 
 
 def create_rest_apis_with_a_body() -> None:
@@ -473,9 +473,9 @@ def create_rest_apis_with_a_body() -> None:
     def import_without_description(self: Any, api_doc: dict[str, Any], fail_on_warnings: bool) -> RestAPI:
         return load(self, {**api_doc, "info": {"description": "", **api_doc["info"]}}, fail_on_warnings)
 
-    _mend(RestAPI, "create_from_cloudformation_json", staticmethod(create_with_body))
-    _mend(APIGatewayBackend, "put_rest_api", put_paths)
-    _mend(APIGatewayBackend, "import_rest_api", import_without_description)
+    _replace_method(RestAPI, "create_from_cloudformation_json", staticmethod(create_with_body))
+    _replace_method(APIGatewayBackend, "put_rest_api", put_paths)
+    _replace_method(APIGatewayBackend, "import_rest_api", import_without_description)
 
 
 def create_state_machines_that_execute() -> None:
@@ -512,9 +512,9 @@ def create_state_machines_that_execute() -> None:
     def delete(name: str, cloudformation_json: Any, account_id: str, region_name: str) -> None:
         stepfunctions_parser_backends[account_id][region_name].delete_state_machine(name)
 
-    _mend(StateMachine, "create_from_cloudformation_json", staticmethod(create))
-    _mend(StateMachine, "update_from_cloudformation_json", staticmethod(update))
-    _mend(StateMachine, "delete_from_cloudformation_json", staticmethod(delete))
+    _replace_method(StateMachine, "create_from_cloudformation_json", staticmethod(create))
+    _replace_method(StateMachine, "update_from_cloudformation_json", staticmethod(update))
+    _replace_method(StateMachine, "delete_from_cloudformation_json", staticmethod(delete))
 
 
 def name_executions() -> None:
@@ -524,7 +524,7 @@ def name_executions() -> None:
     def start_execution(self: Any, state_machine_arn: str, name: str | None = None, *arguments: Any) -> Any:
         return start(self, state_machine_arn, name or str(uuid.uuid4()), *arguments)
 
-    _mend(StepFunctionsParserBackend, "start_execution", start_execution)
+    _replace_method(StepFunctionsParserBackend, "start_execution", start_execution)
 
 
 def start_executions_one_by_one() -> None:
@@ -539,7 +539,7 @@ def start_executions_one_by_one() -> None:
             with lock:
                 return original(self, *arguments, **named)
 
-        _mend(StepFunctionsParserBackend, name, locked)
+        _replace_method(StepFunctionsParserBackend, name, locked)
 
     for name in ("start_execution", "describe_execution", "list_executions"):
         one_by_one(name)
@@ -558,5 +558,5 @@ def keep_stopped_executions_stopped() -> None:
             time.sleep(0.01)
         stop(self, **arguments)
 
-    _mend(Environment, "set_error", set_error_unless_stopped)
-    _mend(ExecutionWorker, "stop", stop_what_has_begun)
+    _replace_method(Environment, "set_error", set_error_unless_stopped)
+    _replace_method(ExecutionWorker, "stop", stop_what_has_begun)

@@ -9,7 +9,8 @@ import pytest
 
 from localaws.accounts.account_file import load_account
 from localaws.accounts.anonymize import anonymize
-from localaws.accounts.snapshot import Snapshot, SnapshotError, snapshot, take_snapshot
+from localaws.accounts.snapshot import Snapshot, SnapshotError, take_snapshot
+from localaws.commands.snapshot import snapshot
 from tests.support.fake_aws import KEY_ID, FakeAws, error, key, listing, member, user
 from tests.support.scanner import Scanner
 

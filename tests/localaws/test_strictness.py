@@ -366,7 +366,7 @@ def test_no_expression_of_a_definition_is_refused(path: Path) -> None:
 
 def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:
     applied: list[Any] = [
-        stepfunctions._mend_once,
+        stepfunctions._patch_once,
         strictness.apply,
         notifications.apply,
         speedups.apply,

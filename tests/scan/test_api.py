@@ -13,8 +13,8 @@ import pytest
 import requests
 from botocore.awsrequest import AWSRequest
 
-from chalicelib.age import parse_instant
 from chalicelib.api.parameters import encode_next
+from chalicelib.instants import parse_instant
 from localaws.sigv4 import SignedBy
 from tests.support.scanner import user
 from tests.support.serving import Served, start

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from chalicelib import scan_ids
 from chalicelib.api import on_demand
 from chalicelib.api.on_demand import Clock, start_on_demand
-from chalicelib.aws import executions
+from chalicelib.aws import clients, executions
 from chalicelib.policy import ScanPolicy
 from localaws.clients import FUNCTION, REGION
 from tests.scan.test_api import at_once
@@ -171,11 +172,11 @@ def _of_the_api(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     settings = {"AWS_ENDPOINT_URL": scanner.aws.endpoint_url, "AWS_DEFAULT_REGION": REGION}
     for name, value in {**settings, "AWS_ACCESS_KEY_ID": FUNCTION, "AWS_SECRET_ACCESS_KEY": "unused"}.items():
         monkeypatch.setenv(name, value)
-    executions._states.cache_clear()
+    clients.step_functions.cache_clear()
     yield
     for running in executions.running_scans():
         scanner.aws.client("stepfunctions").stop_execution(executionArn=running.execution_arn)
-    executions._states.cache_clear()
+    clients.step_functions.cache_clear()
     before = None
     while before != (before := scanner.aws.calls()):  # until what was under way is over: another test counts calls
         time.sleep(0.5)
@@ -204,7 +205,7 @@ def test_scans_of_one_policy_in_one_minute_are_named_alike_and_counted() -> None
 
     first, joined = start_on_demand(policy, ScanPolicy(), None, clock)
     _, joined_too = start_on_demand(policy, ScanPolicy(), None, clock)
-    executions._states().stop_execution(executionArn=first.execution_arn)
+    clients.step_functions().stop_execution(executionArn=first.execution_arn)
     assert not executions.wait_for_end(first, 10).running
     second, _ = start_on_demand(policy, ScanPolicy(), None, clock)
 
@@ -259,7 +260,7 @@ def test_one_that_step_functions_does_not_list_yet_is_not_started_twice_in_a_min
 @pytest.mark.usefixtures("_of_the_api")
 def test_of_scans_of_others_only_those_that_may_be_of_the_policy_are_asked_for(scanner: Scanner) -> None:
     for number in range(5):
-        executions.start_scan(executions.adhoc_id(MINUTE), ScanPolicy(users=(f"user{number}",)))
+        executions.start_scan(scan_ids.adhoc_id(MINUTE), ScanPolicy(users=(f"user{number}",)))
     scanner.aws.forget_calls()
 
     start_on_demand(ScanPolicy(max_age_days=50), ScanPolicy(), None, Time(MINUTE + timedelta(seconds=30)).clock())

@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.documents import Report
 from chalicelib.outputs.message_text import compose_message
-from chalicelib.outputs.report_html import render_csv, render_html
+from chalicelib.outputs.report_csv import render_csv
+from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sentences import age_in_words, last_use_in_words
 from chalicelib.outputs.sns import compose_notification
 from tests.scan.test_workflow import OLD, deny, refuse, worst_tags

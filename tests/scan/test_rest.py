@@ -14,8 +14,10 @@ from moto.s3.models import s3_backends
 
 import app
 from chalicelib.api.responses import findings_page
-from chalicelib.aws import executions, report_store
+from chalicelib.aws import clients, executions, report_store
+from chalicelib.aws.errors import ScansUnavailableError
 from chalicelib.aws.executions import failure_in_words
+from chalicelib.scan_ids import ScanNotFoundError
 from localaws.clients import CALLER_OF_THE_API, REGION
 from localaws.faults import Faults, parse_faults
 from localaws.sigv4 import SignedBy
@@ -38,12 +40,12 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("STATE_MACHINE_ARN", MACHINE)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # where nobody listens
-    executions._states.cache_clear()
-    report_store._s3.cache_clear()
+    clients.step_functions.cache_clear()
+    clients.s3.cache_clear()
     with Client(app.app) as client:
         yield client
-    executions._states.cache_clear()
-    report_store._s3.cache_clear()
+    clients.step_functions.cache_clear()
+    clients.s3.cache_clear()
 
 
 @pytest.mark.filterwarnings("ignore:IAMAuthorizer")
@@ -123,7 +125,7 @@ def assert_unavailable(response: HTTPResponse) -> None:
 
 
 def get_with_error(client: Client, code: str, message: str = "") -> HTTPResponse:
-    with Stubber(executions._states()) as step_functions:
+    with Stubber(clients.step_functions()) as step_functions:
         for _ in range(3):  # as often as it is tried
             step_functions.add_client_error("describe_execution", code, message, 400)
         return client.http.get("/scan/some-scan")
@@ -222,13 +224,13 @@ def test_a_link_is_to_the_regions_own_endpoint(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("REPORTS_BUCKET", "reports")
-    report_store._s3.cache_clear()
+    clients.s3.cache_clear()
     try:
-        with Stubber(report_store._s3()) as s3:
+        with Stubber(clients.s3()) as s3:
             s3.add_response("head_object", {"LastModified": datetime.now(UTC)})
             link = report_store.link_report("some-scan", "html", None) or ""
     finally:
-        report_store._s3.cache_clear()
+        clients.s3.cache_clear()
 
     assert link.startswith("https://reports.s3.eu-central-1.amazonaws.com/scans/some-scan/report.html?")
     assert "X-Amz-Expires=300" in link
@@ -236,7 +238,7 @@ def test_a_link_is_to_the_regions_own_endpoint(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("client")
 def test_all_tries_of_a_call_end_before_api_gateway_gives_up() -> None:
-    for made in (executions._states(), report_store._s3()):
+    for made in (clients.step_functions(), clients.s3()):
         config: Any = made.meta.config
         assert config.read_timeout * config.retries["total_max_attempts"] <= 20
         assert config.connect_timeout < config.read_timeout
@@ -244,7 +246,7 @@ def test_all_tries_of_a_call_end_before_api_gateway_gives_up() -> None:
 
 def test_who_waits_for_the_end_looks_again_where_a_look_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = executions.Scan("some-scan", "arn", "SUCCEEDED")
-    looks: list[Any] = [executions.ScanNotFoundError(), executions.ScansUnavailableError("throttled"), ended]
+    looks: list[Any] = [ScanNotFoundError(), ScansUnavailableError("throttled"), ended]
 
     def look(_: str) -> executions.Scan:
         seen = looks.pop(0)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.age import AgeRule, format_instant
+from chalicelib.age import AgeRule
 from chalicelib.documents import Finding
 from chalicelib.evaluation.advice import Advice, advise
-from chalicelib.evaluation.page import ScanTerms, judge_page
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
 from tests.support.reports import AS_OF, Used, key, used
 from tests.support.reports import user as outcome_of
@@ -228,8 +229,8 @@ def test_where_the_use_of_a_successor_is_unknown_there_is_no_advice(of: list[Any
 
 def findings(keys: list[dict[str, Any]], policy: ScanPolicy, as_of: datetime) -> list[Finding]:
     """What a scan that starts at AS_OF finds of a user's keys, as of another instant."""
-    terms = ScanTerms("scan-1", "123456789012", as_of, policy, started_at=AS_OF)
-    return judge_page(terms, 1, ["rotating"], [outcome_of("rotating", *keys)])["findings"]
+    terms = ScanContext("scan-1", "123456789012", as_of, policy, started_at=AS_OF)
+    return evaluate_page(terms, 1, ["rotating"], [outcome_of("rotating", *keys)])["findings"]
 
 
 ROTATING = [key("AKIAOLD", 100, used=0.5), key("AKIANEW", 1, used="never")]

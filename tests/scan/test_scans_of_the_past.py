@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from chalicelib.documents import Report
-from chalicelib.evaluation.page import InvalidEvidenceError, ScanTerms, judge_page
+from chalicelib.documents import InvalidEvidenceError, Report
+from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.outputs.message_text import compose_message
-from chalicelib.outputs.report_html import render_csv, render_html
-from chalicelib.outputs.sns import HttpsFormat, compose_notification
+from chalicelib.outputs.report_csv import render_csv
+from chalicelib.outputs.report_html import render_html
+from chalicelib.outputs.sns import compose_notification
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.build import join_pages
+from chalicelib.settings import HttpsFormat
 from tests.support.reports import AS_OF, FOLDER, key, report_of, unchecked, user
 from tests.support.scanner import Scanner
 from tests.support.scanner import user as user_of_account
@@ -61,9 +63,9 @@ def test_an_inactive_key_that_was_created_later_is_not_passed_over_as_inactive(i
 
 
 def test_the_evidence_has_the_key_that_was_created_later_without_a_verdict() -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(as_of=AS_OF), started_at=LATER)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(as_of=AS_OF), started_at=LATER)
 
-    page = judge_page(terms, 1, ["ann"], [user("ann", key("AKIAA", 10), key("AKIAB", -2))])
+    page = evaluate_page(terms, 1, ["ann"], [user("ann", key("AKIAA", 10), key("AKIAB", -2))])
 
     assert [judged["verdict"] for judged in page["users"][0]["keys"]] == ["ok", None]
     assert (page["as_of"], page["started_at"]) == ("2026-11-22T08:00:00Z", "2026-12-22T08:00:00Z")
@@ -82,7 +84,7 @@ def test_a_key_that_was_created_later_is_neither_unused_nor_leaves_a_scan_incomp
 
 def test_pages_of_scans_that_started_at_different_instants_are_not_joined() -> None:
     pages = [
-        judge_page(ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(), started_at=start), number, [], [])
+        evaluate_page(ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(), started_at=start), number, [], [])
         for number, start in enumerate((AS_OF, LATER), start=1)
     ]
 

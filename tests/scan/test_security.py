@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.on_demand import parse_max_scans_at_once
 from chalicelib.aws.executions import failure_in_words
-from chalicelib.policy import InvalidSettingError
+from chalicelib.settings import InvalidSettingError, parse_max_scans_at_once
 from tests.scan.test_on_demand import stop_all
 from tests.scan.test_workflow import invoke
 from tests.support.scanner import Scanner, user

@@ -17,8 +17,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     StateTaskServiceAwsSdk,
 )
 
-from chalicelib.age import parse_instant
-from chalicelib.aws.executions import scheduled_id
+from chalicelib.instants import parse_instant
+from chalicelib.scan_ids import scheduled_id
 from localaws.accounts.account_file import DEMO_ACCOUNT
 from localaws.environment import ScanResult
 from tests.support.scanner import Scanner, user

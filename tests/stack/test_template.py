@@ -21,7 +21,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 from chalicelib.api.openapi import openapi_document
-from chalicelib.aws import report_store
+from chalicelib.aws import errors
 from localaws.environment import PROJECT
 from tests.support.cloudformation import prerequisites, resolve
 from tests.support.lint_definition import problems
@@ -85,7 +85,7 @@ def test_every_task_has_a_time_out_and_retries(name: str) -> None:
 
 
 def known_errors() -> set[str]:
-    known = ENGINE_ERRORS | LAMBDA_ERRORS | {report_store.EvidenceUnavailableError.__name__}
+    known = ENGINE_ERRORS | LAMBDA_ERRORS | {errors.EvidenceUnavailableError.__name__}
     session = botocore.session.get_session()
     for name in ("Iam", "S3", "Sns"):
         known |= {f"{name}.{name}Exception", f"{name}.SdkClientException"}

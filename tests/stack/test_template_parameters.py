@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 import regex
 
-from chalicelib.evaluation.details import MAX_EXEMPT_DAYS_LIMIT, REASON_TAG, UNTIL_TAG, TagSettings, parse_tag_settings
-from chalicelib.outputs.sns import HttpsFormat, NotifyOn
-from chalicelib.policy import MAX_AGE_DAYS_LIMIT, POLICY_RULES, InvalidSettingError, ScanPolicy, parse_stage_defaults
+from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
+from chalicelib.policy import MAX_AGE_DAYS_LIMIT, POLICY_RULES, ScanPolicy
+from chalicelib.settings import (
+    MAX_EXEMPT_DAYS_LIMIT,
+    HttpsFormat,
+    InvalidSettingError,
+    NotifyOn,
+    TagSettings,
+    parse_stage_defaults,
+    parse_tag_settings,
+)
 from tests.stack.test_template import DEFINITION, STACK, transformed_by_sam
 from tests.support.cloudformation import resolve
 

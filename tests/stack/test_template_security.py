@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.api.on_demand import MOST_AT_ONCE, parse_max_scans_at_once
+from chalicelib.settings import MOST_AT_ONCE, parse_max_scans_at_once
 from localaws.environment import PROJECT
 from tests.stack.test_template import STACK, actions, transformed_by_sam
 from tests.support.cloudformation import resolve

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib.age import format_instant
 from chalicelib.documents import Report
-from chalicelib.evaluation.page import ScanTerms, judge_page
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import join_and_compare
 
@@ -65,8 +65,8 @@ def report_of(
     **policy: Any,
 ) -> Report:
     """The report of a scan that found these outcomes; `last` is the report of the full scan before."""
-    terms = ScanTerms(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy), started_at=started_at)
-    page = judge_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)
+    terms = ScanContext(scan_id, "123456789012", as_of_scan, ScanPolicy(**policy), started_at=started_at)
+    page = evaluate_page(terms, 1, [outcome["user_name"] for outcome in outcomes], outcomes)
     return join_and_compare([page], lambda: last, root or {"access_keys": 0})  # type: ignore[arg-type,return-value]  # damaged ones, too
 
 

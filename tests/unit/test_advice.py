@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.age import AgeRule, format_instant
+from chalicelib.age import AgeRule
 from chalicelib.evaluation.advice import advise
+from chalicelib.instants import format_instant
 from tests.support.reports import AS_OF, Used, used
 
 SECOND = 1 / 86_400

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.age import AgeRule, Verdict, format_instant, parse_instant, read_instant
+from chalicelib.age import AgeRule, Verdict
+from chalicelib.instants import format_instant, parse_instant, read_instant
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -102,7 +103,7 @@ def test_no_key_that_is_expired_or_due_soon_was_created_too_late_to_be_asked_abo
 
     for created_at in (as_of - age, near):
         to_the_second = format_instant(created_at)[:19]  # as the state machine compares
-        asked = to_the_second < format_instant(rule.worth_asking_before())[:19]
+        asked = to_the_second < format_instant(rule.details_cutoff())[:19]
         if rule.verdict(created_at) is not Verdict.OK:
             assert asked
         elif created_at.microsecond == 0:  # as IAM's are
@@ -125,7 +126,7 @@ def test_a_key_is_unused_right_after_the_limit_by_its_last_use_or_else_its_creat
 def test_where_unused_keys_are_judged_every_key_is_asked_about() -> None:
     rule = AgeRule(AS_OF, 90, 14, max_unused_days=45)
 
-    assert format_instant(AS_OF + 365 * DAY)[:19] < format_instant(rule.worth_asking_before())[:19]
+    assert format_instant(AS_OF + 365 * DAY)[:19] < format_instant(rule.details_cutoff())[:19]
 
 
 @given(st.timedeltas(-20_000 * DAY, 20_000 * DAY), st.integers(1, 3650), st.data())

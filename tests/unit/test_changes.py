@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from chalicelib.age import format_instant
-from chalicelib.documents import Report
-from chalicelib.evaluation.page import InvalidEvidenceError, ScanTerms, judge_page
+from chalicelib.documents import InvalidEvidenceError, Report
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.instants import format_instant
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sns import compose_notification
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.changes import becomes_latest, join_and_compare
+from chalicelib.report.changes import is_new_baseline, join_and_compare
 from tests.support.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
 OLD = key("AKIAOLD", 200)
@@ -249,7 +249,7 @@ def test_a_damaged_last_report_is_said_and_never_an_error(last: object) -> None:
     assert note.startswith("The last full scan cannot be compared with: its report ")
     assert str(escape(note)) in "".join(render_html(report))
     assert len(compose_notification(report, FOLDER)["message"]) < 10_000
-    assert becomes_latest(report)
+    assert is_new_baseline(report)
 
 
 @pytest.mark.parametrize(
@@ -259,13 +259,13 @@ def test_a_last_report_of_the_future_does_not_supersede_the_scans_until_then(
     ahead: timedelta, superseded: bool
 ) -> None:
     last: Any = damaged(as_of=format_instant(AS_OF + ahead))
-    page = judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
+    page = evaluate_page(ScanContext("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
 
     report = join_and_compare([page], lambda: last, {}, now=AS_OF)
 
     assert report["changes"] is not None
     assert report["changes"]["superseded"] is superseded
-    assert becomes_latest(report) is not superseded
+    assert is_new_baseline(report) is not superseded
     assert len(report["changes"]["new"]) == 1
 
 
@@ -273,7 +273,7 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
     def lost() -> None:
         raise InvalidEvidenceError("the report that latest.json points to is not there")
 
-    page = judge_page(ScanTerms("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
+    page = evaluate_page(ScanContext("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
 
     report = join_and_compare([page], lost, {})
 
@@ -294,7 +294,7 @@ def test_a_scan_that_ends_after_a_later_one_is_compared_with_none_and_does_not_t
             "A later full scan is on record already, so this one is compared with none."
         ]
         assert report["changes"]["resolved"] == []
-        assert not becomes_latest(report)
+        assert not is_new_baseline(report)
 
 
 @pytest.mark.parametrize(

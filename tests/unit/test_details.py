@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.evaluation.details import (
-    TagSettings,
-    find_owner,
-    parse_tag_settings,
-    read_details,
-    read_exemption,
-    split_descriptions,
-)
-from chalicelib.policy import InvalidSettingError
+from chalicelib.evaluation.details import read_details
+from chalicelib.evaluation.tags import find_owner, read_exemption, split_descriptions
+from chalicelib.settings import InvalidSettingError, TagSettings, parse_tag_settings
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.evaluation.page import ScanTerms
+from chalicelib.evaluation.page import ScanContext
 from chalicelib.outputs.sentences import why_advised
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.build import join_pages, summarize
+from chalicelib.report.build import join_pages
+from chalicelib.report.summary import summarize
 from tests.unit.test_report import AS_OF, DUE, EXEMPT, FRESH, OLD, USED, checked, judge, key
 
 
@@ -78,7 +79,7 @@ CREATED_THEN, CREATED_SINCE = "2026-10-08T07:59:59Z", "2026-10-08T08:00:00Z"
 def test_a_key_is_unused_when_it_was_not_used_for_longer_than_the_policy_allows(
     created_at: str, status: str, last_used: Any, verdict: str | None
 ) -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
 
     page = judge(checked("alice", key("A1", created_at, status), last_used=[last_used]), terms=terms)
 
@@ -90,7 +91,7 @@ def test_a_key_is_unused_when_it_was_not_used_for_longer_than_the_policy_allows(
 
 def test_an_inactive_key_is_never_unused_even_where_inactive_keys_are_judged() -> None:
     policy = ScanPolicy(max_unused_days=45, include_inactive=True)
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, policy)
 
     page = judge(checked("alice", key("A1", "2026-10-01T00:00:00Z", "Inactive"), last_used=[LONG_AGO]), terms=terms)
 
@@ -100,7 +101,7 @@ def test_an_inactive_key_is_never_unused_even_where_inactive_keys_are_judged() -
 def test_a_key_that_is_in_use_now_is_not_unused_at_an_instant_to_come() -> None:
     policy = ScanPolicy(max_unused_days=45)
     at_the_audit = datetime(2027, 6, 1, tzinfo=UTC)
-    terms = ScanTerms("scan-1", "123456789012", at_the_audit, policy, started_at=AS_OF)
+    terms = ScanContext("scan-1", "123456789012", at_the_audit, policy, started_at=AS_OF)
 
     page = judge(
         checked("alice", key("A1"), last_used=[USED]), checked("bob", key("B1", FRESH), last_used=[USED]), terms=terms
@@ -110,7 +111,7 @@ def test_a_key_that_is_in_use_now_is_not_unused_at_an_instant_to_come() -> None:
 
 
 def test_a_scan_of_a_past_instant_judges_by_the_last_use_before_it() -> None:
-    terms = ScanTerms(
+    terms = ScanContext(
         "scan-1", "123456789012", AS_OF, ScanPolicy(), started_at=datetime(2027, 11, 22, 8, 0, 0, tzinfo=UTC)
     )
 
@@ -120,7 +121,7 @@ def test_a_scan_of_a_past_instant_judges_by_the_last_use_before_it() -> None:
 
 
 def test_a_key_that_is_unused_and_exempt_is_exempt() -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=45))
 
     page = judge(checked("alice", key("A1", "2026-10-01T00:00:00Z"), last_used=[{}], tags=EXEMPT), terms=terms)
 
@@ -131,7 +132,7 @@ def test_a_key_that_is_unused_and_exempt_is_exempt() -> None:
 def test_a_last_use_that_is_unknown_leaves_a_scan_incomplete_that_judges_by_it(
     max_unused_days: int | None, complete: bool
 ) -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=max_unused_days))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=max_unused_days))
     alice = checked("alice", key("A1", "2026-10-01T00:00:00Z"), last_used=["unknown"], cause="denied")
 
     report = join_pages([judge(alice, terms=terms)])
@@ -142,7 +143,7 @@ def test_a_last_use_that_is_unknown_leaves_a_scan_incomplete_that_judges_by_it(
 
 
 def test_where_unused_keys_are_judged_a_user_who_was_not_asked_about_leaves_the_scan_incomplete() -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=10))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=10))
 
     report = join_pages([judge(checked("alice", key("A1", FRESH)), terms=terms)])
 
@@ -152,7 +153,7 @@ def test_where_unused_keys_are_judged_a_user_who_was_not_asked_about_leaves_the_
 
 def test_an_inactive_key_whose_last_use_is_unknown_leaves_no_scan_incomplete() -> None:
     policy = ScanPolicy(max_unused_days=45, include_inactive=True)
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, policy)
     bob = checked("bob", key("B1", OLD, "Inactive"), last_used=["unknown"], cause="denied")
 
     assert summarize(join_pages([judge(bob, terms=terms)]))["complete"]

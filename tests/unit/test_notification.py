@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from chalicelib.documents import Report
-from chalicelib.outputs.sns import HttpsFormat, NotifyOn, compose_notification, should_notify
+from chalicelib.outputs.sns import compose_notification, should_notify
+from chalicelib.settings import HttpsFormat, NotifyOn
 from tests.support.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
 
 MAX_SNS_BYTES = 256 * 1024

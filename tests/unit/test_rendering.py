@@ -10,7 +10,9 @@ import pandas
 import pytest
 
 from chalicelib.documents import Report
-from chalicelib.outputs.report_html import render_csv, render_html, render_json
+from chalicelib.outputs.report_csv import render_csv
+from chalicelib.outputs.report_html import render_html
+from chalicelib.outputs.report_json import render_json
 from tests.support.reports import AS_OF, before, key, report_of, unchecked, user
 
 NASTY = "=cmd|x@y.z"

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.documents import Page, Report
-from chalicelib.evaluation.page import InvalidEvidenceError, ScanTerms, TooManyChildrenFailedError, judge_page
+from chalicelib.documents import InvalidEvidenceError, Page, Report, TooManyChildrenFailedError
+from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.build import join_pages, read_root, summarize
+from chalicelib.report.build import join_pages, read_root
+from chalicelib.report.summary import summarize
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
 LATER = "2026-11-22T08:00:01Z"
-TERMS = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy())
+TERMS = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy())
 
 
 USED = {"at": "2026-11-21T08:00:00Z", "service": "s3", "region": "us-east-1"}
@@ -37,10 +38,10 @@ def key(key_id: str, created_at: str = OLD, status: str = "Active") -> dict[str,
 
 
 def judge(
-    *outcomes: dict[str, Any], number: int = 1, terms: ScanTerms = TERMS, listed: list[str] | None = None
+    *outcomes: dict[str, Any], number: int = 1, terms: ScanContext = TERMS, listed: list[str] | None = None
 ) -> Page:
     names = [outcome["user_name"] for outcome in outcomes] if listed is None else listed
-    return judge_page(terms, number, names, outcomes)
+    return evaluate_page(terms, number, names, outcomes)
 
 
 def accounted_for(report: Report | Page) -> bool:
@@ -138,7 +139,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
 
 
 def test_inactive_keys_are_judged_where_the_policy_includes_them() -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(include_inactive=True))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(include_inactive=True))
 
     page = judge(checked("bob", key("B1", OLD, "Inactive")), terms=terms)
 
@@ -287,7 +288,7 @@ def test_a_report_lists_the_unchecked_with_cause_and_the_not_found() -> None:
 
 
 def test_a_report_of_named_users_says_that_it_does_not_cover_the_others() -> None:
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(users=("alice",)))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(users=("alice",)))
 
     report = join_pages([judge(checked("alice"), terms=terms)])
 
@@ -301,8 +302,8 @@ def test_an_account_without_users_has_a_report() -> None:
     assert summarize(report)["complete"]
 
 
-OTHER_POLICY = ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy(max_age_days=60))
-OTHER_SCAN = ScanTerms("scan-2", "123456789012", AS_OF, ScanPolicy())
+OTHER_POLICY = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_age_days=60))
+OTHER_SCAN = ScanContext("scan-2", "123456789012", AS_OF, ScanPolicy())
 
 
 @pytest.mark.parametrize(
@@ -330,7 +331,7 @@ _outcomes = st.sampled_from(["checked"] * 6 + ["not_found", "unchecked", "missin
 def test_a_report_is_made_with_one_user_in_five_without_an_outcome_and_with_no_more(without: int, whole: bool) -> None:
     listed = [f"user-{number}" for number in range(10)]
     outcomes = [{"user_name": name, "outcome": "checked", "keys": []} for name in listed[without:]]
-    page = judge_page(ScanTerms("scan-1", "123456789012", AS_OF, ScanPolicy()), 1, listed, outcomes)
+    page = evaluate_page(ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy()), 1, listed, outcomes)
 
     if whole:
         assert join_pages([page])["coverage"]["users_unchecked"] == without
@@ -358,7 +359,7 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
     max_unused_days: int | None,
 ) -> None:
     policy = ScanPolicy(include_inactive=include_inactive, max_unused_days=max_unused_days)
-    terms = ScanTerms("scan-1", "123456789012", AS_OF, policy)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, policy)
     pages, keys_of_checked = [], 0
     for number, users in enumerate(made_up, start=1):
         listed = [f"user-{number}-{index}" for index in range(len(users))]
@@ -371,7 +372,7 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
                 outcomes.append(
                     {"user_name": name, "outcome": outcome, "keys": keys, "cause": "why", "details": details}
                 )
-        pages.append(judge_page(terms, number, listed, outcomes))
+        pages.append(evaluate_page(terms, number, listed, outcomes))
     everybody = [outcome for users in made_up for outcome, _, _ in users]
 
     if everybody.count("missing") * 5 > len(everybody):

@@ -1,0 +1,34 @@
+"""The clients of AWS, each made on first use and kept; none waits longer than API Gateway does."""
+
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+    from types_boto3_stepfunctions import SFNClient
+
+
+@functools.cache
+def step_functions() -> "SFNClient":
+    """Return the client of Step Functions; all tries of a call end before API Gateway's 29 seconds."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("stepfunctions", config=config)
+
+
+@functools.cache
+def s3() -> "S3Client":
+    """Return the client of S3; all tries of a call end before API Gateway's 29 seconds."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=3,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        signature_version="s3v4",  # by which a link says for how long it works
+        s3={"addressing_style": "virtual"},  # of the Region: elsewhere S3 redirects, which a link's signature forbids
+    )
+    return boto3.client("s3", config=config)

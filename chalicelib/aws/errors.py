@@ -1,0 +1,71 @@
+"""Errors of AWS that another try may not meet, as errors of the product's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_SERVER_ERROR = 500
+# Step Functions answers these with 400, as it does what another try would meet again.
+_TRANSIENT_CODES = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
+_LASTING_OF_S3 = (400, 403, 404)
+
+
+class UnavailableError(Exception):
+    """AWS did not answer, or would not just now; another try may get what this one did not."""
+
+    message = "AWS did not answer just now; try again"  # to whoever asked
+    retry_after = 2  # seconds
+
+
+class NoStateMachineError(UnavailableError):
+    """The functions are deployed and the state machine is not, as after `chalice deploy` alone."""
+
+    message = "there is no state machine yet: run `make deploy-statemachine STAGE=…` beside `chalice deploy`"
+
+
+class ScansUnavailableError(UnavailableError):
+    """Step Functions did not answer, or would not just now."""
+
+
+class TooManyScansError(UnavailableError):
+    """As many scans run as this stage lets run at a time."""
+
+    retry_after = 15
+
+    def __init__(self, running: int, at_most: int) -> None:
+        self.message = f"{running} scans run already, and this stage starts no other beyond {at_most} (MaxScansAtOnce)"
+        super().__init__(self.message)
+
+
+class EvidenceUnavailableError(UnavailableError):
+    """S3 would not take or give a file just now; the state machine tries again."""
+
+
+@contextmanager
+def translate_step_functions_errors() -> Iterator[None]:
+    """Translate transient errors of Step Functions to ScansUnavailableError."""
+    from botocore import exceptions
+
+    try:
+        yield
+    except exceptions.ClientError as error:
+        status, code = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+        if status < _SERVER_ERROR and code not in _TRANSIENT_CODES:
+            raise
+        raise ScansUnavailableError(str(error)) from error
+    except (exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        raise ScansUnavailableError(str(error)) from error
+
+
+@contextmanager
+def translate_s3_errors() -> Iterator[None]:
+    """Translate transient errors of S3 to EvidenceUnavailableError."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] in _LASTING_OF_S3:
+            raise
+        raise EvidenceUnavailableError(str(error)) from error
+    except BotoCoreError as error:
+        raise EvidenceUnavailableError(str(error)) from error

@@ -1,0 +1,67 @@
+"""A user's tags: the owner, an exemption from the rule, descriptions of keys. Pure."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from chalicelib.documents import Exemption, Unknown
+
+UNTIL_TAG = "iam-key-age:exempt-until"
+REASON_TAG = "iam-key-age:exempt-reason"
+_EXEMPTION_TAGS = (UNTIL_TAG, REASON_TAG)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+
+
+def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> str | None:
+    """Return who owns a user, by the first of the tags that is there and not blank; "unknown" where the tags are.
+
+    A tag may say "unknown", too: only the tags tell the two apart.
+    """
+    if isinstance(tags, str):
+        return tags
+    return next((tags[name] for name in owner_tags if tags.get(name, "").strip()), None)
+
+
+def split_descriptions(tags: Mapping[str, str], key_ids: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a user's tags without the descriptions of keys, and the descriptions by access key id.
+
+    The IAM console keeps the description of a key as a tag of the user that is named by the key's id.
+    """
+    others = {name: value for name, value in tags.items() if name not in key_ids}
+    return others, {name: tags[name] for name in key_ids if tags.get(name, "").strip()}
+
+
+def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, max_days: int) -> Exemption | None:
+    """Say whether a user's tags exempt the keys at `as_of`, and why not; None for tags that do not ask for it.
+
+    The end is a date, the whole day UTC included, at most `max_days` days after the one at which the tags were read.
+    """
+    until, reason = tags.get(UNTIL_TAG), tags.get(REASON_TAG)
+    odd = next((name for name in tags if name not in _EXEMPTION_TAGS and name.lower() in _EXEMPTION_TAGS), None)
+    if until is None and reason is None and odd is None:
+        return None
+    days = (as_of.astimezone(UTC).date(), read_at.astimezone(UTC).date() + timedelta(days=max_days))
+    why_not = _why_not_exempt(until, reason, days)
+    if odd is not None:
+        why_not = f"the exemption's tag {odd} has to be all in lower case"
+    return {"in_force": why_not is None, "until": until, "reason": reason, "why_not": why_not}
+
+
+def _why_not_exempt(until: str | None, reason: str | None, days: tuple[date, date]) -> str | None:
+    """Say what keeps an exemption from being in force on the first of two days, ending on the second at the latest."""
+    today, latest = days
+    if until is None:
+        return f"the exemption has no end, tag {UNTIL_TAG}"
+    try:
+        end = date.fromisoformat(until) if _DATE.fullmatch(until) else None
+    except ValueError:
+        end = None
+    if end is None:
+        return f'the exemption\'s end, "{until}", is not a date such as 2027-06-30'
+    if end < today:
+        return f"the exemption ended on {until}"
+    if end > latest:
+        return f"the exemption's end, {until}, is too far ahead: {latest} is the last day allowed"
+    if not (reason or "").strip():
+        return f"the exemption has no reason, tag {REASON_TAG}"
+    return None

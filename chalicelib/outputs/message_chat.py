@@ -1,0 +1,67 @@
+"""The message in chat, as Amazon Q Developer shows it. Pure."""
+
+from typing import Any
+
+from chalicelib.documents import Report
+from chalicelib.outputs.sentences import (
+    changes_lines,
+    counted,
+    coverage_line,
+    headline,
+    keys_line,
+    to_do_line,
+    why_advised,
+)
+from chalicelib.report.summary import (
+    is_complete,
+    most_urgent,
+    report_locations,
+    verdict,
+)
+
+_IN_CHAT = 10
+_MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
+
+
+def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
+    """Return a custom notification: https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html.
+
+    Names stand in backticks, where neither Slack nor Teams takes a character for markup; causes stay out.
+    """
+    first = most_urgent(report, _IN_CHAT)
+    more = len(report["findings"]) - len(first)
+    lines = [
+        *headline(report),
+        *to_do_line(report),
+        "",
+        coverage_line(report["coverage"]),
+        keys_line(report),
+        *changes_lines(report),
+        *(f"Not covered: {what}." for what in report["not_covered"]),
+        "",
+        *(
+            f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
+            f"{_MARKS.get(change or finding['verdict'], '')}. {why_advised(finding)}"
+            for finding, change in first
+        ),
+        *([f"and {more} more in the report."] if more else []),
+    ]
+    steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
+    mend = "Mend why users are unchecked" if report["unchecked"] else "Mend what the report is incomplete without"
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "id": report["scan_id"],
+        "content": {
+            "textType": "client-markdown",
+            "title": subject,
+            "description": "\n".join(lines),
+            "nextSteps": [
+                *(steps if report["findings"] else []),
+                *([] if is_complete(report) else [f"{mend}, then scan again."]),
+                f"Read the report: `{report_locations(folder)['html']}`",
+            ],
+            "keywords": ["iam-key-age", verdict(report), report["account_id"]],
+        },
+        "metadata": {"threadId": f"iam-key-age-{report['account_id']}", "summary": subject, "eventType": "iam-key-age"},
+    }

@@ -1,0 +1,46 @@
+"""The message for programs, as JSON. Pure."""
+
+import json
+from typing import Any
+
+from chalicelib.documents import SCHEMA_VERSION, Report
+from chalicelib.report.summary import (
+    most_urgent,
+    report_locations,
+    summarize,
+    verdict,
+)
+
+# Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
+_FIRST_FINDINGS = 10
+_MAX_FINDINGS_BYTES = 4_500
+_FIRST_UNCHECKED = 3
+_MAX_CAUSE = 100
+_FOR_REPORTS_ONLY = ("tags", "other_keys", "exemption")  # of a finding; too long for a message
+
+
+def compose_for_programs(report: Report, folder: str) -> dict[str, Any]:
+    """Return the message as docs/report.md has it, with the most urgent findings that there is room for."""
+    first: list[dict[str, Any]] = [
+        {**{name: value for name, value in finding.items() if name not in _FOR_REPORTS_ONLY}, "change": change}
+        for finding, change in most_urgent(report, _FIRST_FINDINGS)
+    ]
+    while len(compact_json(first).encode()) > _MAX_FINDINGS_BYTES:
+        first.pop()
+    unchecked = [{**user, "cause": user["cause"][:_MAX_CAUSE]} for user in report["unchecked"][:_FIRST_UNCHECKED]]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": verdict(report),
+        "scan_kind": report["scan_kind"],
+        "summary": summarize(report),
+        "findings": first,
+        "findings_left_out": len(report["findings"]) - len(first),
+        "unchecked": unchecked,
+        "unchecked_left_out": len(report["unchecked"]) - len(unchecked),
+        "reports": report_locations(folder),
+    }
+
+
+def compact_json(document: object) -> str:
+    """Return JSON without spaces, characters as they are."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,136 @@
+"""What a report says in few words: its kind, its counts, whether it is complete. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from chalicelib.documents import (
+    REPORT_FORMATS,
+    AdviceCounts,
+    ChangeCounts,
+    Changes,
+    Finding,
+    Page,
+    Report,
+    Summary,
+)
+from chalicelib.instants import parse_instant
+
+_URGENCY = ("expired", "unused", "due_soon")
+
+
+def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
+    """Say what a scan speaks for: everybody now, the users that its policy names, or another instant."""
+    if "as_of" in policy:
+        return "as_of"
+    return "users" if "users" in policy else "full"
+
+
+def is_of_the_past(scan: Page | Report) -> bool:
+    """Return whether a scan judges at an instant before it started: what was deleted since, it cannot see."""
+    return parse_instant(scan["as_of"]) < parse_instant(scan["started_at"])
+
+
+def judges_no_key(report: Report) -> bool:
+    """Return whether a scan found keys, and all that it would judge were created after its instant."""
+    coverage = report["coverage"]
+    return not coverage["keys_judged"] and coverage["keys_not_yet_created"] > 0
+
+
+def has_root_access_keys(report: Mapping[str, Any]) -> bool:
+    """Say whether a scan found that the root user has access keys; reports of before do not say it."""
+    return (report.get("root") or {}).get("verdict") == "root_access_keys"
+
+
+def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
+    """Count findings by what to do with them, "none" where there is no advice."""
+    counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
+    for finding in findings:
+        counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields
+    return counts
+
+
+def is_complete(report: Report) -> bool:
+    """Say whether all was found out that the scan is for; without it, no report is clean."""
+    coverage, root = report["coverage"], report.get("root")  # which reports of before did not have
+    if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
+        return False
+    return not (coverage.get("keys_last_use_unknown") and "max_unused_days" in report["policy"])
+
+
+def summarize(report: Report) -> Summary:
+    """Return the counts of a report and whether it is complete."""
+    return {
+        "scan_id": report["scan_id"],
+        "account_id": report["account_id"],
+        "as_of": report["as_of"],
+        "started_at": report.get("started_at", report["as_of"]),  # which earlier reports did not have
+        "complete": is_complete(report),
+        "coverage": report["coverage"],
+        "not_covered": report["not_covered"],
+        "totals": report["totals"],
+        "root": report.get("root"),
+        "advice": report.get("advice"),
+        "changes": _count_changes(report.get("changes")),
+    }
+
+
+def report_locations(folder: str) -> dict[str, str]:
+    """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
+    return {kind: f"{folder}report.{kind}" for kind in REPORT_FORMATS}
+
+
+def _count_changes(changes: Changes | None) -> ChangeCounts | None:
+    if changes is None:
+        return None
+    return {
+        "since": changes["since"],
+        "new": len(changes["new"]),
+        "still_expired": len(changes["still_expired"]),
+        "resolved": len(changes["resolved"]),
+        "unknown": len(changes["unknown"]),
+        "new_unused": len(changes.get("new_unused", [])),
+        "reactivated": len(changes.get("reactivated", [])),
+    }
+
+
+def verdict(report: Report) -> str:
+    """Return a report's verdict: of the words below, the first that holds."""
+    holds = {
+        "expired": report["totals"]["expired"],
+        "unchecked": not is_complete(report),
+        "root_access_keys": has_root_access_keys(report),
+        "unused": report["totals"]["unused"],
+        "due_soon": report["totals"]["due_soon"],
+        "not_judged": judges_no_key(report),
+        "ok": True,
+    }
+    return next(word for word, it_does in holds.items() if it_does)
+
+
+def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]:
+    """Return the first findings: the new expired ones, the oldest, the unused, those due soon; each with its change."""
+    changes = report["changes"]
+    new = {key["access_key_id"] for key in changes["new"]} if changes else set()
+
+    def change(finding: Finding) -> str | None:
+        if finding["verdict"] != "expired" or changes is None:
+            return None
+        return "new" if finding["access_key_id"] in new else "still_expired"
+
+    urgent = sorted(
+        report["findings"],
+        key=lambda finding: (_URGENCY.index(finding["verdict"]), finding["access_key_id"] not in new),
+    )
+    return [(finding, change(finding)) for finding in urgent[:number]]
+
+
+def changes_by_key(report: Report) -> dict[str, dict[str, str]]:
+    """Tell of each expired key of a full scan whether it is new."""
+    changes = report["changes"]
+    if not changes:
+        return {}
+    return {
+        key["access_key_id"]: {"change": change, "reported_since": key["reported_since"]}
+        for change, keys in (("new", changes["new"]), ("still_expired", changes["still_expired"]))
+        for key in keys
+    }
