@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -88,7 +87,7 @@ def test_a_call_that_is_denied_is_500_without_a_word_of_what_and_a_line_in_the_l
 def test_a_stage_with_a_bad_setting_is_500_and_not_the_callers_mistake(
     client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "os", SimpleNamespace(environ={"MAX_AGE_DAYS": "ninety"}))
+    monkeypatch.setenv("MAX_AGE_DAYS", "ninety")
 
     response = client.http.post("/scan")
 
