@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from chalice.test import Client, HTTPResponse
 from moto.s3.models import s3_backends
 
 import app
+from chalicelib import settings
 from chalicelib.api.responses import findings_page
 from chalicelib.aws import clients, executions, report_store
 from chalicelib.aws.errors import ScansUnavailableError
@@ -87,7 +89,7 @@ def test_a_call_that_is_denied_is_500_without_a_word_of_what_and_a_line_in_the_l
 def test_a_stage_with_a_bad_setting_is_500_and_not_the_callers_mistake(
     client: Client, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAX_AGE_DAYS", "ninety")
+    monkeypatch.setattr(settings, "os", SimpleNamespace(environ={"MAX_AGE_DAYS": "ninety"}))
 
     response = client.http.post("/scan")
 
