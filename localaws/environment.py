@@ -34,7 +34,9 @@ from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
 from localaws.middleware import Gate
-from localaws.moto_patches import notifications, speedups, stepfunctions
+from localaws.moto_patches import notifications, speedups
+from localaws.moto_patches.apply import apply
+from localaws.moto_patches.wiring import LargestPayload, Wiring
 from localaws.sigv4 import SignedBy
 
 PROJECT = packaging.PROJECT
@@ -231,8 +233,8 @@ class LocalAws:
         started.callback(server.shutdown)
         self._workers = Workers(self._folder, self.endpoint_url, self._log)
         started.callback(self._workers.stop)
-        self._payloads = stepfunctions.LargestPayload()
-        stepfunctions.apply(stepfunctions.Wiring(REGION, self._workers.invoke, self._payloads))
+        self._payloads = LargestPayload()
+        apply(Wiring(REGION, self._workers.invoke, self._payloads))
         notifications.apply()
         speedups.apply(self._gate, self.endpoint_url)
 

@@ -1,4 +1,4 @@
-"""Two more gaps of moto 5.2.5, mended: e-mail that arrives, and EventBridge hearing how executions end."""
+"""Patches of moto 5.2.5: e-mail that arrives, and EventBridge hearing how executions end."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ _NO_SUBJECT = "AWS Notification Message"  # as SNS writes it
 
 @functools.cache
 def apply() -> None:
-    """Put both mends in place."""
+    """Put both in place."""
     deliver_mail()
     tell_events_how_executions_end()
 

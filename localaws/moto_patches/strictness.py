@@ -40,6 +40,7 @@ from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from localaws.moto_patches import task_arguments
+from localaws.moto_patches.wiring import replace_method
 
 _RUNTIME = StatesErrorNameType.StatesRuntime.to_name()
 _DATA_LIMIT = StatesErrorNameType.StatesStatesDataLimitExceeded.to_name()
@@ -57,10 +58,6 @@ def apply() -> None:
     answer_lambda_invoke_with_metadata()
     refuse_executions_as_step_functions_does()
     refuse_messages_as_sns_does()
-
-
-def _replace(owner: object, name: str, replacement: object) -> None:
-    setattr(owner, name, replacement)
 
 
 def check_task_arguments() -> None:
@@ -83,7 +80,7 @@ def check_task_arguments() -> None:
             )
         return arguments
 
-    _replace(StateTask, "_eval_parameters", arguments_of)
+    replace_method(StateTask, "_eval_parameters", arguments_of)
 
 
 def _unfit(task: StateTaskService, arguments: object) -> list[str]:
@@ -135,7 +132,7 @@ def break_constraints_as_services_do() -> None:
         parameters.clear()
         parameters.update(request)
 
-    _replace(StateTaskServiceAwsSdk, "_normalise_parameters", normalise)
+    replace_method(StateTaskServiceAwsSdk, "_normalise_parameters", normalise)
 
 
 def catch_no_terminal_error() -> None:
@@ -155,8 +152,8 @@ def catch_no_terminal_error() -> None:
     def name_of(error_name: str) -> ErrorName:  # of an iteration that failed, for the Map's own catchers
         return (StatesErrorName.from_name if error_name.startswith("States.") else CustomErrorName)(error_name)
 
-    _replace(ErrorEqualsDecl, "_eval_body", equals)
-    _replace(iteration_worker, "CustomErrorName", name_of)
+    replace_method(ErrorEqualsDecl, "_eval_body", equals)
+    replace_method(iteration_worker, "CustomErrorName", name_of)
 
 
 def hide_variables_from_distributed_children() -> None:
@@ -170,7 +167,7 @@ def hide_variables_from_distributed_children() -> None:
         select(self, env_frame)  # the ItemSelector is the parent's
         env_frame.variable_store._outer_scope.clear()
 
-    _replace(DistributedItemProcessorWorker, "_eval_input", select_and_hide)
+    replace_method(DistributedItemProcessorWorker, "_eval_input", select_and_hide)
 
 
 def answer_lambda_invoke_with_metadata() -> None:
@@ -184,7 +181,7 @@ def answer_lambda_invoke_with_metadata() -> None:
         invoke(self, env, *arguments, **named)
         env.stack[-1] = {**env.stack[-1], **_metadata(env.stack[-1])}
 
-    _replace(StateTaskServiceLambda, "_eval_service_task", invoke_and_describe)
+    replace_method(StateTaskServiceLambda, "_eval_service_task", invoke_and_describe)
 
 
 def _metadata(answer: dict[str, Any]) -> dict[str, Any]:
@@ -223,7 +220,7 @@ def refuse_executions_as_step_functions_does() -> None:
             raise InvalidExecutionInput(f"Invalid State Machine Execution Input: not JSON of up to {_MOST_BYTES} bytes")
         return start(self, state_machine_arn, name, given, *more)
 
-    _replace(StepFunctionsParserBackend, "start_execution", start_execution)
+    replace_method(StepFunctionsParserBackend, "start_execution", start_execution)
 
 
 def refuse_messages_as_sns_does() -> None:
@@ -243,7 +240,7 @@ def refuse_messages_as_sns_does() -> None:
             raise SNSInvalidParameter("Invalid parameter: Message Structure - No default entry in JSON message body")
         return publish(self, message, *arguments, **more)
 
-    _replace(SNSBackend, "publish", publish_or_refuse)
+    replace_method(SNSBackend, "publish", publish_or_refuse)
 
 
 def _has_texts_and_a_default(message: str) -> bool:

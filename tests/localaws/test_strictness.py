@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from jsonata import Jsonata
 
 from localaws.environment import PROJECT, LocalAws
-from localaws.moto_patches import notifications, speedups, stepfunctions, strictness, task_arguments
+from localaws.moto_patches import apply as patches_of_moto
+from localaws.moto_patches import notifications, speedups, strictness, task_arguments
 from localaws.moto_patches.expressions import refused
 from tests.support.scanner import Scanner, user
 
@@ -366,7 +367,7 @@ def test_no_expression_of_a_definition_is_refused(path: Path) -> None:
 
 def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:
     applied: list[Any] = [
-        stepfunctions._patch_once,
+        patches_of_moto._patch_once,
         strictness.apply,
         notifications.apply,
         speedups.apply,

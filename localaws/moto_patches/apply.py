@@ -1,0 +1,66 @@
+"""Puts every patch in place; they change moto for the whole process, and only add what AWS has.
+
+Each is a row of docs/localaws.md, with its source.
+"""
+
+import functools
+import warnings
+
+from moto.core.config import default_user_config
+
+from localaws.moto_patches import strictness
+from localaws.moto_patches.cloudformation import (
+    create_rest_apis_with_a_body,
+    create_state_machines_that_execute,
+    find_templates_by_path,
+    make_change_sets_that_the_cli_can_use,
+    run_the_serverless_transform,
+    take_requests_for_encrypted,
+    update_by_conditions,
+)
+from localaws.moto_patches.iam import find_access_keys_by_id, paginate_iam_lists
+from localaws.moto_patches.lambdas import run_lambda_functions
+from localaws.moto_patches.stepfunctions import (
+    accept_express_children,
+    evaluate_jsonata,
+    keep_stopped_executions_stopped,
+    leave_failed_children_among_the_results,
+    limit_payloads_in_utf8,
+    measure_payloads,
+    name_executions,
+    name_service_errors_as_aws_does,
+    start_executions_one_by_one,
+)
+from localaws.moto_patches.wiring import Wiring
+
+
+def apply(wiring: Wiring) -> None:
+    """Patch moto for the local AWS that begins to run."""
+    Wiring.current = wiring
+    _patch_once()
+
+
+@functools.cache
+def _patch_once() -> None:
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    warnings.filterwarnings("ignore", message="Tried to parse AWS::", module="moto")
+    evaluate_jsonata()
+    accept_express_children()
+    leave_failed_children_among_the_results()
+    name_service_errors_as_aws_does()
+    measure_payloads()
+    limit_payloads_in_utf8()
+    paginate_iam_lists()
+    find_access_keys_by_id()
+    run_lambda_functions()
+    run_the_serverless_transform()
+    make_change_sets_that_the_cli_can_use()
+    update_by_conditions()
+    take_requests_for_encrypted()
+    find_templates_by_path()
+    create_rest_apis_with_a_body()
+    create_state_machines_that_execute()
+    name_executions()
+    start_executions_one_by_one()
+    keep_stopped_executions_stopped()
+    strictness.apply()

@@ -1,0 +1,48 @@
+"""What the patches reach in the local AWS that runs just now."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from moto.awslambda.models import LambdaFunction
+
+# A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
+Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
+
+
+def replace_method(owner: object, name: str, replacement: object) -> None:
+    """Put a function in the place of moto's own."""
+    setattr(owner, name, replacement)
+
+
+class LargestPayload:
+    """The size of the largest input, output or Assign that any state had, those of children among them."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._lock = threading.Lock()
+
+    def measure(self, *payloads: str) -> None:
+        """Take note of an input or output, or of all variables of an Assign."""
+        size = sum(map(_utf8_size, payloads))
+        with self._lock:
+            self.size = max(self.size, size)
+
+
+def _utf8_size(payload: str) -> int:
+    """Return the size of JSON as AWS counts it: moto escapes what is not ASCII."""
+    if "\\u" in payload:
+        payload = json.dumps(json.loads(payload), ensure_ascii=False)
+    return len(payload.encode())
+
+
+@dataclass
+class Wiring:
+    """What the patches reach in the local AWS that runs just now: moto's classes are the process's."""
+
+    current: ClassVar["Wiring"]
+    region: str
+    invoke: Invoke
+    payloads: LargestPayload
