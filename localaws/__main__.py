@@ -41,19 +41,21 @@ def _run(arguments: argparse.Namespace) -> int:
         from localaws.clients import forget_the_users_aws
 
         forget_the_users_aws()  # before moto is imported, which reads them
-        from localaws.commands import scan
+        from localaws.commands.arguments import BadInputError, ScanAccounts
+        from localaws.commands.scan import scan
         from localaws.commands.scan_output import ScanOutput
+        from localaws.commands.serve import serve
     except ModuleNotFoundError as error:
         return _refused(f"{error.name} is not installed here; run `make setup`, then .venv/bin/python -m localaws")
     for chatty in ("moto", "samtranslator"):  # of what is left out, of each failure, of metrics
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         if arguments.command == "serve":
-            return scan.serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
+            return serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
         output = ScanOutput(arguments.out, arguments.stats, arguments.json)
-        accounts = scan.ScanAccounts(arguments.account, arguments.previous)
-        return scan.scan(accounts, arguments.policy, output, arguments.faults)
-    except scan.BadInputError as error:
+        accounts = ScanAccounts(arguments.account, arguments.previous)
+        return scan(accounts, arguments.policy, output, arguments.faults)
+    except BadInputError as error:
         return _refused(str(error))
 
 

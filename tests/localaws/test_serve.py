@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from localaws.commands.scan import API_PORT, example_calls
+from localaws.commands.serve import API_PORT, example_calls
 from localaws.environment import PROJECT
 from tests.support.serving import Served, start
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from deploy.package import PackagingError
 from deploy.terminal import cannot_be_written
 from localaws.commands.console import print_wrapped, show_kept, show_result
-from localaws.commands.scan import _require_room
+from localaws.commands.failures import require_room
 from localaws.commands.scan_output import ScanOutput
 from localaws.environment import PROJECT, LocalAwsError, ScanResult
 from tests.support.scanner import Scanner, user
@@ -239,7 +239,7 @@ def test_a_full_temporary_folder_is_named(small_disk: Path, monkeypatch: pytest.
     monkeypatch.setattr("tempfile.tempdir", str(small_disk))
 
     with pytest.raises(LocalAwsError, match=f"{small_disk}: No space left on device: 4[01] kB are free"):
-        _require_room()
+        require_room()
 
 
 @pytest.mark.parametrize("kilobytes", [40, 300, 900, 1300])

@@ -1,0 +1,63 @@
+"""What the commands are given, read or refused."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
+from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
+from localaws.commands.console import print_wrapped
+from localaws.faults import Faults, parse_faults
+from localaws.strict_json import DocumentError
+
+
+class BadInputError(Exception):
+    """An argument or a file that is refused; the message is one clear line."""
+
+
+@dataclass(frozen=True)
+class ScanAccounts:
+    """Account files: of the account to scan, None for the demo account, and of what it was before, None for nothing."""
+
+    now: Path | None
+    before: Path | None
+
+    def load(self) -> tuple[Account, Account | None]:
+        """Read both; BadInputError for a file that is refused, or two that are not of one account."""
+        now, before = read_account(self.now), read_account(self.before) if self.before else None
+        if before and before.account_id != now.account_id:
+            raise BadInputError(f"--previous: is of account {before.account_id}; it takes one of {now.account_id}")
+        return now, before
+
+
+def read_account(account_file: Path | None) -> Account:
+    """Return the account of a file, the demo account for None; raise BadInputError if it is refused."""
+    try:
+        return load_account(account_file or DEMO_ACCOUNT)
+    except AccountError as error:
+        raise BadInputError(str(error)) from error
+
+
+def read_policy(policy: str) -> ScanPolicy:
+    """Return the scan policy of --policy; raise BadInputError if it is refused."""
+    try:
+        return parse_policy_text(policy, ScanPolicy())
+    except InvalidPolicyError as error:
+        raise BadInputError(f"--policy: {error}") from error
+
+
+def read_faults(faults: str) -> Faults:
+    """Return the faults of --faults; raise BadInputError if they are refused."""
+    try:
+        return parse_faults(faults)
+    except DocumentError as error:
+        raise BadInputError(f"--faults: {error}") from error
+
+
+def warn_of_strangers(console: Console, faults: Faults, account: Account) -> None:
+    """Say which users the faults name for nothing: a typo would look as if a scan had survived them."""
+    known = {user.user_name for user in account.users}
+    for field, named in (("deny", faults.iam.deny), ("delete", faults.iam.delete)):
+        if strangers := [name for name in named if name not in known]:
+            print_wrapped(console, f"--faults: iam.{field}: the account has no user {', '.join(strangers)}", "yellow")

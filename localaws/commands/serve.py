@@ -1,0 +1,73 @@
+"""`python -m localaws serve`: the local AWS stays up, for clients of the API and the AWS CLI."""
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from chalicelib.outputs.sentences import counted
+from deploy.terminal import output_failure
+from localaws.clients import CALLER_OF_THE_API, REGION, no_proxy_to_export
+from localaws.commands.arguments import (
+    read_account,
+    read_faults,
+    warn_of_strangers,
+)
+from localaws.commands.failures import (
+    in_a_line,
+    require_room,
+    show_failure,
+)
+from localaws.environment import LocalAws, LocalAwsError
+
+API_PORT = 8180  # of `make serve`
+
+
+def serve(account_file: Path | None, port: int, api_port: int, faults: str) -> int:
+    """Stay up until Ctrl-C; return the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    account, going_wrong = read_account(account_file), read_faults(faults)
+    warn_of_strangers(console, going_wrong, account)
+    try:
+        require_room()
+        with LocalAws(account, port, api_port) as aws:
+            aws.inject(going_wrong)
+            _show_serving(console, aws)
+            while not output_failure():
+                time.sleep(0.5)  # signal.pause() sleeps on where another thread takes the signal
+    except (LocalAwsError, OSError) as error:
+        return show_failure(in_a_line(error))
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+    return 0
+
+
+def example_calls(api_url: str) -> str:
+    """Return two commands that call a REST API of the local AWS: a scan of one user, and the list of scans."""
+    key_id, secret = CALLER_OF_THE_API
+    return (
+        f"curl -X POST {api_url}/scan \\\n"
+        f"  --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
+        "  -H 'Content-Type: application/json' \\\n"
+        '  -d \'{"users": ["pubudu"], "wait_seconds": 25}\'\n'
+        f".venv/bin/awscurl --region {REGION} \\\n"
+        f"  --access_key {key_id} --secret_key {secret} {api_url}/scan"
+    )
+
+
+def _show_serving(console: Console, aws: LocalAws) -> None:
+    outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
+    console.print(
+        f"iam-key-age is up with {counted(len(aws.account.users), 'user')}; Ctrl-C ends it. In another terminal:\n\n"
+        f"export AWS_ENDPOINT_URL={aws.endpoint_url}\n"
+        f"export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={REGION}\n"
+        f"export REPORTS_BUCKET={outputs['ReportsBucket']}\n"
+        f"export STATE_MACHINE_ARN={outputs['StateMachineArn']}\n"
+        f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
+        f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
+        f"export ENDPOINT_URL={aws.api_url}/\n"
+        f"{no_proxy_to_export()}\n"
+        f"{example_calls(aws.api_url)}\n"
+        f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
+        markup=False,
+    )
