@@ -6,7 +6,7 @@
 from bench.cost import PRICED_ON, Counts, price, price_of_other_designs, read_counts
 from bench.scans import iam_calls, scan_everyday, scan_quota
 from bench.tables import print_table
-from localaws.environment import ScanResult
+from localaws.scan_run import ScanResult
 
 SIZES = (100, 500, 1_000, 2_000, 5_000)
 PRICED = (100, 1_000, 5_000)

@@ -7,7 +7,8 @@ from localaws.clients import forget_the_users_aws
 forget_the_users_aws()  # before moto is imported, which reads them
 
 from bench.accounts import everyday_account, quota_account  # noqa: E402
-from localaws.environment import LocalAws, ScanResult  # noqa: E402  # imports moto
+from localaws.environment import LocalAws  # noqa: E402  # imports moto
+from localaws.scan_run import ScanResult  # noqa: E402
 
 for chatty in ("moto", "samtranslator", "werkzeug"):
     logging.getLogger(chatty).setLevel(logging.CRITICAL)

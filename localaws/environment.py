@@ -1,8 +1,6 @@
-"""The whole of it: packages the app, starts the local AWS, deploys, and scans."""
+"""The local AWS: packages the app, starts moto and the REST API, and deploys."""
 
-import base64
 import contextlib
-import hashlib
 import json
 import shutil
 import socket
@@ -12,7 +10,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +17,14 @@ from typing import Any
 import requests
 from botocore.exceptions import ClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
-from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from chalicelib.aws.executions import failure_in_words
 from deploy import package as packaging
-from localaws.accounts.account_file import AccessKey as AccountKey
 from localaws.accounts.account_file import Account
+from localaws.accounts.seed import seed_iam
 from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
@@ -37,42 +32,14 @@ from localaws.middleware import Gate
 from localaws.moto_patches import notifications, speedups
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import LargestPayload, Wiring
+from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
 
 PROJECT = packaging.PROJECT
 STAGE = "local"
 STACK = f"iam-key-age-{STAGE}"
-MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
-MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
 _START_SECONDS = 60
 _API_GATEWAY = Path(__file__).with_name("api_gateway.py")
-
-
-class LocalAwsError(Exception):
-    """Something of the local AWS would not start or work; the message says what."""
-
-
-class PolicyRefusedError(Exception):
-    """POST /scan refused the scan policy; the message is its own."""
-
-
-@dataclass(frozen=True)
-class ScanResult:
-    """What came of a scan: its execution, the files it kept, what reached the topic's subscribers by SQS and e-mail."""
-
-    scan_id: str
-    status: str
-    error: str | None
-    files: dict[str, bytes]
-    messages: list[dict[str, str]]
-    mail: list[dict[str, str]]
-    stats: dict[str, Any]
-
-    @property
-    def report(self) -> Any:
-        """The report as JSON has it, None where there is none."""
-        report = self.files.get("report.json")
-        return json.loads(report) if report else None
 
 
 class LocalAws:
@@ -106,28 +73,8 @@ class LocalAws:
 
     def seed(self, account: Account) -> None:
         """Let IAM have the users of an account and no others; dates in whole seconds, as IAM keeps them."""
-        account_id, now = self.account.account_id, datetime.now(UTC)
-        backend = iam_backends[account_id]["aws"]
-        present = min(1, account.root.access_keys)
-        backend.account_summary._account_access_keys_present = present  # noqa: SLF001  # moto has no other way
-        self._gate.deny(account.denied_calls())
-        backend.users.clear()
-        backend.access_keys.clear()
-        backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
-        for user in account.users:
-            moto_user = backend.create_user(REGION, user.user_name, user.path, user.tags_at(now))
-            for index, key in enumerate(user.access_keys):
-                moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
-                    user.user_name, prefix="AKIA", account_id=account_id, status=key.status
-                )
-                moto_key.access_key_id = key.access_key_id or _made_up_id(user.user_name, index, key)
-                moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
-                if used := key.last_used:
-                    moto_key.last_used = AccessKeyLastUsed(
-                        used.used(now).replace(microsecond=0, tzinfo=None), used.service, used.region
-                    )
-                moto_user.access_keys.append(moto_key)
-                backend.access_keys[moto_key.access_key_id] = moto_key
+        self.gate.deny(account.denied_calls())
+        seed_iam(self.account.account_id, account, datetime.now(UTC))
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
@@ -149,47 +96,26 @@ class LocalAws:
             raise LocalAwsError(f"POST /scan did not answer: {error}\n{self.log_tail()}") from error
 
     def scan(self, policy: str, progress: Callable[[int], None] = lambda _: None) -> ScanResult:
-        """Run one whole scan through POST /scan; `progress` is told how many users were asked for so far."""
-        self.forget_calls()
-        self._payloads.size = 0
-        began = time.monotonic()
-        response = self.post_scan(policy)
-        if response.status_code == requests.codes.bad_request:
-            raise PolicyRefusedError(response.json()["Message"])
-        if response.status_code != requests.codes.accepted:
-            raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{self.log_tail()}")
-        arn = response.json()["execution_arn"]
-        while self._is_running(arn):
-            progress(self._gate.users_asked)
-            time.sleep(0.1)
-        execution = self.client("stepfunctions").describe_execution(executionArn=arn)
-        stats = {**self._stats(arn), "seconds": round(time.monotonic() - began, 3)}
-        return ScanResult(
-            scan_id=execution["name"],
-            status=execution["status"],
-            error=failure_in_words(execution) or _over_quota(stats),
-            files=self.files(execution["name"]),
-            messages=self.messages(),
-            mail=self.mail(),
-            stats=stats,
-        )
+        """Run one whole scan through POST /scan; `progress` is called with how many users were asked for so far."""
+        return run_scan(self, policy, progress)
 
-    def _is_running(self, execution_arn: str) -> bool:
+    def is_running(self, execution_arn: str) -> bool:
         """Look at moto's own state: a request for it, ten times a second, takes time from the scan."""
         backend = stepfunctions_parser_backends[self.account.account_id][REGION]
         return bool(backend.describe_execution(execution_arn).status == "RUNNING")
 
     def calls(self) -> dict[str, int]:
         """Return how often the state machine and the functions called which operation."""
-        return self._gate.calls()
+        return self.gate.calls()
 
     def forget_calls(self) -> None:
-        """Count calls from nought again."""
-        self._gate.reset()
+        """Count calls and payloads from zero again."""
+        self.gate.reset()
+        self.payloads.size = 0
 
     def inject(self, faults: Faults) -> None:
-        """Let calls of the state machine and of the functions go wrong from now on."""
-        self._gate.inject(faults)
+        """Replace the active faults of calls of the state machine and of the functions."""
+        self.gate.inject(faults)
 
     def files(self, scan_id: str) -> dict[str, bytes]:
         """Return all that is under scans/<scan_id>/, by its path there."""
@@ -221,10 +147,10 @@ class LocalAws:
 
     def _serve(self, started: contextlib.ExitStack) -> None:
         moto_api_backend.reset()
-        self._gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
+        self.gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
         port = _free_port(self._port, "--port") if self._port else 0
         server: BaseWSGIServer = make_server(
-            "127.0.0.1", port, self._gate, threaded=True, request_handler=_QuietRequestHandler
+            "127.0.0.1", port, self.gate, threaded=True, request_handler=_QuietRequestHandler
         )
         self.endpoint_url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -233,10 +159,10 @@ class LocalAws:
         started.callback(server.shutdown)
         self._workers = Workers(self._folder, self.endpoint_url, self._log)
         started.callback(self._workers.stop)
-        self._payloads = LargestPayload()
-        apply(Wiring(REGION, self._workers.invoke, self._payloads))
+        self.payloads = LargestPayload()
+        apply(Wiring(REGION, self._workers.invoke, self.payloads))
         notifications.apply()
-        speedups.apply(self._gate, self.endpoint_url)
+        speedups.apply(self.gate, self.endpoint_url)
 
     def _deploy(self, template: Path) -> None:
         """Deploy the packaged template, with what `aws cloudformation package` does before."""
@@ -286,34 +212,10 @@ class LocalAws:
                 raise LocalAwsError(f"`chalice local` did not start\n{self.log_tail()}")
             time.sleep(0.05)
 
-    def _stats(self, execution_arn: str) -> dict[str, Any]:
-        states = self.client("stepfunctions")
-        history = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-        events = [event["type"] for page in history for event in page["events"]]
-        runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
-        counts = [states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["total"] for run in runs]
-        entered = sum(event.endswith("StateEntered") for event in events)
-        again = max(0, events.count("TaskScheduled") - events.count("TaskStateEntered"))  # a retry is a transition, too
-        return {
-            "calls": self._gate.calls(),
-            "throttled": self._gate.throttled,
-            "history_events": len(events),
-            "largest_payload_bytes": self._payloads.size,
-            "child_executions": sum(counts),
-            "state_transitions": entered + again + sum(counts),
-            "iam_seconds": round(self._gate.iam_seconds, 3),
-        }
-
 
 class _QuietRequestHandler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Leave requests unlogged: the gate counts them."""
-
-
-def _made_up_id(user_name: str, index: int, key: AccountKey) -> str:
-    """Make an access key id of what is known of a key: the same account has the same ids each time."""
-    known = f"{user_name} {index} {key.created_at or key.age_days}"
-    return f"AKIA{base64.b32encode(hashlib.sha256(known.encode()).digest())[:16].decode()}"
 
 
 def package(folder: Path) -> Path:
@@ -322,15 +224,6 @@ def package(folder: Path) -> Path:
         return packaging.package(folder, STAGE)
     except packaging.PackagingError as error:
         raise LocalAwsError(str(error)) from error
-
-
-def _over_quota(stats: dict[str, Any]) -> str | None:
-    """Say where AWS would have failed the scan and the local interpreter does not."""
-    if stats["largest_payload_bytes"] > MAX_PAYLOAD_BYTES:
-        return f"a state carried {stats['largest_payload_bytes']} bytes; AWS takes {MAX_PAYLOAD_BYTES}"
-    if stats["history_events"] > MAX_HISTORY_EVENTS:
-        return f"the execution has {stats['history_events']} events; AWS takes {MAX_HISTORY_EVENTS}"
-    return None
 
 
 def _free_port(wanted: int, option: str) -> int:

@@ -20,7 +20,7 @@ from chalicelib.outputs.sentences import (
     to_the_second,
 )
 from chalicelib.report.summary import is_of_the_past, judges_no_key
-from localaws.environment import ScanResult
+from localaws.scan_run import ScanResult
 
 _MOST_FINDINGS = 25
 _RULE = 4  # columns that a rule takes beside its title

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from deploy.terminal import cannot_be_written
-from localaws.environment import LocalAwsError
+from localaws.scan_run import LocalAwsError
 
 _MOST_TEMPORARY_BYTES = 4_000_000  # that the local AWS writes, for a small account
 _CANNOT_BE_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}

@@ -22,7 +22,8 @@ from localaws.commands.failures import (
 from localaws.commands.progress import progress_bar
 from localaws.commands.scan_output import OutputError, ScanOutput
 from localaws.commands.serve import API_PORT, example_calls
-from localaws.environment import LocalAws, LocalAwsError, PolicyRefusedError, ScanResult
+from localaws.environment import LocalAws
+from localaws.scan_run import LocalAwsError, PolicyRefusedError, ScanResult
 
 
 def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.terminal import cannot_be_written
-from localaws.environment import ScanResult
+from localaws.scan_run import ScanResult
 
 # What a scan keeps, and by which words within its first 1,000 characters it is known to be a scan's.
 _KEPT = {

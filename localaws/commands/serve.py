@@ -18,7 +18,8 @@ from localaws.commands.failures import (
     require_room,
     show_failure,
 )
-from localaws.environment import LocalAws, LocalAwsError
+from localaws.environment import LocalAws
+from localaws.scan_run import LocalAwsError
 
 API_PORT = 8180  # of `make serve`
 

@@ -82,7 +82,7 @@ def test_a_scan_of_the_snapshot_finds_what_a_scan_of_the_account_finds(account: 
     done = localaws("--out", str(out), **credentials(account))
 
     assert done.returncode == 0, done.stderr
-    assert account.aws._gate.throttled > 0
+    assert account.aws.gate.throttled > 0
     assert account.aws.calls().keys() == {f"iam:{action}" for action in actions_of_the_policy()} | {
         "sts:GetCallerIdentity"
     }
@@ -281,12 +281,12 @@ def test_users_that_cannot_be_listed_are_no_snapshot(account: Scanner, monkeypat
 
     for name, value in credentials(account).items():
         monkeypatch.setenv(name, value)
-    account.aws._gate.deny({("ListUsers", ""): "User: arn is not authorized to perform: iam:ListUsers"})
+    account.aws.gate.deny({("ListUsers", ""): "User: arn is not authorized to perform: iam:ListUsers"})
     try:
         with pytest.raises(SnapshotError, match=r"AccessDenied: User: arn is not authorized .* --print-policy prints"):
             take_snapshot(None)
     finally:
-        account.aws._gate.deny({})
+        account.aws.gate.deny({})
 
 
 def test_make_scan_account_ends_in_the_report_of_the_account(account: Scanner, project_copy: Path) -> None:

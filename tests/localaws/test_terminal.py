@@ -16,7 +16,8 @@ from deploy.terminal import cannot_be_written
 from localaws.commands.console import print_wrapped, show_kept, show_result
 from localaws.commands.failures import require_room
 from localaws.commands.scan_output import ScanOutput
-from localaws.environment import PROJECT, LocalAwsError, ScanResult
+from localaws.environment import PROJECT
+from localaws.scan_run import LocalAwsError, ScanResult
 from tests.support.scanner import Scanner, user
 
 LONG_NAME = "a.name.of.sixty-four.characters-which.is.what.IAM.takes.at.most1"

@@ -16,9 +16,10 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.item
 )
 
 from localaws.commands.scan import exit_status
-from localaws.environment import PROJECT, ScanResult
+from localaws.environment import PROJECT
 from localaws.faults import Call, FaultInjector, Faults, _s3_error, parse_faults
 from localaws.moto_patches import stepfunctions
+from localaws.scan_run import ScanResult
 from tests.scan.test_workflow import Interference, Throttled, aged, interference, invoke, keep_as_latest, latest  # noqa: F401  # a fixture
 from tests.support.scanner import Scanner, user
 

@@ -20,7 +20,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from chalicelib.instants import parse_instant
 from chalicelib.scan_ids import scheduled_id
 from localaws.accounts.account_file import DEMO_ACCOUNT
-from localaws.environment import ScanResult
+from localaws.scan_run import ScanResult
 from tests.support.scanner import Scanner, user
 
 OLD, IN_TIME, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"

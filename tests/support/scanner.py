@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from localaws.accounts.account_file import Account
 
 if TYPE_CHECKING:
-    from localaws.environment import LocalAws, ScanResult
+    from localaws.environment import LocalAws
+    from localaws.scan_run import ScanResult
 
 
 class Scanner:

@@ -1,0 +1,98 @@
+"""One whole scan on the local AWS: what came of it, and what it took."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from chalicelib.aws.executions import failure_in_words
+
+if TYPE_CHECKING:
+    from localaws.environment import LocalAws
+
+MAX_PAYLOAD_BYTES = 256 * 1024  # of any state's input or output
+MAX_HISTORY_EVENTS = 25_000  # of a STANDARD execution
+
+
+class LocalAwsError(Exception):
+    """Something of the local AWS would not start or work; the message says what."""
+
+
+class PolicyRefusedError(Exception):
+    """POST /scan refused the scan policy; the message is its own."""
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What came of a scan: its execution, the files it kept, what reached the topic's subscribers by SQS and e-mail."""
+
+    scan_id: str
+    status: str
+    error: str | None
+    files: dict[str, bytes]
+    messages: list[dict[str, str]]
+    mail: list[dict[str, str]]
+    stats: dict[str, Any]
+
+    @property
+    def report(self) -> Any:
+        """The report as JSON has it, None where there is none."""
+        report = self.files.get("report.json")
+        return json.loads(report) if report else None
+
+
+def run_scan(aws: "LocalAws", policy: str, progress: Callable[[int], None]) -> ScanResult:
+    """Run a scan through POST /scan to its end; `progress` is called with how many users were asked for so far."""
+    aws.forget_calls()
+    began = time.monotonic()
+    response = aws.post_scan(policy)
+    if response.status_code == requests.codes.bad_request:
+        raise PolicyRefusedError(response.json()["Message"])
+    if response.status_code != requests.codes.accepted:
+        raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{aws.log_tail()}")
+    arn = response.json()["execution_arn"]
+    while aws.is_running(arn):
+        progress(aws.gate.users_asked)
+        time.sleep(0.1)
+    execution = aws.client("stepfunctions").describe_execution(executionArn=arn)
+    stats = {**_stats(aws, arn), "seconds": round(time.monotonic() - began, 3)}
+    return ScanResult(
+        scan_id=execution["name"],
+        status=execution["status"],
+        error=failure_in_words(execution) or _over_quota(stats),
+        files=aws.files(execution["name"]),
+        messages=aws.messages(),
+        mail=aws.mail(),
+        stats=stats,
+    )
+
+
+def _stats(aws: "LocalAws", execution_arn: str) -> dict[str, Any]:
+    states = aws.client("stepfunctions")
+    history = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
+    events = [event["type"] for page in history for event in page["events"]]
+    runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
+    counts = [states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["total"] for run in runs]
+    entered = sum(event.endswith("StateEntered") for event in events)
+    again = max(0, events.count("TaskScheduled") - events.count("TaskStateEntered"))  # a retry is a transition, too
+    return {
+        "calls": aws.gate.calls(),
+        "throttled": aws.gate.throttled,
+        "history_events": len(events),
+        "largest_payload_bytes": aws.payloads.size,
+        "child_executions": sum(counts),
+        "state_transitions": entered + again + sum(counts),
+        "iam_seconds": round(aws.gate.iam_seconds, 3),
+    }
+
+
+def _over_quota(stats: dict[str, Any]) -> str | None:
+    """Say where AWS would have failed the scan and the local interpreter does not."""
+    if stats["largest_payload_bytes"] > MAX_PAYLOAD_BYTES:
+        return f"a state carried {stats['largest_payload_bytes']} bytes; AWS takes {MAX_PAYLOAD_BYTES}"
+    if stats["history_events"] > MAX_HISTORY_EVENTS:
+        return f"the execution has {stats['history_events']} events; AWS takes {MAX_HISTORY_EVENTS}"
+    return None
