@@ -10,7 +10,8 @@ from typing import Any
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
 from chalicelib import scan_ids, settings
-from chalicelib.api import routing
+from chalicelib.api import operations, routing
+from chalicelib.api.routing import Query
 from chalicelib.aws import executions
 from chalicelib.instants import parse_instant
 from chalicelib.policy import InvalidPolicyError, details_cutoff, parse_policy, parse_request
@@ -30,13 +31,12 @@ def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
     return {"scan_id": scan_id}
 
 
-@routing.signed_route(app, "POST", "/scan")
-def start_scan(request: Request) -> Response:
+@routing.serve(app, operations.START_SCAN)
+def start_scan(request: Request, _query: Query) -> Response:
     """Start a scan on demand, or find the one that runs; the body is a scan policy and `wait_seconds`."""
     from chalicelib.api import on_demand, responses
     from chalicelib.api.parameters import IDEMPOTENCY_KEY, read_header
 
-    routing.read_query(request)
     defaults = settings.stage_defaults()
     wanted = parse_request(routing.json_body(request), defaults)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
@@ -50,12 +50,11 @@ def start_scan(request: Request) -> Response:
     return Response(responses.scan_ended(scan, status, report, already_running))
 
 
-@routing.signed_route(app, "GET", "/scan")
-def list_scans(request: Request) -> Any:
-    """List the recent executions."""
+@routing.serve(app, operations.LIST_SCANS)
+def list_scans(_request: Request, query: Query) -> Any:
+    """List the recent scans."""
     from chalicelib.api import parameters, responses
 
-    query = routing.read_query(request, parameters.STATUS, parameters.LIMIT, parameters.NEXT)
     token = query.get("next", "")
     limit = query.get("limit", parameters.DEFAULT_LIMIT)
     try:
@@ -65,20 +64,18 @@ def list_scans(request: Request) -> Any:
     return responses.scan_list(listed, after)
 
 
-@routing.signed_route(app, "GET", "/scan/{scan_id}")
-def get_scan(request: Request, scan_id: str) -> Any:
-    """Tell where a scan is and, once its report is there, what it found."""
-    routing.read_query(request)
+@routing.serve(app, operations.GET_SCAN)
+def get_scan(_request: Request, _query: Query, scan_id: str) -> Any:
+    """Return where a scan is and, once its report is there, what it found."""
     return status_of(executions.describe_scan(scan_id))[0]
 
 
-@routing.signed_route(app, "GET", "/scan/{scan_id}/findings")
-def list_findings(request: Request, scan_id: str) -> Any:
+@routing.serve(app, operations.LIST_FINDINGS)
+def list_findings(_request: Request, query: Query, scan_id: str) -> Any:
     """List the keys that a scan found."""
-    from chalicelib.api import parameters, responses
+    from chalicelib.api import responses
     from chalicelib.aws import report_store
 
-    query = routing.read_query(request, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT)
     scan = executions.find_scan(scan_id)
     began = scan.began if scan else None
     report = report_store.load_report(scan_id, began)
@@ -87,27 +84,24 @@ def list_findings(request: Request, scan_id: str) -> Any:
     return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began))
 
 
-@routing.signed_route(app, "GET", "/scan/{scan_id}/report")
-def get_report(request: Request, scan_id: str) -> Response:
+@routing.serve(app, operations.GET_REPORT)
+def get_report(_request: Request, query: Query, scan_id: str) -> Response:
     """Go to a rendering of a scan's report."""
-    from chalicelib.api import parameters
     from chalicelib.aws import report_store
 
-    kind = routing.read_query(request, parameters.FORMAT)["format"]
     scan = executions.find_scan(scan_id)
-    link = report_store.link_report(scan_id, kind, scan.began if scan else None)
+    link = report_store.link_report(scan_id, query["format"], scan.began if scan else None)
     if link is None:
         raise executions.no_report_of(scan)
     body = {"location": link, "expires_in_seconds": report_store.LINK_SECONDS}
     return Response(body, {"Location": link}, status_code=303)
 
 
-@routing.signed_route(app, "GET", "/openapi.json")
-def get_openapi(request: Request) -> Any:
+@routing.serve(app, operations.GET_OPENAPI)
+def get_openapi(request: Request, _query: Query) -> Any:
     """Give the OpenAPI document of these routes."""
     from chalicelib.api.openapi import openapi_document
 
-    routing.read_query(request)
     return openapi_document(server=request.context["path"].removesuffix("/openapi.json") or "/")
 
 

@@ -1,12 +1,11 @@
-"""The API's OpenAPI 3.1 document, made of the rules that requests are read by and of the answers' shapes. Pure."""
+"""The API's OpenAPI 3.1 document, made of the operations and of the answers' shapes. Pure."""
 
 import inspect
 import types
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from chalicelib.api import parameters, responses
+from chalicelib.api import responses
+from chalicelib.api.operations import OPERATIONS, Operation
 from chalicelib.api.parameters import Parameter
 from chalicelib.policy import POLICY_RULES, WAIT_RULE
 
@@ -22,17 +21,6 @@ _HEADERS: dict[int, dict[str, Any]] = {
     303: {"headers": {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}}},
     503: {"headers": {"Retry-After": {"required": True, "schema": {"type": "integer"}}}},
 }
-
-
-@dataclass(frozen=True)
-class _Operation:
-    method: str
-    path: str
-    name: str
-    summary: str
-    answers: Mapping[int, tuple[str, Any]]  # by status, what it says, and its shape
-    parameters: tuple[Parameter, ...] = ()
-    body: str | None = None
 
 
 _REFUSED = (400, "Refused: the message names the field, its value and what it takes.", responses.Error)
@@ -63,66 +51,24 @@ def _answers(*of_the_route: tuple[int, str, Any]) -> dict[int, tuple[str, Any]]:
     return {status: (says, shape) for status, says, shape in by_status}
 
 
-_OPERATIONS = (
-    _Operation(
-        "post",
-        "/scan",
-        "startScan",
-        "Start a scan; the body is a scan policy, an empty one the stage's settings.",
-        _answers(
-            (
-                200,
-                "The scan has ended, or it is one of all users that ran already.",
-                responses.ScanEnded | responses.ScanStarted,
-            ),
-            (202, "The scan runs.", responses.ScanStarted),
-            _REFUSED,
-            (409, "The Idempotency-Key started a scan by another scan policy.", responses.Error),
-            _UNAVAILABLE_OR_BUSY,
+_ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: what it says, and its shape
+    "startScan": _answers(
+        (
+            200,
+            "The scan has ended, or it is one of all users that ran already.",
+            responses.ScanEnded | responses.ScanStarted,
         ),
-        (parameters.IDEMPOTENCY_KEY,),
-        body="ScanRequest",
+        (202, "The scan runs.", responses.ScanStarted),
+        _REFUSED,
+        (409, "The Idempotency-Key started a scan by another scan policy.", responses.Error),
+        _UNAVAILABLE_OR_BUSY,
     ),
-    _Operation(
-        "get",
-        "/scan",
-        "listScans",
-        "List the scans of the last 90 days, newest first.",
-        _answers((200, "Scans.", responses.ScanList), _REFUSED, _UNAVAILABLE),
-        (parameters.STATUS, parameters.LIMIT, parameters.NEXT),
-    ),
-    _Operation(
-        "get",
-        "/scan/{scan_id}",
-        "getScan",
-        "Tell where a scan is and, once it has ended, what it found.",
-        _answers((200, "The scan.", responses.ScanStatus), _REFUSED, _NO_SCAN, _UNAVAILABLE),
-        (parameters.SCAN_ID,),
-    ),
-    _Operation(
-        "get",
-        "/scan/{scan_id}/findings",
-        "listFindings",
-        "List the keys that a scan found, oldest first.",
-        _answers((200, "Findings.", responses.Findings), _REFUSED, _NO_REPORT, _UNAVAILABLE),
-        (parameters.SCAN_ID, parameters.VERDICT, parameters.USER_NAME, parameters.LIMIT, parameters.NEXT),
-    ),
-    _Operation(
-        "get",
-        "/scan/{scan_id}/report",
-        "getReport",
-        "Go to a rendering of a scan's report: a link that works for 5 minutes, without a signature.",
-        _answers((303, "The link, in Location.", responses.ReportLink), _REFUSED, _NO_REPORT, _UNAVAILABLE),
-        (parameters.SCAN_ID, parameters.FORMAT),
-    ),
-    _Operation(
-        "get",
-        "/openapi.json",
-        "getOpenapi",
-        "Give this document.",
-        _answers((200, "An OpenAPI 3.1 document.", dict[str, Any]), _REFUSED),
-    ),
-)
+    "listScans": _answers((200, "Scans.", responses.ScanList), _REFUSED, _UNAVAILABLE),
+    "getScan": _answers((200, "The scan.", responses.ScanStatus), _REFUSED, _NO_SCAN, _UNAVAILABLE),
+    "listFindings": _answers((200, "Findings.", responses.Findings), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+    "getReport": _answers((303, "The link, in Location.", responses.ReportLink), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+    "getOpenapi": _answers((200, "An OpenAPI 3.1 document.", dict[str, Any]), _REFUSED),
+}
 
 
 def openapi_document(server: str = "/") -> dict[str, Any]:
@@ -136,8 +82,8 @@ def openapi_document(server: str = "/") -> dict[str, Any]:
         }
     }
     paths: dict[str, dict[str, Any]] = {}
-    for operation in _OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _describe(operation, schemas)
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _describe(operation, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -164,7 +110,7 @@ def openapi_document(server: str = "/") -> dict[str, Any]:
     }
 
 
-def _describe(operation: _Operation, schemas: dict[str, Any]) -> dict[str, Any]:
+def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     if operation.parameters:
         described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
@@ -172,7 +118,7 @@ def _describe(operation: _Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         described["requestBody"] = {"content": _json({"$ref": f"#/components/schemas/{operation.body}"})}
     described["responses"] = {
         str(status): {"description": says, "content": _json(_schema(shape, schemas)), **_HEADERS.get(status, {})}
-        for status, (says, shape) in operation.answers.items()
+        for status, (says, shape) in _ANSWERS[operation.name].items()
     }
     return described
 

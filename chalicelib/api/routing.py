@@ -5,18 +5,20 @@ import json
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from chalice.app import Chalice, ChaliceUnhandledError, ChaliceViewError, IAMAuthorizer, Request, Response
 
 from chalicelib.api import parameters
-from chalicelib.api.parameters import InvalidParameterError, Parameter
+from chalicelib.api.operations import Operation
+from chalicelib.api.parameters import InvalidParameterError
 from chalicelib.aws.errors import UnavailableError
 from chalicelib.aws.executions import ScanConflictError
 from chalicelib.policy import InvalidPolicyError
 from chalicelib.scan_ids import ScanNotFoundError, is_given_id
 from chalicelib.settings import InvalidStageError
 
+Query = dict[str, Any]  # query parameters by name, as read
 _Handler = Callable[..., Any]
 _SECONDS_TO_ANSWER = 5
 _UNSUPPORTED_MEDIA_TYPE = 415
@@ -28,20 +30,24 @@ _CALLERS_ERRORS = (
 )
 
 
-def signed_route(app: Chalice, method: str, path: str) -> Callable[[_Handler], _Handler]:
-    """Serve a route to requests with a SigV4 signature; what its handler raises comes to `answer_and_log`."""
+def serve(app: Chalice, operation: Operation) -> Callable[[_Handler], _Handler]:
+    """Serve an operation to requests with a SigV4 signature; what its handler raises comes to `answer_and_log`.
+
+    The handler is called with the request, its query parameters as read, and the path's parameters by name.
+    """
 
     def decorate(handler: _Handler) -> _Handler:
         @functools.wraps(handler)
         def handle(**path_parameters: str) -> Any:
             try:
-                return handler(app.current_request, **path_parameters)
+                request = cast(Request, app.current_request)
+                return handler(request, _read_query(request, operation), **path_parameters)
             except ChaliceViewError:
                 raise
             except Exception as error:
                 raise ChaliceUnhandledError from error
 
-        app.route(path, methods=[method], authorizer=IAMAuthorizer())(handle)
+        app.route(operation.path, methods=[operation.method], authorizer=IAMAuthorizer())(handle)
         return handle
 
     return decorate
@@ -71,12 +77,6 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
     return response
 
 
-def read_query(request: Request, *wanted: Parameter) -> dict[str, Any]:
-    """Read the query string, which may have these parameters and no others."""
-    sent = request.query_params
-    return parameters.read_query({name: sent.getlist(name) for name in sent} if sent else {}, wanted)
-
-
 def seconds_to_wait(request: Request) -> float:
     """Say for how long a handler can wait and still answer before API Gateway gives up, a second before Lambda does."""
     context: Any = request.lambda_context
@@ -89,6 +89,12 @@ def json_body(request: Request) -> str | bytes:
     if body.strip() and not request.headers.get("content-type"):
         raise InvalidPolicyError("Content-Type", None, '"application/json" for a request with a body')
     return body
+
+
+def _read_query(request: Request, operation: Operation) -> Query:
+    sent = request.query_params
+    by_name = {name: sent.getlist(name) for name in sent} if sent else {}
+    return parameters.read_query(by_name, operation.query_parameters)
 
 
 def _scan_id(request: Request, response: Response) -> str | None:
