@@ -139,8 +139,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         tag_settings=settings.tag_settings(),
         started_at=parse_instant(scan["started_at"]),
     )
-    users_before = event.get("users_before", 0 if event["page"] == 1 else None)  # scans begun before it was sent
-    page = evaluate_page(context, event["page"], event["listed"], event["outcomes"], users_before)
+    page = evaluate_page(context, event["page"], event["listed"], event["outcomes"], event["users_before"])
     report_store.save_page(page)
     return {"page": page["page"], **page["coverage"], **page["totals"]}
 

@@ -143,7 +143,7 @@ class Page(TypedDict):
     started_at: str  # when the scan started; `as_of` unless the policy has another
     policy: dict[str, Any]
     page: int
-    users_so_far: int | None  # on this page and on those before; null in a scan begun by an older version
+    users_so_far: int  # on this page and on those before
     coverage: Coverage
     totals: Totals
     findings: list[Finding]
@@ -274,7 +274,7 @@ class Summary(TypedDict):
     not_covered: list[str]  # in words
     totals: Totals
     root: Root | None
-    advice: AdviceCounts | None  # null for a report of before there was advice
+    advice: AdviceCounts
     changes: ChangeCounts | None
 
 

@@ -197,7 +197,7 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
 
 
 def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Finding], str | None]:
-    keys = [*report["findings"], *report.get("exempt", [])]  # which reports of before did not have
+    keys = [*report["findings"], *report["exempt"]]
     user_name, verdict = query.get("user_name"), query.get("verdict")
     filters = f" {verdict or ''} {user_name or ''}"
     start = _position(query.get("next", ""), filters, len(keys))

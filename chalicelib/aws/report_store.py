@@ -46,7 +46,7 @@ def count_pages(scan_id: str, began: datetime | None) -> int:
 
 
 def read_progress(scan_id: str, began: datetime | None) -> Progress:
-    """Say how far a scan is: its pages, and the users on them, null where an older version judged them."""
+    """Return how far a scan is: its pages, and the users on them; null if the last page was just replaced."""
     pages = count_pages(scan_id, began)
     last = _get(_page_key(scan_id, pages)) if pages else {"users_so_far": 0}
     return {"pages": pages, "users": (last or {}).get("users_so_far")}

@@ -57,7 +57,7 @@ def evaluate_page(
     number: int,
     listed: list[str],
     outcomes: Iterable[Mapping[str, Any]],
-    users_before: int | None = None,
+    users_before: int = 0,
 ) -> Page:
     """Judge one page of users; `users_before` is how many the pages before have.
 
@@ -79,7 +79,7 @@ def evaluate_page(
         "started_at": format_instant(context.started_at or context.as_of),
         "policy": context.policy.to_json(),
         "page": number,
-        "users_so_far": None if users_before is None else users_before + len(listed),
+        "users_so_far": users_before + len(listed),
         "coverage": _coverage(users, coming, context),
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],

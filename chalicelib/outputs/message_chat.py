@@ -3,21 +3,9 @@
 from typing import Any
 
 from chalicelib.documents import Report
-from chalicelib.outputs.sentences import (
-    changes_lines,
-    counted,
-    coverage_line,
-    headline,
-    keys_line,
-    to_do_line,
-    why_advised,
-)
-from chalicelib.report.summary import (
-    is_complete,
-    most_urgent,
-    report_locations,
-    verdict,
-)
+from chalicelib.outputs.description import describe_report
+from chalicelib.outputs.sentences import counted, why_advised
+from chalicelib.report.summary import most_urgent, report_locations, verdict
 
 _IN_CHAT = 10
 _MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
@@ -28,16 +16,16 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
 
     Names stand in backticks, where neither Slack nor Teams takes a character for markup; causes stay out.
     """
+    described = describe_report(report)
     first = most_urgent(report, _IN_CHAT)
     more = len(report["findings"]) - len(first)
     lines = [
-        *headline(report),
-        *to_do_line(report),
+        *described.verdict_lines,
         "",
-        coverage_line(report["coverage"]),
-        keys_line(report),
-        *changes_lines(report),
-        *(f"Not covered: {what}." for what in report["not_covered"]),
+        described.coverage,
+        described.keys,
+        *described.changes,
+        *described.not_covered,
         "",
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
@@ -47,7 +35,6 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         *([f"and {more} more in the report."] if more else []),
     ]
     steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
-    mend = "Mend why users are unchecked" if report["unchecked"] else "Mend what the report is incomplete without"
     return {
         "version": "1.0",
         "source": "custom",
@@ -58,7 +45,7 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
             "description": "\n".join(lines),
             "nextSteps": [
                 *(steps if report["findings"] else []),
-                *([] if is_complete(report) else [f"{mend}, then scan again."]),
+                *described.next_steps,
                 f"Read the report: `{report_locations(folder)['html']}`",
             ],
             "keywords": ["iam-key-age", verdict(report), report["account_id"]],

@@ -6,27 +6,21 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from chalicelib.documents import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.links import defuse_links
 from chalicelib.outputs.sentences import (
     advice_label,
     age_in_words,
-    changes_lines,
     counted,
-    coverage_line,
     description_lines,
-    details_lines,
-    headline,
     how_resolved,
-    keys_line,
     names_users,
     reactivated_lines,
-    root_lines,
-    to_do_line,
     to_the_second,
     why_advised,
     why_not_exempt,
 )
-from chalicelib.report.summary import has_root_access_keys, is_complete, is_of_the_past, judges_no_key
+from chalicelib.report.summary import find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
 
 # Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 69_000
@@ -46,27 +40,26 @@ class Message(NamedTuple):
 
 
 def compose_message(report: Report, folder: str, list_due_soon: bool = False) -> Message:
-    """Say a report in words: what is new, the verdict, what to do, how complete it is, and the keys, oldest first.
+    """Return the mail: what is new, the verdict, what to do, how complete it is, and the keys, oldest first.
 
     `folder` is where the scan's files are, as an s3:// URI.
     """
+    described = describe_report(report)
     head = [
-        *_wrapped([*headline(report), *to_do_line(report)]),
+        *_wrapped(described.verdict_lines),
         "",
-        *_wrapped([coverage_line(report["coverage"]), keys_line(report), *root_lines(report)]),
-        *_wrapped([*details_lines(report), *changes_lines(report)]),
-        *_wrapped(f"Not covered: {what}." for what in report["not_covered"]),
-        *(f"Not found:   {name}" for name in report["not_found"] if names_users(report)),
+        *_wrapped([*described.count_lines, *described.not_covered]),
+        *(f"Not found:   {name}" for name in described.not_found),
     ]
     foot = ["", *_how_to(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
     due_soon = _section("DUE SOON", _of_verdict(report, "due_soon"), _key_lines, _MAX_LIST_BYTES)
-    without = _section("JUDGED WITHOUT DETAILS", report["details_unknown"], _unchecked_lines, _MAX_CAUSES_BYTES)
+    without = _section("LAST USE OR TAGS UNKNOWN", report["details_unknown"], _unchecked_lines, _MAX_CAUSES_BYTES)
     rest = [
         *_section("UNUSED, oldest first", _of_verdict(report, "unused"), _key_lines, _MAX_LIST_BYTES),
         *_rest_of_changes(report),
         *(due_soon if list_due_soon else ()),
-        *_section("EXEMPT, not counted as expired", report["exempt"], _exempt_lines, _MAX_LIST_BYTES),
+        *_section("EXEMPT, not counted as overdue", report["exempt"], _exempt_lines, _MAX_LIST_BYTES),
         *without,
     ]
     room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
@@ -75,12 +68,12 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
 
 
 def subject(report: Report) -> str:
-    """Say a report in under 100 ASCII characters, in the longest of four ways that fits."""
-    account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "expired key")
+    """Return the subject, under 100 ASCII characters: the longest of four ways that fits."""
+    account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "overdue key")
     root, unused = ("Root access key, ", "Root key, ") if has_root_access_keys(report) else ("", ""), _unused(report)
     shorter = complete.replace("users unchecked", "unchecked").replace("last use", "use")
     ways = (
-        f"{root[0]}{_found(report, 'expired access key')}{unused} in AWS account {account_id}{complete}",
+        f"{root[0]}{_found(report, 'overdue access key')}{unused} in AWS account {account_id}{complete}",
         f"{root[0]}{expired}{unused} in account {account_id}{complete}",
         f"{root[0]}{expired} in account {account_id}{shorter}",
     )
@@ -102,10 +95,9 @@ def _how_complete(report: Report) -> str:
     when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
     if coverage["users_unchecked"]:
         return f"{when} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
-    if not is_complete(report):
-        root_unknown = report["root"] and report["root"]["verdict"] == "unknown"
-        unknown = counted(coverage["keys_last_use_unknown"], "key")
-        return f"{when} - INCOMPLETE: {'root user unchecked' if root_unknown else f'last use of {unknown} unknown'}"
+    for gap in find_gaps(report)[:1]:
+        unknown = f"last use of {counted(gap.number, 'key')} unknown"
+        return f"{when} - INCOMPLETE: {'root user unchecked' if gap.kind == 'root_unknown' else unknown}"
     if totals["due_soon"] and not totals["expired"]:
         return f"{when}, {totals['due_soon']} due soon"
     if judges_no_key(report):
@@ -120,23 +112,23 @@ def _how_complete(report: Report) -> str:
 
 
 def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
-    """List the expired keys in `room` bytes: those to lead with, and those to come later."""
+    """Return the overdue keys in `room` bytes: those to lead with, and those to come later."""
     expired = _of_verdict(report, "expired")
     changes = report["changes"]
     if not changes or not changes["since"]:
-        return [], _section("EXPIRED, oldest first", expired, _key_lines, room)
+        return [], _section("OVERDUE, oldest first", expired, _key_lines, room)
     new_ids = {key["access_key_id"] for key in changes["new"]}
     new = [finding for finding in expired if finding["access_key_id"] in new_ids]
     still = [finding for finding in expired if finding["access_key_id"] not in new_ids]
     key_lines = partial(_key_lines, reactivated=changes["reactivated"])
-    later = _section("STILL EXPIRED, oldest first", still, key_lines, room // 2)
+    later = _section("STILL OVERDUE, oldest first", still, key_lines, room // 2)
     return _section("NEW, oldest first", new, key_lines, room - _size(later)), later
 
 
 def _rest_of_changes(report: Report) -> Iterator[str]:
     if changes := report["changes"]:
         yield from _section("RESOLVED", changes["resolved"], _resolved_lines, _MAX_LIST_BYTES)
-        yield from _section("EXPIRED THEN, OUT OF SIGHT NOW", changes["unknown"], _unknown_lines, _MAX_LIST_BYTES)
+        yield from _section("OVERDUE LAST TIME, OUT OF SIGHT NOW", changes["unknown"], _unknown_lines, _MAX_LIST_BYTES)
 
 
 def _of_verdict(report: Report, verdict: str) -> list[Finding]:
@@ -154,7 +146,7 @@ def _how_to(report: Report) -> Iterator[str]:
         yield f"{_INDENT}aws iam delete-access-key --user-name USER --access-key-id KEY"
         yield ""
     if report["unchecked"]:
-        yield "What to do with unchecked users: mend the cause above, then scan again."
+        yield "What to do about unchecked users: fix the cause shown above, then scan again."
         yield ""
 
 

@@ -8,13 +8,8 @@ from typing import NamedTuple
 
 from chalicelib.documents import AgeBin, Report
 from chalicelib.outputs import sentences
-from chalicelib.report.summary import (
-    changes_by_key,
-    has_root_access_keys,
-    is_complete,
-    is_of_the_past,
-    judges_no_key,
-)
+from chalicelib.outputs.description import describe_report
+from chalicelib.report.summary import changes_by_key
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PLOT_WIDTH, _PLOT_HEIGHT, _GAP = 700, 140, 6  # as report.html.jinja draws it
@@ -49,10 +44,7 @@ def render_html(report: Report) -> Iterator[str]:
     bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
     stream = page.stream(
         report=report,
-        complete=is_complete(report),
-        has_root_access_keys=has_root_access_keys(report),
-        is_of_the_past=is_of_the_past(report),
-        judges_no_key=judges_no_key(report),
+        described=describe_report(report),
         sentences=sentences,
         changes_by_key=changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,

@@ -1,17 +1,24 @@
-"""A report in words, as every message and rendering says it. Pure."""
+"""The sentences about a report and its keys that every output uses. Pure."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from chalicelib.documents import Coverage, Finding, Report, ResolvedKey
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
-from chalicelib.report.summary import count_advice, has_root_access_keys, is_complete, is_of_the_past, judges_no_key
+from chalicelib.report.summary import (
+    Gap,
+    count_advice,
+    has_root_access_keys,
+    is_complete,
+    is_of_the_past,
+    judges_no_key,
+)
 
 _HOW_RESOLVED = {
     "rotated": "rotated",
     "deactivated": "deactivated",
     "deleted": "deleted",
     "exempted": "exempt now",
-    "no_longer_matching": "not too old, or passed over, by this scan's policy",
+    "no_longer_matching": "not overdue, or skipped, by this scan's policy",
 }
 ROOT_ADVICE = "sign in as the root user and delete them under Security credentials"
 _ADVICE = {"deactivate": "Deactivate", "finish_rotation": "Finish rotating", "rotate": "Rotate", "delete": "Delete"}
@@ -24,22 +31,22 @@ _TO_DO = {
 }
 
 
-def headline(report: Report) -> Iterator[str]:
-    """Say the verdict in a sentence or few, what is new first."""
+def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
+    """Yield the verdict in a sentence or few, what is new first."""
     account_id, totals, policy = report["account_id"], report["totals"], report["policy"]
     if has_root_access_keys(report):
         yield f"The root user of AWS account {account_id} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
     changes = report["changes"]
     if changes and changes["since"]:
         new = len(changes["new"])
-        yield f"{_none_or(new, 'expired access key')} {_is(new)} new since the last full scan."
+        yield f"{_none_or(new, 'overdue access key')} {_is(new)} new since the last full scan."
         if again := len(changes["reactivated"]):
-            keys, was = counted(again, "expired key"), "was" if again == 1 else "were"
-            yield f"{keys} that {was} inactive then {_is(again)} active again: find out who activated them."
+            keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
+            yield f"{keys} that {was} inactive then {_is(again)} active again: find out who activated {them}."
     if changes and changes["unknown"] and not report["unchecked"]:
         gone = len(changes["unknown"])
         was = "key that was" if gone == 1 else "keys that were"
-        yield f"{gone} {was} expired {_is(gone)} out of sight: a user was deleted or renamed meanwhile. Scan again."
+        yield f"{gone} {was} overdue {_is(gone)} out of sight: a user was deleted or renamed meanwhile. Scan again."
     where = f"of the users named in the scan policy, AWS account {account_id}"
     where = where if names_users(report) else f"in AWS account {account_id}"
     when = f" as of {report['as_of']}" if "as_of" in policy else ""
@@ -49,8 +56,9 @@ def headline(report: Report) -> Iterator[str]:
         tense = "was" if totals["unused"] == 1 else "were"
         yield f"{unused} {tense} not used for more than {counted(policy['max_unused_days'], 'day')}."
     if totals["due_soon"] and not totals["expired"]:
-        yield f"{counted(totals['due_soon'], 'access key')} will be within {counted(policy['warn_days'], 'day')}."
-    yield from (f"INCOMPLETE: {what}." for what in what_is_missing(report))
+        keys, time = counted(totals["due_soon"], "access key"), counted(policy["warn_days"], "day")
+        yield f"{keys} will be overdue within {time}."
+    yield from (f"INCOMPLETE: {_gap_in_words(gap)}." for gap in gaps)
 
 
 def _expired_keys(report: Report, where: str, when: str) -> str:
@@ -77,28 +85,33 @@ def _why_none_is_judged(coverage: Coverage) -> str:
 
 
 def no_finding_line(report: Report) -> str:
-    """Say that there is nothing to act on, as far as keys could be judged."""
+    """Return that there is nothing to act on, as far as keys could be judged."""
     if judges_no_key(report):
         return f"No key could be judged: {_why_none_is_judged(report['coverage'])}."
     judged = " that still exists" if is_of_the_past(report) else ""
     judged = judged if is_complete(report) else " that could be judged"
     unused = ", unused" if "max_unused_days" in report["policy"] else ""
-    return f"No key{judged} is expired{unused} or due soon."
+    return f"No key{judged} is overdue{unused} or due soon."
 
 
-def what_is_missing(report: Report) -> Iterator[str]:
-    """Say what a report is incomplete without."""
-    coverage, root = report["coverage"], report["root"]
-    if unchecked := coverage["users_unchecked"]:
-        yield f"{counted(unchecked, 'user')} could not be checked and may have more"
-    if root and root["cause"] is not None:
-        yield "whether the root user has access keys could not be found out"
-    if (unknown := coverage["keys_last_use_unknown"]) and "max_unused_days" in report["policy"]:
-        yield f"the last use of {counted(unknown, 'key')} is unknown"
+def _gap_in_words(gap: Gap) -> str:
+    if gap.kind == "users_unchecked":
+        return f"{counted(gap.number, 'user')} could not be checked and may have overdue keys"
+    if gap.kind == "root_unknown":
+        return "it is unknown whether the root user has access keys"
+    return f"the last use of {counted(gap.number, 'key')} is unknown"
+
+
+def next_steps(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
+    """Yield what to do for a complete report, where this one is not."""
+    if report["unchecked"]:
+        yield "Fix what kept users from being checked, then scan again."
+    elif gaps:
+        yield "Fix what the report is incomplete without, then scan again."
 
 
 def to_do_line(report: Report) -> Iterator[str]:
-    """Count the expired and the unused keys by what to do with them; nothing where there are none."""
+    """Yield the overdue and the unused keys counted by what to do with them; nothing where there are none."""
     findings = [finding for finding in report["findings"] if finding["verdict"] != "due_soon"]
     parts = {action: f"{_TO_DO[action]} {number}" for action, number in count_advice(findings).items() if number}
     rotated = [finding["safe_to_deactivate"] for finding in findings if finding["advice"] == "finish_rotation"]
@@ -109,7 +122,7 @@ def to_do_line(report: Report) -> Iterator[str]:
 
 
 def coverage_line(coverage: Coverage) -> str:
-    """Answer "did it check everybody?" in one sum."""
+    """Return the answer to "did it check everybody?" in one sum."""
     return (
         f"Users: {coverage['users_listed']} listed = {coverage['users_checked']} checked"
         f" + {coverage['users_not_found']} not found + {coverage['users_unchecked']} unchecked."
@@ -117,24 +130,24 @@ def coverage_line(coverage: Coverage) -> str:
 
 
 def keys_line(report: Report) -> str:
-    """Say what became of the keys in one sum."""
+    """Return what became of the keys in one sum."""
     coverage, totals = report["coverage"], report["totals"]
     unused = f" + {totals['unused']} unused" if "max_unused_days" in report["policy"] else ""
     exempt = f" + {totals['exempt']} exempt" if totals["exempt"] else ""
     more = f"{unused}{exempt} + {totals['due_soon']} due soon + {totals['ok']} ok"
-    rest = f"; {coverage['keys_inactive_skipped']} inactive passed over"
+    rest = f"; {coverage['keys_inactive_skipped']} inactive skipped"
     later = "".join(f"; {words}, not judged" for words in created_later(report))
-    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} expired{more}{rest}{later}."
+    return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} overdue{more}{rest}{later}."
 
 
 def created_later(report: Report) -> Iterator[str]:
-    """Count the keys that are not judged because they were created after the scan's instant, where there are any."""
+    """Yield how many keys are not judged because they were created after the scan's instant, where there are any."""
     if later := report["coverage"]["keys_not_yet_created"]:
         yield f"{later} created after {to_the_second(report['as_of'])}"
 
 
 def root_lines(report: Report) -> Iterator[str]:
-    """Say that the root user has no access keys, or why that is not known; the headline says all else."""
+    """Yield that the root user has no access keys, or why that is unknown; the headline has the rest."""
     if report["root"] and report["root"]["verdict"] == "ok":
         yield "Root user: no access keys."
     if report["root"] and report["root"]["cause"] is not None:
@@ -142,39 +155,39 @@ def root_lines(report: Report) -> Iterator[str]:
 
 
 def details_lines(report: Report) -> Iterator[str]:
-    """Say of how many users not all is known that the advice needs."""
+    """Yield how many users have incomplete details."""
     if unknown := report["details_unknown"]:
-        yield f"Details: the last use or the tags of {counted(len(unknown), 'user')} could not be had."
+        yield f"Details: the last use or the tags of {counted(len(unknown), 'user')} could not be read."
 
 
 def changes_lines(report: Report) -> Iterator[str]:
-    """Count what changed since the last full scan, or say why that cannot be told; nothing unless a full scan."""
+    """Yield what changed since the last full scan, or why that is unknown; nothing unless this is a full scan."""
     if changes := report["changes"]:
         if changes["since"]:
-            counts = {"new": "new", "still_expired": "still expired", "resolved": "resolved"}
+            counts = {"new": "new", "still_expired": "still overdue", "resolved": "resolved"}
             counts |= {"unknown": "unknown"} if changes["unknown"] else {}
             counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
-            told = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
-            yield f"Since {to_the_second(changes['since']['as_of'])}: {told}."
+            counted_changes = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
+            yield f"Since {to_the_second(changes['since']['as_of'])}: {counted_changes}."
         yield from changes["notes"]
 
 
 def advice_label(finding: Finding) -> str:
-    """Say in a word or two what to do with a key."""
+    """Return in a word or two what to do with a key."""
     return _ADVICE.get(finding["advice"] or "", "Look into")
 
 
 def why_advised(finding: Finding) -> str:
-    """Say in a sentence what to do with a key and why."""
+    """Return in a sentence what to do with a key and why."""
     if finding["tags"] == "unknown" and finding["last_used"] != "unknown":
         return "Its user's tags are not known, so it may be exempt: find out before you deactivate it."
     return finding["advice_in_words"] or "Its use is not known: find out before you deactivate it."
 
 
 def age_in_words(finding: Finding) -> str:
-    """Say how old a key is, until when it is or was in time, and whose it is."""
+    """Return how old a key is, until when it is or was in time, and whose it is."""
     tenses = {"expired": f", overdue since {finding['overdue_at'][:10]}"}
-    tenses["exempt"] = f", would be {finding.get('exempt_from', '').replace('_', ' ')}"
+    tenses["exempt"] = f", would be {verdict_label(finding.get('exempt_from', ''))}"
     tenses["due_soon"] = f", in time until {finding['overdue_at'][:10]}"
     owner = f", owner {finding['owner']}" if finding["owner"] else ", no owner tag"
     owner = owner if finding["owner_known"] else ""
@@ -182,7 +195,7 @@ def age_in_words(finding: Finding) -> str:
 
 
 def description_lines(finding: Finding) -> Iterator[str]:
-    """Return what the IAM console has as the key's description, where it has one."""
+    """Yield what the IAM console has as the key's description, where it has one."""
     if finding["description"] is not None:
         yield f"Description: {finding['description']}"
 
@@ -196,40 +209,45 @@ def last_use_in_words(finding: Finding) -> str:
 
 
 def no_use_in_words(finding: Finding) -> str:
-    """Return what IAM's record says of a key that it knows no use of: of before it began, it says nothing."""
+    """Return what IAM's record says of a key without a last use: the record began on a date."""
     return f"none on record since {RECORD_BEGAN:%Y-%m-%d}" if precedes_record(finding["created_at"]) else "never"
 
 
 def reactivated_lines(finding: Finding, reactivated: Collection[str]) -> Iterator[str]:
-    """Say of a key that it was inactive at the last full scan, where it was."""
+    """Yield that a key was inactive at the last full scan, where it was."""
     if finding["access_key_id"] in reactivated:
         yield "Active again: this key was inactive at the last full scan."
 
 
 def why_not_exempt(finding: Finding) -> Iterator[str]:
-    """Say why a user's exemption does not exempt the key, where one was tried."""
+    """Yield why a user's exemption does not exempt the key, where one was tried."""
     exemption = finding["exemption"]
     if exemption and exemption["why_not"]:
         yield f"Not exempt: {exemption['why_not']}."
 
 
 def how_resolved(key: ResolvedKey) -> str:
-    """Say in words why a key is not expired any more."""
+    """Return why a key is no longer overdue."""
     return _HOW_RESOLVED[key["how"]]
 
 
+def verdict_label(verdict: str) -> str:
+    """Return a verdict as people read it: keys do not expire by themselves."""
+    return "overdue" if verdict == "expired" else verdict.replace("_", " ")
+
+
 def names_users(report: Report) -> bool:
-    """Say whether a report is of named users only."""
+    """Return whether a report is of named users only."""
     return "users" in report["policy"]
 
 
 def to_the_second(instant: str) -> str:
-    """Write an instant as people read it, without fractions of a second."""
+    """Return an instant as people read it, without fractions of a second."""
     return f"{instant[:19]}Z"
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 key", "2 keys"."""
+    """Return a number with its noun: "1 key", "2 keys"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

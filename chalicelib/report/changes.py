@@ -25,7 +25,7 @@ from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages, read_root
 from chalicelib.report.summary import has_root_access_keys, scan_kind
 
-_NO_LAST_SCAN = "No earlier full scan is on record, so every expired key counts as new."
+_NO_LAST_SCAN = "No earlier full scan is on record, so every overdue key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
 # What a report has of a key: whoever may write to the bucket may have put anything into the last one.
 _TEXTS = {
@@ -207,7 +207,7 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
                 key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
             },
             had_root_access_keys=has_root_access_keys(report),
-            was_inactive=frozenset(report.get("inactive_overdue", ())),
+            was_inactive=frozenset(report["inactive_overdue"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error
@@ -215,7 +215,7 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
 
 def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
     """Yield the keys that the last report calls expired, and those that it could not know of any more."""
-    changes = report.get("changes") or {"still_expired": [], "unknown": []}
+    changes = report["changes"]
     since = {_text(key, "access_key_id"): key["reported_since"] for key in changes["still_expired"]}
     for finding in report["findings"]:
         if finding["verdict"] == "expired":

@@ -1,7 +1,7 @@
 """What a report says in few words: its kind, its counts, whether it is complete. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from chalicelib.documents import (
     REPORT_FORMATS,
@@ -19,7 +19,7 @@ _URGENCY = ("expired", "unused", "due_soon")
 
 
 def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
-    """Say what a scan speaks for: everybody now, the users that its policy names, or another instant."""
+    """Return what a scan speaks for: everybody now, the users that its policy names, or another instant."""
     if "as_of" in policy:
         return "as_of"
     return "users" if "users" in policy else "full"
@@ -37,8 +37,8 @@ def judges_no_key(report: Report) -> bool:
 
 
 def has_root_access_keys(report: Mapping[str, Any]) -> bool:
-    """Say whether a scan found that the root user has access keys; reports of before do not say it."""
-    return (report.get("root") or {}).get("verdict") == "root_access_keys"
+    """Return whether a scan found that the root user has access keys."""
+    return bool(report["root"] and report["root"]["verdict"] == "root_access_keys")
 
 
 def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
@@ -49,12 +49,27 @@ def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
     return counts
 
 
+class Gap(NamedTuple):
+    """Something that a scan is for and that could not be found out; without it, no report is clean."""
+
+    kind: Literal["users_unchecked", "root_unknown", "last_use_unknown"]
+    number: int  # of users, or of keys
+
+
+def find_gaps(report: Report) -> list[Gap]:
+    """Return what a report is incomplete without, the widest gap first."""
+    coverage, root = report["coverage"], report["root"]
+    gaps = [
+        Gap("users_unchecked", coverage["users_unchecked"]),
+        Gap("root_unknown", int(bool(root and root["verdict"] == "unknown"))),
+        Gap("last_use_unknown", coverage["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
+    ]
+    return [gap for gap in gaps if gap.number]
+
+
 def is_complete(report: Report) -> bool:
-    """Say whether all was found out that the scan is for; without it, no report is clean."""
-    coverage, root = report["coverage"], report.get("root")  # which reports of before did not have
-    if coverage["users_unchecked"] or (root and root["verdict"] == "unknown"):
-        return False
-    return not (coverage.get("keys_last_use_unknown") and "max_unused_days" in report["policy"])
+    """Return whether all was found out that the scan is for."""
+    return not find_gaps(report)
 
 
 def summarize(report: Report) -> Summary:
@@ -63,19 +78,19 @@ def summarize(report: Report) -> Summary:
         "scan_id": report["scan_id"],
         "account_id": report["account_id"],
         "as_of": report["as_of"],
-        "started_at": report.get("started_at", report["as_of"]),  # which earlier reports did not have
+        "started_at": report["started_at"],
         "complete": is_complete(report),
         "coverage": report["coverage"],
         "not_covered": report["not_covered"],
         "totals": report["totals"],
-        "root": report.get("root"),
-        "advice": report.get("advice"),
-        "changes": _count_changes(report.get("changes")),
+        "root": report["root"],
+        "advice": report["advice"],
+        "changes": _count_changes(report["changes"]),
     }
 
 
 def report_locations(folder: str) -> dict[str, str]:
-    """Say where a report's renderings are, given its scan's folder as a URI that ends in a slash."""
+    """Return where a report's files are, given its scan's folder as a URI that ends in a slash."""
     return {kind: f"{folder}report.{kind}" for kind in REPORT_FORMATS}
 
 
@@ -88,8 +103,8 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
         "still_expired": len(changes["still_expired"]),
         "resolved": len(changes["resolved"]),
         "unknown": len(changes["unknown"]),
-        "new_unused": len(changes.get("new_unused", [])),
-        "reactivated": len(changes.get("reactivated", [])),
+        "new_unused": len(changes["new_unused"]),
+        "reactivated": len(changes["reactivated"]),
     }
 
 
@@ -125,7 +140,7 @@ def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]
 
 
 def changes_by_key(report: Report) -> dict[str, dict[str, str]]:
-    """Tell of each expired key of a full scan whether it is new."""
+    """Return, by access key id, which expired keys of a full scan are new."""
     changes = report["changes"]
     if not changes:
         return {}

@@ -160,7 +160,7 @@ def _account_id(access: Access, notes: Notes) -> str:
 
 
 def _refused(denied: Mapping[str, Mapping[str, str]], notes: Notes) -> dict[str, list[str]]:
-    """Return the operations that were refused, by user; the other answers that could not be had become notes."""
+    """Return the operations that were refused, by user; the other answers that could not be read become notes."""
     refused: dict[str, list[str]] = {}
     for name, operations in denied.items():
         for operation, said in sorted(operations.items()):

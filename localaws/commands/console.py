@@ -11,13 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.documents import Finding, Report
+from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.sentences import (
     advice_label,
-    changes_lines,
-    coverage_line,
-    keys_line,
     no_finding_line,
     to_the_second,
+    verdict_label,
 )
 from chalicelib.report.summary import is_of_the_past, judges_no_key
 from localaws.scan_run import ScanResult
@@ -48,12 +47,11 @@ def show_result(console: Console, result: ScanResult) -> None:
             why = "there is nothing to act on" + (", and the report is complete" if complete else "")
             print_wrapped(console, f"No message was sent: {why}.\n")
         _show_findings(console, report)
-        if "users" in report["policy"] and report["not_found"]:
-            print_wrapped(console, f"IAM knows no user named {', '.join(report['not_found'])}.", "yellow")
-        for line in (coverage_line(report["coverage"]), keys_line(report), *changes_lines(report)):
+        described = describe_report(report)
+        if described.not_found:
+            print_wrapped(console, f"IAM knows no user named {', '.join(described.not_found)}.", "yellow")
+        for line in (described.coverage, described.keys, *described.changes, *described.not_covered):
             print_wrapped(console, line)
-        for what in report["not_covered"]:
-            print_wrapped(console, f"Not covered: {what}.")
     if result.error:
         print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
 
@@ -100,7 +98,7 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column("User", no_wrap=True)
     for finding in findings:
         table.add_row(
-            Text(finding["verdict"], style=_STYLES[finding["verdict"]]),
+            Text(verdict_label(finding["verdict"]), style=_STYLES[finding["verdict"]]),
             str(finding["age_days"]),
             advice_label(finding),
             finding["access_key_id"],
@@ -114,5 +112,7 @@ def _in_lines(findings: list[Finding]) -> Iterator[Text]:
     for finding in findings:
         yield Text(f"{finding['access_key_id']}", style="bold")
         yield Text(finding["user_name"])
-        yield Text(f"{finding['verdict']}, {finding['age_days']} days", style=_STYLES[finding["verdict"]])
+        yield Text(
+            f"{verdict_label(finding['verdict'])}, {finding['age_days']} days", style=_STYLES[finding["verdict"]]
+        )
         yield Text(f"{advice_label(finding)}\n")

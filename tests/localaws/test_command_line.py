@@ -32,11 +32,11 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "250/250" in done.stdout
-    assert "Subject: 2 new of 20 expired access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
+    assert "Subject: 2 new of 20 overdue access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
     assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
     assert "overdue since 2022-02-25, owner pubudu@example.com" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
-    assert "2 new, 18 still expired, 4 resolved." in done.stdout.rpartition("The findings")[2]
+    assert "2 new, 18 still overdue, 4 resolved." in done.stdout.rpartition("The findings")[2]
     assert "Kept in out/demo/: pages/, report.csv, report.html, report.json" in done.stdout
     assert "Open out/demo/report.html in a browser" in done.stdout
     assert "make deploy" in done.stdout
@@ -61,7 +61,7 @@ def test_make_demo_shows_every_advice_an_exemption_in_force_and_one_that_is_over
     ):
         assert sentence in " ".join(message.split())
     assert {finding["advice"] for finding in report["findings"]} == {"deactivate", "finish_rotation", "rotate"}
-    assert "EXEMPT, not counted as expired:\n  AKIAJFH43UBQJMYI54Q7  until 20" in message
+    assert "EXEMPT, not counted as overdue:\n  AKIAJFH43UBQJMYI54Q7  until 20" in message
     assert "Reason: Break-glass user: key in the vault: CHG-2041" in message
     assert "Not exempt: the exemption ended on 20" in message
     assert "Root user: no access keys." in message
@@ -73,7 +73,7 @@ def test_the_account_file_switches_the_root_finding(tmp_path: Path) -> None:
     done = localaws("scan", "--account", account, "--json")
 
     assert json.loads(done.stdout)["root"]["verdict"] == "root_access_keys"
-    assert "Subject: Root access key, 0 expired access keys in AWS account" in done.stderr
+    assert "Subject: Root access key, 0 overdue access keys in AWS account" in done.stderr
     assert (
         "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):\n  sign in as the"
         in done.stderr
@@ -119,7 +119,7 @@ def test_json_prints_the_report_alone_and_it_agrees_with_the_rule(tmp_path: Path
     assert report["account_id"] == "210987654321"
     assert report["as_of"] == "2026-11-22T08:00:00Z"
     assert [finding["user_name"] for finding in report["findings"]] == ["user-1"]
-    assert "Subject: 1 expired access key in AWS account 210987654321" in done.stderr
+    assert "Subject: 1 overdue access key in AWS account 210987654321" in done.stderr
     assert json.loads((out / "report.json").read_text()) == report
     assert (out / "pages" / "0001.json").exists()
     assert "user-1" in (out / "report.csv").read_text()
@@ -399,7 +399,7 @@ def test_previous_scans_another_account_file_before_and_tells_what_changed(tmp_p
     done = localaws("scan", "--account", str(now), "--previous", str(before), "--out", str(tmp_path / "out"))
 
     assert done.returncode == 0, done.stderr
-    assert "Subject: 1 new of 1 expired access key in AWS account 123456789012" in done.stdout
+    assert "Subject: 1 new of 1 overdue access key in AWS account 123456789012" in done.stdout
     changes = json.loads((tmp_path / "out" / "report.json").read_text())["changes"]
     assert [key["user_name"] for key in changes["new"]] == ["bob"]
     assert changes["resolved"] == [{"user_name": "alice", "access_key_id": old["access_key_id"], "how": "deleted"}]

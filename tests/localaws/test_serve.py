@@ -274,7 +274,7 @@ def test_the_documented_python_client_says_that_a_user_is_not_there(served: Serv
         ("nobody.of.this.name", 1, "nobody.of.this.name not_found"),
         (None, 0, " checked"),
     ],
-    ids=["an expired key", "no such user", "a young key"],
+    ids=["an overdue key", "no such user", "a young key"],
 )
 def test_the_documented_step_of_github_actions_fails_for_an_expired_key_and_for_what_it_cannot_know(
     served: Served, tmp_path: Path, iam_user: str | None, status: int, says: str

@@ -121,7 +121,7 @@ def test_a_scan_whose_output_cannot_be_written_keeps_its_files_and_says_it_in_on
     assert done.returncode == 1
     *shown, last = done.stderr.decode().splitlines()
     assert last == "localaws: standard output: cannot be written: No space left on device"
-    assert any(line.startswith("Subject: 2 expired access keys") for line in shown) == bool(options)
+    assert any(line.startswith("Subject: 2 overdue access keys") for line in shown) == bool(options)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["totals"]["expired"] == 2
 
 
@@ -212,7 +212,7 @@ def test_a_full_disk_is_named_by_the_file_after_the_result_is_shown(tmp_path: Pa
     done = scan("--account", account_file(tmp_path), "--out", str(small_disk / "out"), "--stats", str(small_disk / "s"))
 
     assert done.returncode == 1
-    assert b"Subject: 2 expired access keys" in done.stdout
+    assert b"Subject: 2 overdue access keys" in done.stdout
     assert LONG_NAME.encode() in done.stdout
     assert b"Kept in" not in done.stdout
     first, *_ = done.stderr.decode().splitlines()

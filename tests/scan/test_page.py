@@ -71,9 +71,9 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
     expect(page.locator("h1")).to_have_text(
         "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):"
         " sign in as the root user and delete them under Security credentials."
-        " 3 expired access keys are new since the last full scan."
+        " 3 overdue access keys are new since the last full scan."
         " 4 access keys in AWS account 123456789012 are older than 90 days."
-        " INCOMPLETE: 1 user could not be checked and may have more."
+        " INCOMPLETE: 1 user could not be checked and may have overdue keys."
     )
     header = page.locator("header").inner_text()
     assert "What to do with them: rotate 1, look into 3." in header
@@ -186,7 +186,7 @@ def test_each_key_says_what_to_do_why_and_whose_it_is(opened: Opened) -> None:
 def test_exempt_keys_have_a_table_of_their_own_with_end_and_reason(opened: Opened) -> None:
     page = opened.open(REPORT)
 
-    table = page.get_by_role("region", name="Exempt, not counted as expired")
+    table = page.get_by_role("region", name="Exempt, not counted as overdue")
     assert table.locator("tbody td").all_inner_texts() == [
         *("2026-11-22", "=HYPERLINK(1)", "vault", "AKIAVAULT", "expired", "300", "2026-03-17, s3, us-east-1")
     ]
@@ -197,7 +197,7 @@ def test_users_judged_without_details_are_listed_with_the_cause(opened: Opened) 
 
     section = page.locator("section", has_text="judged without details")
     assert section.locator("tbody td").all_text_contents() == ["dark", CAUSE]
-    assert "could not be had" in page.locator("header").inner_text()
+    assert "could not be read" in page.locator("header").inner_text()
 
 
 def test_unused_keys_have_a_tile_and_a_verdict_of_their_own(opened: Opened) -> None:

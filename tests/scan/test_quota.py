@@ -38,6 +38,6 @@ def test_the_quota_account_is_scanned_whole_and_stays_far_below_every_limit(scan
         "states:StartExecution": 1,
     }
     [mail], [message] = result.mail, result.messages
-    assert "10000 expired access keys" in mail["Subject"]
+    assert "10000 overdue access keys" in mail["Subject"]
     assert "(complete: 5000 users)" in mail["Subject"]
     assert len((mail["Message"] + message["Message"]).encode()) < 256 * 1024

@@ -42,7 +42,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def people(count: int) -> list[dict[str, Any]]:
-    """Users every third of whom has an expired key."""
+    """Users every third of whom has an overdue key."""
     return [user(f"user-{number:04}", FRESH if number % 3 else OLD) for number in range(count)]
 
 

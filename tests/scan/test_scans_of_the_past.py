@@ -123,8 +123,8 @@ def test_a_scan_of_the_past_that_judges_by_last_uses_says_what_it_cannot_know_of
         pytest.param(
             ALL_LATER,
             f"No access key in {ACCOUNT} could be judged as of 2026-11-22T08:00:00Z: each one was created later.",
-            f"0 expired access keys in {ACCOUNT} at 2026-11-22 - NO KEY JUDGED: 3 created later",
-            "Keys: 0 judged = 0 expired + 0 due soon + 0 ok; 0 inactive passed over; 3 created after"
+            f"0 overdue access keys in {ACCOUNT} at 2026-11-22 - NO KEY JUDGED: 3 created later",
+            "Keys: 0 judged = 0 overdue + 0 due soon + 0 ok; 0 inactive skipped; 3 created after"
             " 2026-11-22T08:00:00Z, not judged.",
             id="no key judged",
         ),
@@ -132,31 +132,31 @@ def test_a_scan_of_the_past_that_judges_by_last_uses_says_what_it_cannot_know_of
             past(user("ann", key("AKIAA", -1), key("AKIAB", 5, "Inactive"))),
             f"No access key in {ACCOUNT} could be judged as of 2026-11-22T08:00:00Z: each one was created later or is"
             " inactive.",
-            f"0 expired access keys in {ACCOUNT} at 2026-11-22 - NO KEY JUDGED: 1 created later",
-            "Keys: 0 judged = 0 expired + 0 due soon + 0 ok; 1 inactive passed over; 1 created after"
+            f"0 overdue access keys in {ACCOUNT} at 2026-11-22 - NO KEY JUDGED: 1 created later",
+            "Keys: 0 judged = 0 overdue + 0 due soon + 0 ok; 1 inactive skipped; 1 created after"
             " 2026-11-22T08:00:00Z, not judged.",
             id="no key judged, one inactive",
         ),
         pytest.param(
             SOME_LATER,
             f"No access key that still exists in {ACCOUNT} is older than 90 days as of 2026-11-22T08:00:00Z.",
-            f"0 expired access keys in {ACCOUNT} at 2026-11-22 (current keys of 1 user)",
-            "Keys: 1 judged = 0 expired + 0 due soon + 1 ok; 0 inactive passed over; 1 created after"
+            f"0 overdue access keys in {ACCOUNT} at 2026-11-22 (current keys of 1 user)",
+            "Keys: 1 judged = 0 overdue + 0 due soon + 1 ok; 0 inactive skipped; 1 created after"
             " 2026-11-22T08:00:00Z, not judged.",
             id="one key judged",
         ),
         pytest.param(
             NO_KEY,
             f"No access key that still exists in {ACCOUNT} is older than 90 days as of 2026-11-22T08:00:00Z.",
-            f"0 expired access keys in {ACCOUNT} at 2026-11-22 (current keys of 1 user)",
-            "Keys: 0 judged = 0 expired + 0 due soon + 0 ok; 0 inactive passed over.",
+            f"0 overdue access keys in {ACCOUNT} at 2026-11-22 (current keys of 1 user)",
+            "Keys: 0 judged = 0 overdue + 0 due soon + 0 ok; 0 inactive skipped.",
             id="no key at all",
         ),
         pytest.param(
             past(user("ann", key("AKIAA", -1)), unchecked("bob")),
             f"No access key in {ACCOUNT} could be judged as of 2026-11-22T08:00:00Z: each one was created later.",
-            "0 expired keys in account 123456789012 at 2026-11-22 - INCOMPLETE: 1 of 2 users unchecked",
-            "Keys: 0 judged = 0 expired + 0 due soon + 0 ok; 0 inactive passed over; 1 created after"
+            "0 overdue keys in account 123456789012 at 2026-11-22 - INCOMPLETE: 1 of 2 users unchecked",
+            "Keys: 0 judged = 0 overdue + 0 due soon + 0 ok; 0 inactive skipped; 1 created after"
             " 2026-11-22T08:00:00Z, not judged.",
             id="one user unchecked",
         ),
@@ -193,8 +193,8 @@ def test_the_page_of_a_scan_of_the_past_is_not_green() -> None:
 
     for report, says in (
         (ALL_LATER, "No key could be judged: each one was created later."),
-        (SOME_LATER, "No key that still exists is expired or due soon."),
-        (NO_KEY, "No key that still exists is expired or due soon."),
+        (SOME_LATER, "No key that still exists is overdue or due soon."),
+        (NO_KEY, "No key that still exists is overdue or due soon."),
     ):
         page = "".join(render_html(report))
 

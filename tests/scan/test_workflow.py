@@ -406,7 +406,7 @@ def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_
     second = scanner.full_scan([aged("old", 200), aged("late", 89, 91)])
 
     assert first.report["changes"]["since"] is None
-    assert "No earlier full scan is on record, so every expired key counts as new." in first.mail[0]["Message"]
+    assert "No earlier full scan is on record, so every overdue key counts as new." in first.mail[0]["Message"]
     changes = second.report["changes"]
     assert changes["since"] == {"scan_id": first.scan_id, "as_of": first.report["as_of"]}
     assert [key["user_name"] for key in changes["new"]] == ["late"]
@@ -414,8 +414,8 @@ def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_
         ("old", first.report["as_of"])
     ]
     assert [(key["user_name"], key["how"]) for key in changes["resolved"]] == [("gone", "deleted")]
-    assert second.mail[0]["Subject"] == "1 new of 2 expired access keys in AWS account 123456789012 (complete: 2 users)"
-    assert second.mail[0]["Message"].startswith("1 expired access key is new since the last full scan.\n")
+    assert second.mail[0]["Subject"] == "1 new of 2 overdue access keys in AWS account 123456789012 (complete: 2 users)"
+    assert second.mail[0]["Message"].startswith("1 overdue access key is new since the last full scan.\n")
     assert latest(scanner)["scan_id"] == second.scan_id
     assert latest(scanner)["reports"]["html"].endswith(f"/scans/{second.scan_id}/report.html")
 
@@ -435,7 +435,7 @@ def test_a_scan_of_named_users_or_another_instant_does_not_become_the_last_one(
 @pytest.mark.parametrize(
     ("body", "note"),
     [
-        (None, "No earlier full scan is on record, so every expired key counts as new."),
+        (None, "No earlier full scan is on record, so every overdue key counts as new."),
         ("{", "latest.json or the report it points to is damaged"),
         ("[1]", "latest.json or the report it points to is damaged"),
         ('{"scan_id": "../x"}', "latest.json or the report it points to is damaged"),
@@ -775,7 +775,7 @@ def test_keys_whose_last_use_is_denied_are_judged_and_their_use_is_unknown(
     assert unknown["user_name"] == "alice"
     assert "not authorized" in unknown["cause"]
     assert iam_calls(result)["iam:GetAccessKeyLastUsed"] == 2
-    assert "JUDGED WITHOUT DETAILS" in result.mail[0]["Message"]
+    assert "LAST USE OR TAGS UNKNOWN" in result.mail[0]["Message"]
 
 
 def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown(
@@ -961,7 +961,7 @@ def test_where_unused_keys_are_judged_each_key_is_asked_about_and_the_report_say
     }
     assert result.report["coverage"]["detail_calls"] == 7
     assert b"7 calls of IAM" in result.files["report.html"]
-    assert result.mail[0]["Subject"].startswith("0 expired access keys, 1 unused in AWS account")
+    assert result.mail[0]["Subject"].startswith("0 overdue access keys, 1 unused in AWS account")
 
 
 def worst_tags(letter: str) -> dict[str, str]:

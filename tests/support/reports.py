@@ -73,7 +73,7 @@ def report_of(
 def crowd(
     expired: int = 0, denied: int = 0, prefix: str = "user", first_age: int = 91, used: Used = None
 ) -> list[dict[str, Any]]:
-    """Users with an expired key each, the last one's the oldest, users who are denied, and one without a key."""
+    """Users with an overdue key each, the last one's the oldest, users who are denied, and one without a key."""
     return [
         *(
             user(f"{prefix}{number}", key(f"AKIA{number:016}", first_age + number, used=used))

@@ -118,20 +118,6 @@ def test_a_key_that_a_stricter_policy_called_unused_in_between_is_new_when_the_l
     assert by_the_same["changes"]["new_unused"] == []
 
 
-def test_a_report_of_before_last_uses_were_asked_is_compared_with() -> None:
-    last: Any = before(user("alice", OLD))
-    for name in ("root", "advice", "exempt", "details_unknown"):
-        del last[name]
-    for name in ("new_unused", "new_root_access_keys"):
-        del last["changes"][name]
-    for name in ("last_used", "owner", "tags", "other_keys", "advice", "advice_in_words", "exemption"):
-        del last["findings"][0][name]
-
-    changes: Any = report_of(user("alice", OLD), last=last)["changes"]
-
-    assert ids(changes["still_expired"]) == ["AKIAOLD"]
-
-
 def test_a_key_whose_user_is_unchecked_is_unknown_and_never_resolved() -> None:
     changes = changes_of([user("alice", OLD)], [unchecked("alice")])
 
@@ -193,7 +179,7 @@ def test_a_first_scan_says_that_there_is_none_to_compare_with() -> None:
 
     assert changes["since"] is None
     assert ids(changes["new"]) == ["AKIAOLD"]
-    assert changes["notes"] == ["No earlier full scan is on record, so every expired key counts as new."]
+    assert changes["notes"] == ["No earlier full scan is on record, so every overdue key counts as new."]
 
 
 def damaged(**fields: Any) -> dict[str, Any]:
@@ -389,7 +375,7 @@ def test_a_key_that_was_inactive_and_too_old_is_said_to_be_active_again() -> Non
     assert report["changes"] is not None
     assert report["changes"]["reactivated"] == ["AKIAOLD"] == ids(report["changes"]["new"])
     text = json.loads(compose_notification(report, FOLDER)["message"])["default"]
-    assert "1 expired key that was inactive then is active again" in text.replace("\n  ", " ")
+    assert "1 overdue key that was inactive then is active again" in text.replace("\n  ", " ")
     assert "Active again: this key was inactive at the last full scan." in text
     assert "Active again: this key was inactive at the last full scan." in "".join(render_html(report))
 

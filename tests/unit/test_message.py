@@ -18,7 +18,7 @@ ENDED = EXEMPT | {"iam-key-age:exempt-until": "2026-11-21"}
 
 
 def compared() -> Report:
-    """New, still expired, resolved, unused, exempt and unknown keys, and one due soon."""
+    """New, still overdue, resolved, unused, exempt and unknown keys, and one due soon."""
     then = [
         user("pubudu", key("AKIAIOSFODNN7EXAMPLE", 1820)),
         user("gone", key("AKIAGONEAAAAAAAAAAAA", 400)),
@@ -115,11 +115,11 @@ def test_every_line_is_under_80_columns_and_the_subject_short_ascii_on_one_line(
 def test_the_message_leads_with_what_is_new() -> None:
     text = compose_message(CASES["changes"], FOLDER).text
 
-    assert "\n2 expired access keys are new since the last full scan.\n" in text
-    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, oldest first|, not counted as expired)?:$", text, re.MULTILINE)
+    assert "\n2 overdue access keys are new since the last full scan.\n" in text
+    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, oldest first|, not counted as overdue)?:$", text, re.MULTILINE)
     assert sections == [
-        *("NEW", "UNCHECKED", "STILL EXPIRED", "UNUSED", "RESOLVED", "EXPIRED THEN, OUT OF SIGHT NOW", "EXEMPT"),
-        "JUDGED WITHOUT DETAILS",
+        *("NEW", "UNCHECKED", "STILL OVERDUE", "UNUSED", "RESOLVED", "OVERDUE LAST TIME, OUT OF SIGHT NOW", "EXEMPT"),
+        "LAST USE OR TAGS UNKNOWN",
     ]
 
 
@@ -134,8 +134,8 @@ def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
 def test_keys_that_are_only_due_soon_are_what_the_message_is_about() -> None:
     message = compose_message(report_of(user("soon", key("AKIASOON", 80))), FOLDER, list_due_soon=True)
 
-    assert message.subject == "0 expired access keys in AWS account 123456789012, 1 due soon"
-    assert "\n1 access key will be within 14 days.\n" in message.text
+    assert message.subject == "0 overdue access keys in AWS account 123456789012, 1 due soon"
+    assert "\n1 access key will be overdue within 14 days.\n" in message.text
     assert "How to rotate a key: create its successor" in message.text
 
 
@@ -143,7 +143,7 @@ def test_unchecked_users_alone_do_not_look_clean() -> None:
     message = compose_message(CASES["nothing-expired-two-unchecked"], FOLDER)
 
     assert "INCOMPLETE: 2 of 3 users unchecked" in message.subject
-    assert "INCOMPLETE: 2 users could not be checked and may have more.\n" in message.text
+    assert "INCOMPLETE: 2 users could not be checked and may have overdue keys.\n" in message.text
     assert "update-access-key" not in message.text
 
 
@@ -153,7 +153,7 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
 
     shown = text.count("days old, overdue since")
     assert shown >= min(expired, 400)
-    assert f"AKIA{expired - 1:016}" in text.partition("EXPIRED, oldest first:\n")[2].splitlines()[0]
+    assert f"AKIA{expired - 1:016}" in text.partition("OVERDUE, oldest first:\n")[2].splitlines()[0]
     assert (f"and {expired - shown} more in the report." in text) == (shown < expired)
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
@@ -182,7 +182,7 @@ def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
 
     text = compose_message(report_of(*now, last=last), FOLDER).text
 
-    new, _, still = text.partition("STILL EXPIRED, oldest first:\n")
+    new, _, still = text.partition("STILL OVERDUE, oldest first:\n")
     assert new.count("days old, overdue since") > 100
     assert still.count("days old, overdue since") > 100
     assert still.startswith("  Deactivate AKIA0000000000004999")

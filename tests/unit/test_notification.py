@@ -60,7 +60,7 @@ DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), 
         pytest.param(STILL_ROOT, True, False, True, True, id="root user's keys, still"),
         pytest.param(ROOT_UNKNOWN, True, True, True, True, id="root user unknown"),
         pytest.param(USE_UNKNOWN, True, True, True, True, id="last use unknown that the policy judges by"),
-        pytest.param(OUT_OF_SIGHT, True, True, True, True, id="a key that was expired is out of sight"),
+        pytest.param(OUT_OF_SIGHT, True, True, True, True, id="a key that was overdue is out of sight"),
         pytest.param(DETAILS_UNKNOWN, False, False, True, True, id="details unknown of a key due soon"),
         pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),
     ],
@@ -81,15 +81,15 @@ def by_protocol(report: Report, https_format: HttpsFormat = HttpsFormat.JSON) ->
 def test_a_key_out_of_sight_is_what_the_message_leads_with() -> None:
     first, then = by_protocol(OUT_OF_SIGHT)["default"].splitlines()[1:3]
 
-    assert first == "1 key that was expired is out of sight: a user was deleted or renamed"
+    assert first == "1 key that was overdue is out of sight: a user was deleted or renamed"
     assert then.strip() == "meanwhile. Scan again."
 
 
 def test_people_get_text_and_programs_get_json() -> None:
     message = by_protocol(NEW)
 
-    assert message["default"].startswith("1 expired access key is new since the last full scan.\n")
-    assert message["sms"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
+    assert message["default"].startswith("1 overdue access key is new since the last full scan.\n")
+    assert message["sms"] == "1 new of 1 overdue access key in AWS account 123456789012 (complete: 1 user)"
     assert message["https"] == message["http"] == message["sqs"] == message["lambda"] == message["firehose"]
     assert json.loads(message["sqs"]) == {
         "schema_version": 1,
@@ -160,7 +160,7 @@ def test_a_root_user_with_access_keys_is_said_first() -> None:
     assert message["default"].startswith(
         "The root user of AWS account 123456789012 has access keys (Security Hub IAM.4):\n"
     )
-    assert message["sms"].startswith("Root access key, 0 new of 0 expired access keys")
+    assert message["sms"].startswith("Root access key, 0 new of 0 overdue access keys")
     assert json.loads(message["sqs"])["summary"]["root"]["verdict"] == "root_access_keys"
 
 
@@ -184,7 +184,7 @@ def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
     chat: Any = json.loads(message["https"])
     assert json.loads(message["sqs"])["schema_version"] == 1
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
-    assert chat["content"]["title"] == "1 new of 1 expired access key in AWS account 123456789012 (complete: 1 user)"
+    assert chat["content"]["title"] == "1 new of 1 overdue access key in AWS account 123456789012 (complete: 1 user)"
     assert (
         "`AKIAOLD` `alice` 200 days old, new. Never used since it was created on 2026-05-06: deactivate it."
         in chat["content"]["description"]

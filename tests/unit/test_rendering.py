@@ -123,9 +123,9 @@ def test_a_name_that_was_asked_for_and_is_not_there_is_a_row() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "policy", "says"),
     [
-        ([user("alice")], {}, "No key is expired or due soon."),
-        ([user("alice")], {"max_unused_days": 45}, "No key is expired, unused or due soon."),
-        ([unchecked("alice")], {}, "No key that could be judged is expired or due soon."),
+        ([user("alice")], {}, "No key is overdue or due soon."),
+        ([user("alice")], {"max_unused_days": 45}, "No key is overdue, unused or due soon."),
+        ([unchecked("alice")], {}, "No key that could be judged is overdue or due soon."),
     ],
 )
 def test_the_page_calls_no_key_fine_that_could_not_be_judged(outcomes: Any, policy: Any, says: str) -> None:
@@ -233,4 +233,4 @@ def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> 
     assert "Not covered: all users but those that the scan policy names." in page
     assert "Named by the scan policy, not in IAM" in page
     assert "an instant that the scan policy sets; the scan started at 2026-11-22T08:00:00Z" in page
-    assert "No key is expired or due soon." in page
+    assert "No key is overdue or due soon." in page

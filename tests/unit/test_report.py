@@ -185,27 +185,6 @@ def test_what_iam_says_of_the_root_user_is_told(
     assert len(report["not_covered"]) == not_covered
 
 
-def test_a_report_of_before_there_was_advice_is_still_summarized() -> None:
-    report: Any = join_pages([judge(checked("alice", key("A1")))])
-    for name in ("root", "advice", "exempt", "details_unknown"):
-        del report[name]
-    for name in ("detail_calls", "keys_last_use_unknown"):
-        del report["coverage"][name]
-    report["changes"] = {"since": None, "new": [], "still_expired": [], "resolved": [], "unknown": []}
-
-    summary = summarize(report)
-
-    assert (summary["complete"], summary["root"], summary["advice"]) == (True, None, None)
-
-
-def test_a_page_of_before_there_was_advice_says_to_scan_again() -> None:
-    old: Any = judge(checked("alice", key("A1")))
-    del old["exempt"]
-
-    with pytest.raises(InvalidEvidenceError, match="page 1 was judged by an older version; start another scan"):
-        join_pages([old])
-
-
 def test_the_summary_counts_findings_by_advice() -> None:
     report = join_pages(
         [
