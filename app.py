@@ -161,7 +161,8 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     folder = report_store.scan_folder(scan_id)
-    print(metrics_line(report, settings.stage_name(), now))  # noqa: T201  # on a line alone, as CloudWatch wants it
+    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
+    print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, settings.https_format()),

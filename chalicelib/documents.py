@@ -12,6 +12,7 @@ NO_OUTCOME = "the child execution that was to ask for this user failed or ran ou
 ACTIVE = "Active"  # status of a key that can be used
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
 SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
+USER_NAME_PATTERN = "[A-Za-z0-9_+=,.@-]{1,64}"  # https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html
 REPORT_FORMATS = ("json", "csv", "html")  # of a report
 
 

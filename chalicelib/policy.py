@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.age import AgeRule
+from chalicelib.documents import USER_NAME_PATTERN
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.schema import RefusedError, Rule, check, takes
 
@@ -20,7 +21,7 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _USER_NAME_TAKES = "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 USER_NAME_RULE: Rule = {
     "type": "string",
-    "pattern": "^[A-Za-z0-9_+=,.@-]{1,64}$",
+    "pattern": f"^{USER_NAME_PATTERN}$",
     "description": f"an IAM user name, {_USER_NAME_TAKES}",
 }
 POLICY_RULES: dict[str, Rule] = {

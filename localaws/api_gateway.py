@@ -19,6 +19,7 @@ from chalice.cli import main
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # last: the app's own modules come before ours
 
 from localaws.clients import CALLER_OF_THE_API, REGION
+from localaws.peers import is_of_this_user, why_refused
 from localaws.sigv4 import RefusedRequestError, Verifier, unsigned
 
 _CALLERS_AT_ONCE = 128
@@ -32,6 +33,9 @@ def answer_as_api_gateway() -> None:
     def handle_if_signed(
         self: local.LocalGateway, method: str, path: str, headers: dict[str, Any], body: bytes | None
     ) -> dict[str, Any]:
+        sent = {name.lower(): str(value) for name, value in headers.items()}
+        if why := why_refused(sent.get("host", ""), sent.get("origin", "")):
+            raise local.ForbiddenError({}, json.dumps({"message": why}).encode())
         try:
             verifier.verify(method, path, headers, body or b"", datetime.now(UTC))
             answer: dict[str, Any] = handle_request(self, method, path, headers, body)
@@ -49,6 +53,11 @@ def answer_as_api_gateway() -> None:
 
     local.LocalGateway.handle_request = handle_if_signed  # type: ignore[method-assign]  # `chalice local` has no hook
     local.ChaliceRequestHandler.__getattr__ = method_of  # as well
+
+    def is_served(self: local.ThreadedHTTPServer, _request: object, client_address: tuple[str, int]) -> bool:
+        return is_of_this_user(client_address[1], self.server_address[1])  # another user's gets no answer
+
+    local.ThreadedHTTPServer.verify_request = is_served  # `chalice local` has no hook for it
     local.ThreadedHTTPServer.request_queue_size = _CALLERS_AT_ONCE
 
 

@@ -1,4 +1,4 @@
-"""The gate in front of moto: sees each AWS call of the scan, counts it, and lets it fail where that is wanted."""
+"""WSGI middleware before moto: refuses strangers, counts the scan's calls, and lets them fail where that is wanted."""
 
 import io
 import re
@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 
 from localaws.clients import FUNCTION, GUEST, INTERPRETER
 from localaws.faults import Call, ErrorAnswer, FaultInjector, Faults
+from localaws.peers import is_of_this_user, why_refused
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -34,7 +35,10 @@ class Gate:
         self.inject(Faults())
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Serve a request."""
+        """Serve a request of this user's own programs."""
+        if why := _why_refused(environ):
+            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+            return [f"{why}\n".encode()]
         return self.serve(environ, start_response, self._application)
 
     def serve(
@@ -63,7 +67,7 @@ class Gate:
         return [body]
 
     def inject(self, faults: Faults) -> None:
-        """Let calls go wrong from now on, and those of before no more."""
+        """Replace the active faults."""
         self._faults = faults
         self._injector = FaultInjector(faults, self._account_id, denied=self._denied)
 
@@ -73,7 +77,7 @@ class Gate:
         self.inject(self._faults)
 
     def reset(self) -> None:
-        """Count from nought again."""
+        """Count from zero again."""
         with self._lock:
             self._calls: Counter[str] = Counter()
             self._throttled = 0
@@ -111,6 +115,16 @@ def _answered(error: ErrorAnswer, start_response: Callable[..., Any]) -> bytes:
     headers = [*error.headers, ("x-amzn-requestid", str(uuid.uuid4())), ("Content-Length", str(len(error.body)))]
     start_response(f"{error.status} {HTTPStatus(error.status).phrase}", headers)
     return error.body
+
+
+def _why_refused(environ: Mapping[str, Any]) -> str | None:
+    """Return why a request is refused, None where it is not; without a port it comes from this process."""
+    if "REMOTE_PORT" not in environ:
+        return None
+    if why := why_refused(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN", "")):
+        return why
+    ports = int(environ["REMOTE_PORT"]), int(environ["SERVER_PORT"])
+    return None if is_of_this_user(*ports) else "this local AWS is another user's"
 
 
 def _caller_of(environ: dict[str, Any]) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from chalicelib.documents import USER_NAME_PATTERN
+
 _LONGEST_VALUE = 60
 _NOT_IN_XML = "\ufffe\uffff"  # in which IAM answers
 _TAKES = {
@@ -49,7 +51,7 @@ def is_plain(text: str) -> bool:
     return not any(unicodedata.category(one) in ("Cc", "Cs") or one in _NOT_IN_XML for one in text)
 
 
-UserName = Annotated[str, matching(r"[A-Za-z0-9_+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
+UserName = Annotated[str, matching(USER_NAME_PATTERN, "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
 
 
 def parse_document(model: type[Model], text: str, name: str) -> Model:

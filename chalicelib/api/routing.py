@@ -61,6 +61,8 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
         response = respond(request)
     except ChaliceUnhandledError as raised:
         response, failure = _answer_error(raised.__cause__ or raised)
+        if "why" in failure:  # an ARN or an address in it may have what the request named
+            failure["why"] = _without_made_up_id(failure["why"], request)
     if response.status_code == _UNSUPPORTED_MEDIA_TYPE:  # which Chalice says in fewer words
         sent = InvalidParameterError("Content-Type", request.headers.get("content-type"), '"application/json"')
         response.body = {**response.body, "Message": str(sent)}
@@ -105,6 +107,12 @@ def _scan_id(request: Request, response: Response) -> str | None:
     return named if named and is_given_id(named) else None
 
 
+def _without_made_up_id(text: str, request: Request) -> str:
+    """Return a text of the log without the request's scan id, unless that is one that a scan was given."""
+    named = (request.uri_params or {}).get("scan_id")
+    return text.replace(named, "(not shown)") if named and not is_given_id(named) else text
+
+
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
     """Return the answer for what a handler raised, and what is logged of it."""
     for raised, status, code in _CALLERS_ERRORS:
@@ -113,7 +121,7 @@ def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:
     logged: dict[str, Any] = {"error": type(error).__name__}
     is_of_aws = type(error).__module__.startswith("botocore.")
     if is_of_aws or isinstance(error, (UnavailableError, InvalidStageError)):
-        logged["why"] = str(error)  # which speaks of settings, calls and places, never of users
+        logged["why"] = str(error)  # which speaks of settings, calls and places
     if isinstance(error, UnavailableError):
         body = {"Code": "ServiceUnavailableError", "Message": error.message}
         return Response(body, {"Retry-After": str(error.retry_after)}, status_code=503), logged

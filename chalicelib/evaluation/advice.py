@@ -137,15 +137,15 @@ def _successors(key: JudgedKey, others: Iterable[JudgedKey], rule: AgeRule) -> l
     newer = [
         other
         for other in others
-        if other["status"] == ACTIVE and _created(other) > _created(key) and not _is_unused(other, rule)
+        if other["status"] == ACTIVE and _order(other) > _order(key) and not _is_unused(other, rule)
     ]
-    return sorted(newer, key=_created, reverse=True)
+    return sorted(newer, key=_order, reverse=True)
 
 
 def _older(key: JudgedKey, others: Iterable[JudgedKey]) -> list[JudgedKey]:
     """Return the user's older active keys, the newest first."""
-    older = [other for other in others if other["status"] == ACTIVE and _created(other) < _created(key)]
-    return sorted(older, key=_created, reverse=True)
+    older = [other for other in others if other["status"] == ACTIVE and _order(other) < _order(key)]
+    return sorted(older, key=_order, reverse=True)
 
 
 def _is_in_use(key: JudgedKey, rule: AgeRule) -> bool:
@@ -164,6 +164,11 @@ def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:
 
 def _is_recent(at: datetime, rule: AgeRule) -> bool:
     return rule.as_of - at < UNUSED_AFTER and not rule.is_unused(at, at)
+
+
+def _order(key: JudgedKey) -> tuple[datetime, str]:
+    """Return what keys are ordered by: of two created in the same second, one has to be the successor."""
+    return _created(key), key["access_key_id"]
 
 
 def _created(key: JudgedKey) -> datetime:

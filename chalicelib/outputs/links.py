@@ -15,6 +15,14 @@ def defuse_links(text: str) -> str:
     return re.sub(r"\S+", lambda word: _defused(word[0]), text)
 
 
+def defuse_addresses(text: str) -> str:
+    """Return IAM's words about a user with no address of a site in them: a path or a name may look like one.
+
+    Other words stay as IAM has them, ARNs and `Iam.IamException` among them.
+    """
+    return re.sub(r"\S*(?:://|www\.)\S*", lambda word: _defused(word[0]), text, flags=re.IGNORECASE)
+
+
 def _defused(word: str) -> str:
     if _ADDRESS.fullmatch(word) and not _SCHEME.search(word):
         return word

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from chalicelib.documents import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.outputs.description import describe_report
-from chalicelib.outputs.links import defuse_links
+from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.sentences import (
     advice_label,
     age_in_words,
@@ -29,6 +29,7 @@ _MAX_SUBJECT = 100
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 _MAX_CAUSES_BYTES = 2_000  # of why details are unknown: mostly the same for all
 _INDENT = "  "
+_MANY = 50  # keys
 _Item = TypeVar("_Item")
 
 
@@ -179,7 +180,7 @@ def _key_lines(findings: Sequence[Finding], reactivated: Collection[str] = ()) -
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
         age = defuse_links(age_in_words(finding))
-        if finding["last_used"] == "unknown" and not finding["advice"]:
+        if len(findings) > _MANY and finding["last_used"] == "unknown" and not finding["advice"]:
             about = [f"{age}, use unknown"]  # short, for there may be thousands
         else:
             about = [age, why_advised(finding)]
@@ -210,7 +211,7 @@ def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:
 
 def _unchecked_lines(users: Sequence[Unchecked]) -> Iterator[str]:
     for user in users:
-        cause = _wrapped([user["cause"]], indent=_INDENT * 3)
+        cause = _wrapped([defuse_addresses(user["cause"])], indent=_INDENT * 3)
         yield "\n".join([f"{_INDENT}{user['user_name']}", *cause])
 
 

@@ -20,6 +20,7 @@ _HOW_RESOLVED = {
     "exempted": "exempt now",
     "no_longer_matching": "not overdue, or skipped, by this scan's policy",
 }
+_FIRST_NAMES = 3
 ROOT_ADVICE = "sign in as the root user and delete them under Security credentials"
 _ADVICE = {"deactivate": "Deactivate", "finish_rotation": "Finish rotating", "rotate": "Rotate", "delete": "Delete"}
 _TO_DO = {
@@ -47,6 +48,8 @@ def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
         gone = len(changes["unknown"])
         was = "key that was" if gone == 1 else "keys that were"
         yield f"{gone} {was} overdue {_is(gone)} out of sight: a user was deleted or renamed meanwhile. Scan again."
+    if names_users(report) and report["not_found"]:
+        yield f"IAM has no user named {_first_of(report['not_found'])}."
     where = f"of the users named in the scan policy, AWS account {account_id}"
     where = where if names_users(report) else f"in AWS account {account_id}"
     when = f" as of {report['as_of']}" if "as_of" in policy else ""
@@ -67,7 +70,8 @@ def _expired_keys(report: Report, where: str, when: str) -> str:
         return f"Nothing is known of the access keys {where}: no user could be checked."
     if judges_no_key(report):
         return f"No access key {where} could be judged as of {report['as_of']}: {_why_none_is_judged(coverage)}."
-    keys = _none_or(expired, "access key")
+    of_users = " of an IAM user" if has_root_access_keys(report) and not expired else ""
+    keys = _none_or(expired, "access key") + of_users
     checked = "" if expired else _of_which_keys(report)
     age = counted(report["policy"]["max_age_days"], "day")
     return f"{keys}{checked} {where} {_is(expired)} older than {age}{when}."
@@ -249,6 +253,12 @@ def to_the_second(instant: str) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun: "1 key", "2 keys"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _first_of(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_FIRST_NAMES])
+    more = len(names) - _FIRST_NAMES
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _none_or(number: int, noun: str) -> str:

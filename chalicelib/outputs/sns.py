@@ -32,7 +32,8 @@ def should_notify(report: Report, notify_on: NotifyOn) -> bool:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         resolved = any(key["how"] != "exempted" for key in changes["resolved"])
-        return bool(changes["new"] or resolved or changes["new_unused"] or changes["new_root_access_keys"])
+        lists = (changes["new"], changes["new_unused"], changes["reactivated"])
+        return resolved or any(lists) or changes["new_root_access_keys"]
     if has_root_access_keys(report) or totals["expired"] or totals["unused"]:
         return True
     return notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0

@@ -24,11 +24,12 @@ from chalicelib.documents import (
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.report.summary import count_advice, is_of_the_past, scan_kind
 
-_ROOT_USER = "the root user: IAM does not list it, and only full scans ask whether it has access keys"
+_ROOT_USER = "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
 _GONE_SINCE = (
     "keys and users deleted since {}: IAM does not know them any more; keys deactivated since then count as inactive"
 )
 _USED_SINCE = "whether a key that was used since {} was unused then: IAM keeps the last use alone"
+_USED_UNTIL = "uses after {}: last uses, and the advice that follows from them, are of that instant"
 _ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
 _ONE_IN = 5  # users at most may be without an outcome
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
@@ -118,6 +119,8 @@ def _users_left_out(policy: Mapping[str, Any]) -> list[str]:
 
 
 def _gone_since(page: Page) -> list[str]:
+    if parse_instant(page["as_of"]) > parse_instant(page["started_at"]):
+        return [_USED_UNTIL.format(page["started_at"])]
     if not is_of_the_past(page):
         return []
     used_since = [_USED_SINCE.format(page["as_of"])] if "max_unused_days" in page["policy"] else []

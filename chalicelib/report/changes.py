@@ -30,7 +30,7 @@ _SUPERSEDED = "A later full scan is on record already, so this one is compared w
 # What a report has of a key: whoever may write to the bucket may have put anything into the last one.
 _TEXTS = {
     "scan_id": SCAN_ID_PATTERN,
-    "user_name": r"[!-.0-9;-~]{1,128}",
+    "user_name": r"[!\"$-.0-9;-=@-~]{1,64}",
     "access_key_id": r"[A-Za-z0-9_]{1,128}",
     "status": r"[A-Za-z]{1,20}",
 }

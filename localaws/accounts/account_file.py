@@ -1,5 +1,7 @@
 """The account file: which IAM users and access keys the local AWS has. It takes what IAM itself would hold."""
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -153,6 +155,13 @@ class User(Strict):
     access_keys: list[AccessKey] = Field(default=[])
     denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], Words] = Field(default={})
 
+    def access_key_id(self, index: int) -> str:
+        """Return the id of a key, made of what is known of it where it has none: the same one each time."""
+        key = self.access_keys[index]
+        known = f"{self.user_name} {index} {key.created_at or key.age_days}"
+        made_up = base64.b32encode(hashlib.sha256(known.encode()).digest())[:16].decode()
+        return key.access_key_id or f"AKIA{made_up}"
+
     def tags_at(self, now: datetime) -> list[dict[str, str]]:
         """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
         return [{"Key": key, "Value": _value_at(value, now)} for key, value in self.tags.items()]
@@ -184,7 +193,7 @@ class Account(Strict):
         denied = {("GetAccountSummary", ""): self.root.denied} if self.root.denied else {}
         for user in self.users:
             for operation, words in user.denied.items():
-                keys = [key.access_key_id or "" for key in user.access_keys]
+                keys = [user.access_key_id(index) for index in range(len(user.access_keys))]
                 about = keys if operation == "GetAccessKeyLastUsed" else [user.user_name]
                 denied |= dict.fromkeys([(operation, subject) for subject in about], words)
         return denied

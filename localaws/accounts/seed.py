@@ -1,12 +1,9 @@
 """Fills moto's IAM with the users of an account file."""
 
-import base64
-import hashlib
 from datetime import datetime
 
 from moto.iam.models import AccessKey, AccessKeyLastUsed, iam_backends
 
-from localaws.accounts.account_file import AccessKey as AccountKey
 from localaws.accounts.account_file import Account
 from localaws.clients import REGION
 
@@ -25,7 +22,7 @@ def seed_iam(account_id: str, account: Account, now: datetime) -> None:
             moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
                 user.user_name, prefix="AKIA", account_id=account_id, status=key.status
             )
-            moto_key.access_key_id = key.access_key_id or _made_up_id(user.user_name, index, key)
+            moto_key.access_key_id = user.access_key_id(index)
             moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
             if used := key.last_used:
                 moto_key.last_used = AccessKeyLastUsed(
@@ -33,9 +30,3 @@ def seed_iam(account_id: str, account: Account, now: datetime) -> None:
                 )
             moto_user.access_keys.append(moto_key)
             backend.access_keys[moto_key.access_key_id] = moto_key
-
-
-def _made_up_id(user_name: str, index: int, key: AccountKey) -> str:
-    """Make an access key id of what is known of a key: the same account has the same ids each time."""
-    known = f"{user_name} {index} {key.created_at or key.age_days}"
-    return f"AKIA{base64.b32encode(hashlib.sha256(known.encode()).digest())[:16].decode()}"

@@ -43,8 +43,8 @@ def show_result(console: Console, result: ScanResult) -> None:
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
         if not result.mail and not result.error:
-            complete = not (is_of_the_past(report) or judges_no_key(report))
-            why = "there is nothing to act on" + (", and the report is complete" if complete else "")
+            complete = not (is_of_the_past(report) or judges_no_key(report) or describe_report(report).not_found)
+            why = "no key is overdue" + (", and the report is complete" if complete else "")
             print_wrapped(console, f"No message was sent: {why}.\n")
         _show_findings(console, report)
         described = describe_report(report)

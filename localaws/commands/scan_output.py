@@ -1,6 +1,8 @@
 """Where the results of a scan go, besides the screen: the files of `--out` and `--stats`."""
 
 import json
+import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +32,16 @@ class ScanOutput:
     report_alone: bool
 
     def prepare(self) -> None:
-        """Raise an OutputError for a place that cannot be written to; remove what an earlier scan left there."""
+        """Raise an OutputError for a place that cannot be written to, or has files of these names of another kind."""
         try:
             if self.folder:
-                (self.folder / "pages").mkdir(parents=True, exist_ok=True)
-                for pattern, mark in _KEPT.items():
-                    for old in self.folder.glob(pattern):
-                        with old.open(encoding="utf-8", errors="replace") as file:
-                            beginning = file.read(1000)
-                        if mark not in beginning and beginning:
-                            raise OutputError(f"--out: {old} is not of a scan; choose another folder")
-                        old.unlink()
+                (self.folder / "pages").mkdir(mode=0o700, parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=self.folder).close()
+                for old, mark in self._earlier():
+                    with old.open(encoding="utf-8", errors="replace") as file:
+                        beginning = file.read(1000)
+                    if mark not in beginning and beginning:
+                        raise OutputError(f"--out: {old} is not of a scan; choose another folder")
             if self.stats:
                 self.stats.write_text("", encoding="utf-8")
         except OSError as error:
@@ -48,21 +49,48 @@ class ScanOutput:
 
     def write(self, result: ScanResult) -> Iterator[str]:
         """Write the scan's files and its stats; yield a line for each of the two that could not be written."""
-        files = {self.folder / name: content for name, content in result.files.items()} if self.folder else {}
-        stats = {self.stats: f"{json.dumps(result.stats, indent=2)}\n".encode()} if self.stats else {}
-        for contents in (files, stats):
+        if self.folder:
             try:
-                for path, content in contents.items():
-                    _write(path, content)
+                yield from self._replace_files(self.folder, result)
             except OSError as error:
-                yield cannot_be_written(error, path)
+                yield cannot_be_written(error, error.filename or self.folder)
+        if self.stats:
+            try:
+                _write(self.stats, f"{json.dumps(result.stats, indent=2)}\n".encode())
+            except OSError as error:
+                yield cannot_be_written(error, self.stats)
+
+    def _replace_files(self, folder: Path, result: ScanResult) -> Iterator[str]:
+        """Put a scan's files in the place of an earlier one's, which stay until all of them are written."""
+        earlier = {path for path, _ in self._earlier()}
+        if earlier and not result.report:
+            yield f"{folder}: still has the files of an earlier scan; this one made no report"
+            return
+        coming = {folder / name: folder / f"{name}.coming" for name in result.files}
+        try:
+            for path, new in coming.items():
+                _write(new, result.files[path.relative_to(folder).as_posix()])
+            for path, new in coming.items():
+                new.replace(path)
+        finally:
+            for new in coming.values():
+                new.unlink(missing_ok=True)
+        for old in earlier - coming.keys():
+            old.unlink()
+
+    def _earlier(self) -> Iterator[tuple[Path, str]]:
+        """Yield the files that an earlier scan may have left, and by what each is known to be one's."""
+        if self.folder:
+            for pattern, mark in _KEPT.items():
+                yield from ((old, mark) for old in self.folder.glob(pattern))
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file; one that is not whole is removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file that its owner alone can read, for it may have an account's users; remove one that is not whole."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        path.write_bytes(content)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
     except OSError:
         if path.is_file():  # not a device
             path.unlink()

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from chalicelib.outputs.sentences import counted
 from localaws.accounts.anonymize import anonymize
+from localaws.accounts.aws_errors import one_line
 from localaws.accounts.snapshot import Snapshot, SnapshotError, log_in, read_account, write_privately
 from localaws.commands.progress import progress_bar
 
@@ -38,12 +39,12 @@ def snapshot(profile: str | None, out: Path, anonymous: bool) -> int:
 
 def _show(console: Console, taken: Snapshot, out: Path) -> None:
     for name, operations in taken.refused.items():
-        console.print(f"Refused: {', '.join(operations)} of {name}", markup=False, style="yellow")
+        console.print(f"Refused: {', '.join(operations)} of {one_line(name)}", markup=False, style="yellow")
     for line in taken.notes.lines():
         console.print(line, markup=False, style="yellow")
     if taken.refused:
         console.print("What was refused is unchecked or unknown in a scan; --print-policy prints what allows it.")
     if taken.gone:
-        console.print(f"Deleted meanwhile: {', '.join(taken.gone)}", markup=False)
+        console.print(f"Deleted meanwhile: {one_line(', '.join(taken.gone))}", markup=False)
     users = len(taken.document["users"])
     console.print(f"Kept {counted(users, 'user')} in {out}, which you alone can read.", markup=False)

@@ -214,3 +214,12 @@ def test_odd_text_that_iam_holds_comes_whole_through_a_scan(scanner: Scanner) ->
         "N/A",
     )
     assert words in report["unchecked"][0]["cause"]
+
+
+def test_a_refusal_holds_for_a_key_that_has_no_id_in_the_file(scanner: Scanner) -> None:
+    denied = {"GetAccessKeyLastUsed": "not authorized"}
+
+    report = scanner.report([user("alice", "2020-01-01T00:00:00Z", denied=denied)])
+
+    [finding] = report["findings"]
+    assert (finding["last_used"], finding["safe_to_deactivate"]) == ("unknown", None)

@@ -291,3 +291,19 @@ def test_of_a_user_with_a_finding_it_is_known_that_they_were_checked_where_the_p
     outcomes = [findings_page(report, {"user_name": name}, [])["user"] for name in ("alice", "bob")]
 
     assert [outcome["outcome"] for outcome in outcomes if outcome] == ["checked", "unknown"]
+
+
+@pytest.mark.filterwarnings("ignore:IAMAuthorizer")
+@pytest.mark.parametrize("path", ["/scan/jane.doe", "/scan/jane.doe/findings", "/scan/jane.doe/report?format=csv"])
+def test_a_made_up_scan_id_does_not_come_into_the_log_by_an_error(
+    client: Client, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    client.http.get(path)
+    with Stubber(clients.step_functions()) as step_functions:
+        message = "not authorized to perform this on arn:aws:states:us-east-1:123456789012:execution:m:jane.doe"
+        step_functions.add_client_error("describe_execution", "AccessDeniedException", message, 400)
+        client.http.get(path)
+
+    logged = lines(capsys.readouterr().out)
+    assert len(logged) == 2
+    assert all("why" in line and "jane.doe" not in json.dumps(line["why"]) for line in logged)

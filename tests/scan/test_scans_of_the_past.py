@@ -24,6 +24,9 @@ from tests.support.scanner import user as user_of_account
 
 SECOND = 1 / 86_400
 LATER = AS_OF + timedelta(days=30)
+ROOT_IS_NOT_ASKED = (
+    "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
+)
 DELETED_SINCE = (
     "keys and users deleted since 2026-11-22T08:00:00Z: IAM does not know them any more;"
     " keys deactivated since then count as inactive"
@@ -210,7 +213,10 @@ def test_the_csv_of_a_scan_of_the_past_has_rows_for_what_it_does_not_speak_for()
 
     assert [(row["verdict"], row["cause"]) for row in rows] == [
         ("not_judged", "3 created after 2026-11-22T08:00:00Z"),
-        ("not_covered", "the root user: IAM does not list it, and only full scans ask whether it has access keys"),
+        (
+            "not_covered",
+            ROOT_IS_NOT_ASKED,
+        ),
         ("not_covered", DELETED_SINCE),
     ]
     assert {row["as_of"] for row in rows} == {"2026-11-22T08:00:00Z"}
@@ -295,3 +301,12 @@ def test_thirty_keys_of_today_make_no_clean_bill_of_1970(scanner: Scanner) -> No
     page = result.files["report.html"].decode()
     assert "could be judged as of 1970-01-01T00:00:00Z: each one was created later." in page
     assert '<h1 class="warn">' in page
+
+
+def test_a_scan_of_the_future_says_of_when_its_last_uses_are() -> None:
+    report = report_of(user("alice"), as_of=AS_OF, started_at=AS_OF - timedelta(days=30))
+
+    assert (
+        "uses after 2026-10-23T08:00:00Z: last uses, and the advice that follows from them, are of that instant"
+        in (report["not_covered"])
+    )

@@ -909,7 +909,7 @@ def test_a_scan_that_is_not_full_does_not_ask_for_the_root_user(scanner: Scanner
     assert "iam:GetAccountSummary" not in result.stats["calls"]
     assert result.report["root"] is None
     assert (
-        "the root user: IAM does not list it, and only full scans ask whether it has access keys"
+        "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
         in result.report["not_covered"]
     )
 

@@ -8,6 +8,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from chalicelib.outputs.metrics import metrics_line
+from chalicelib.policy import ScanPolicy
 from localaws.environment import PROJECT
 from localaws.moto_patches.notifications import transformed
 from tests.stack.test_template import STACK
@@ -125,7 +126,7 @@ def test_the_alarms_count_scans_that_succeeded_and_full_scans_by_what_they_write
     for name in ("NoScanAlarm", "NoFullScanAlarm"):
         alarm = resolve(template, template["Resources"][name]["Properties"], STACK)
         counted[name] = alarm["Metrics"][0]["MetricStat"]
-    metrics = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF))
+    metrics = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF, ScanPolicy().to_json()))
     [directive] = metrics["_aws"]["CloudWatchMetrics"]
     [names] = directive["Dimensions"]
 
@@ -165,7 +166,7 @@ def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template:
 
 def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, Any]) -> None:
     properties = resolve(template, template["Resources"]["Dashboard"]["Properties"], STACK)
-    written = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF))
+    written = json.loads(metrics_line(report_of(user("alice")), "prod", AS_OF, ScanPolicy().to_json()))
 
     widgets = json.loads(properties["DashboardBody"])["widgets"]
 
@@ -180,3 +181,13 @@ def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, 
     assert [name for widget in widgets for name in widget["properties"].get("alarms", [])] == [
         f"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:{name}" for name in names
     ]
+
+
+@pytest.mark.parametrize(("policy", "kind"), [({}, "full"), ({"max_age_days": 3650}, "other_policy")])
+def test_a_full_scan_by_another_policy_feeds_no_alarm_of_the_stages_own(policy: dict[str, Any], kind: str) -> None:
+    report = report_of(user("alice"), **policy)
+
+    written = json.loads(metrics_line(report, "prod", AS_OF, ScanPolicy().to_json()))
+
+    assert written["ScanKind"] == kind
+    assert report["scan_kind"] == "full"

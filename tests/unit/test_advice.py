@@ -212,6 +212,16 @@ def test_the_keys_of_one_user_are_not_advised_against_each_other() -> None:
     assert "once AKIANEW (not in use) is deleted" in of_the_old.sentence
 
 
+def test_of_two_keys_created_in_the_same_second_one_is_the_successor() -> None:
+    first: Any = judged(200, 1)
+    second: Any = {**first, "access_key_id": "AKIATWIN"}
+
+    advice = [advise(first, [second], RULE), advise(second, [first], RULE)]
+
+    assert sorted(each.action for each in advice if each) == ["finish_rotation", "rotate"]
+    assert sum("is deleted" in each.sentence for each in advice if each) == 1
+
+
 @pytest.mark.parametrize(("age", "next_"), [(90 + SECOND, True), (90, False), (77, False), (20, False)])
 @pytest.mark.parametrize("verdict", ["expired", "due_soon", "ok"])
 def test_a_successor_that_is_too_old_itself_today_is_said_to_be_next(age: float, verdict: str, next_: bool) -> None:

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from chalicelib.outputs.links import defuse_links
+from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.message_text import compose_message
-from tests.support.reports import key, report_of, user
+from tests.support.reports import key, report_of, unchecked, user
 
 FOLDER = "s3://bucket/scans/scan/"
 
@@ -55,3 +55,24 @@ def test_no_text_of_a_tag_is_a_link_in_the_mail() -> None:
 
     assert text.count("https[:]//evil[.]example/x") == 3
     assert not re.search(r"https?://|evil\.example", text)
+
+
+@pytest.mark.parametrize(
+    ("cause", "shown"),
+    [
+        ("on resource: user/https://evil.example/x", "on resource: user/https[:]//evil[.]example/x"),
+        ("on resource: user www.evil.example", "on resource: user www[.]evil[.]example"),
+        ("Iam.IamException: sts.AccessDenied of a.b", "Iam.IamException: sts.AccessDenied of a.b"),
+    ],
+)
+def test_a_cause_keeps_the_words_of_iam_but_for_addresses_of_sites(cause: str, shown: str) -> None:
+    assert defuse_addresses(cause) == shown
+
+
+def test_a_path_that_is_an_address_is_none_in_the_mail() -> None:
+    cause = "Iam.IamException: no access to arn:aws:iam::123456789012:user/https://evil.example/alice"
+
+    text = compose_message(report_of(unchecked("alice", cause)), FOLDER).text
+
+    assert "https[:]//evil[.]example" in text
+    assert "https://evil" not in text

@@ -228,3 +228,27 @@ def test_the_oldest_keys_come_with_what_to_do_in_the_largest_account() -> None:
 
     assert text.count("\n  Rotate AKIA") == text.count("days old, overdue since") >= 200
     assert text.count("In use, last on 2026-11-19 for s3 in us-east-1: create a successor") == text.count("  Rotate")
+
+
+def test_of_a_root_user_with_keys_it_is_not_said_that_no_key_is_older() -> None:
+    text = compose_message(report_of(user("alice"), root={"access_keys": 1}), FOLDER).text
+
+    assert "No access key of an IAM user in AWS account 123456789012 is older than 90 days." in text
+
+
+def test_a_name_that_iam_does_not_know_is_what_the_message_begins_with() -> None:
+    unknown = [{"user_name": f"pubdu{number}", "outcome": "not_found"} for number in range(5)]
+
+    text = compose_message(report_of(*unknown, users=tuple(user["user_name"] for user in unknown)), FOLDER).text
+
+    assert text.startswith("IAM has no user named pubdu0, pubdu1, pubdu2 and 2 more.\n")
+
+
+@pytest.mark.parametrize(("keys", "says_what_to_do"), [(50, True), (51, False)])
+def test_a_key_of_unknown_use_says_what_to_do_unless_there_are_many(keys: int, says_what_to_do: bool) -> None:
+    dark = [user(f"u{number}", key(f"AKIADARK{number:08}", 200, used="unknown")) for number in range(keys)]
+
+    text = compose_message(report_of(*dark), FOLDER).text
+
+    assert ("Its use is not known: find out before you deactivate it." in text) is says_what_to_do
+    assert (", use unknown" in text) is not says_what_to_do

@@ -36,6 +36,8 @@ NEW_ROOT = report_of(user("alice"), last=before(user("alice")), root=ROOT)
 STILL_ROOT = report_of(user("alice"), last=before(user("alice"), root=ROOT), root=ROOT)
 ROOT_UNKNOWN = report_of(user("alice"), last=before(user("alice")), root={"cause": "denied"})
 OUT_OF_SIGHT = report_of({"user_name": "alice", "outcome": "not_found"}, last=before(user("alice", OLD)))
+JUDGED_INACTIVE = before(user("alice", key("AKIAOLD", 200, "Inactive")), include_inactive=True)
+REACTIVATED = report_of(user("alice", key("AKIAOLD", 200)), last=JUDGED_INACTIVE, include_inactive=True)
 DARK = key("AKIADARK", 60, used="unknown")
 USE_UNKNOWN = report_of(user("alice", DARK, cause="denied"), last=before(user("alice")), max_unused_days=45)
 DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), last=before(user("alice")))
@@ -60,6 +62,7 @@ DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), 
         pytest.param(STILL_ROOT, True, False, True, True, id="root user's keys, still"),
         pytest.param(ROOT_UNKNOWN, True, True, True, True, id="root user unknown"),
         pytest.param(USE_UNKNOWN, True, True, True, True, id="last use unknown that the policy judges by"),
+        pytest.param(REACTIVATED, True, True, True, True, id="active again, and judged while it was inactive"),
         pytest.param(OUT_OF_SIGHT, True, True, True, True, id="a key that was overdue is out of sight"),
         pytest.param(DETAILS_UNKNOWN, False, False, True, True, id="details unknown of a key due soon"),
         pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),

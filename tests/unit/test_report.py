@@ -261,7 +261,7 @@ def test_a_report_lists_the_unchecked_with_cause_and_the_not_found() -> None:
     assert report["unchecked"] == [{"user_name": "eve", "cause": "denied"}]
     assert report["not_found"] == ["gus"]
     assert report["not_covered"] == [
-        "the root user: IAM does not list it, and only full scans ask whether it has access keys"
+        "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
     ]
     assert report["root"] is None
 
