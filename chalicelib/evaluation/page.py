@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import (
@@ -13,9 +13,11 @@ from chalicelib.documents import (
     NO_OUTCOME,
     SCHEMA_VERSION,
     Coverage,
+    Exemption,
     Finding,
     InvalidEvidenceError,
     JudgedKey,
+    LastUse,
     OtherKey,
     Page,
     UserEvidence,
@@ -67,7 +69,7 @@ def evaluate_page(
     InvalidEvidenceError for an outcome that nobody asked for or that came twice.
     """
     coming = _outcomes_by_user(listed, outcomes)
-    users = [_judge_user(name, coming.get(name), context) for name in listed]
+    users = [_evaluate_user(name, coming.get(name), context) for name in listed]
     keys = [key for user in users for key in user.get("keys", ())]
     by_verdict = Counter([key["verdict"] for key in keys])
     found = [finding for user in users if "details" in user for finding in _findings(user, context)]
@@ -128,41 +130,99 @@ def _outcomes_by_user(listed: list[str], outcomes: Iterable[Mapping[str, Any]]) 
     return by_user
 
 
-def _judge_user(user_name: str, outcome: Mapping[str, Any] | None, context: ScanContext) -> UserEvidence:
+def _evaluate_user(user_name: str, outcome: Mapping[str, Any] | None, context: ScanContext) -> UserEvidence:
     if outcome is None:
         return {"user_name": user_name, "outcome": "unchecked", "cause": NO_OUTCOME}
     if outcome["outcome"] == "not_found":
         return {"user_name": user_name, "outcome": "not_found"}
     if outcome["outcome"] != "checked":
         return {"user_name": user_name, "outcome": "unchecked", "cause": str(outcome.get("cause", NO_OUTCOME))}
-    user: UserEvidence = {"user_name": user_name, "outcome": "checked"}
     try:
-        user["keys"] = [_judge_age(key, context) for key in outcome["keys"]]
+        keys = [_read_key(key) for key in outcome["keys"]]
     except (KeyError, TypeError, ValueError) as error:
         cause = f"IAM described a key in a way that cannot be judged: {error!r}"
         return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
     asked = outcome.get("details")
-    if asked or _need_details(user["keys"], context.policy):
-        _judge_by_details(user, asked, context)
-    return user
+    if asked or _need_details(keys, context):
+        return _evaluate_with_details(user_name, keys, asked, context)
+    evaluated = [_evaluated(key, evaluate_key(key, "unknown", None, context)[0]) for key in keys]
+    return {"user_name": user_name, "outcome": "checked", "keys": evaluated}
 
 
-def _need_details(keys: list[JudgedKey], policy: ScanPolicy) -> bool:
-    if policy.max_unused_days is not None and any(_is_judged_active(key) for key in keys):
-        return True
-    return not _FINDINGS.isdisjoint([key["verdict"] for key in keys])
+class _Key(NamedTuple):
+    access_key_id: str
+    status: str
+    created_at: datetime
+    created_at_text: str
 
 
-def _judge_age(key: Mapping[str, Any], context: ScanContext) -> JudgedKey:
-    created_at, written = read_instant(key["created_at"])
-    status = key["status"]
-    judged = created_at <= context.as_of and (status == ACTIVE or context.policy.include_inactive)
+def _read_key(key: Mapping[str, Any]) -> _Key:
+    return _Key(key["access_key_id"], key["status"], *read_instant(key["created_at"]))
+
+
+def evaluate_key(
+    key: _Key, last_used: LastUse, exemption: Exemption | None, context: ScanContext
+) -> tuple[Verdict | None, Verdict | None]:
+    """Return a key's verdict and, of an exempt one, the verdict that it would have; None for a key that is skipped.
+
+    Skipped are keys that were created after the scan's instant, and inactive ones unless the policy includes them.
+    """
+    is_active = key.status == ACTIVE
+    if key.created_at > context.as_of or not (is_active or context.policy.include_inactive):
+        return None, None
+    verdict = context.rule.verdict(key.created_at)
+    if verdict is not Verdict.EXPIRED and is_active and _is_unused(key, last_used, context.rule_of_use):
+        verdict = Verdict.UNUSED
+    if exemption is not None and exemption["in_force"] and verdict in _FINDINGS:
+        return Verdict.EXEMPT, verdict
+    return verdict, None
+
+
+def _is_unused(key: _Key, last_used: LastUse, rule: AgeRule) -> bool:
+    if isinstance(last_used, str):
+        return False
+    return rule.is_unused(key.created_at, parse_instant(last_used["at"]) if last_used else None)
+
+
+def _evaluated(key: _Key, verdict: Verdict | None) -> JudgedKey:
     return {
-        "access_key_id": key["access_key_id"],
-        "status": status,
-        "created_at": written,
-        "verdict": context.rule.verdict(created_at) if judged else None,
+        "access_key_id": key.access_key_id,
+        "status": key.status,
+        "created_at": key.created_at_text,
+        "verdict": verdict,
     }
+
+
+def _need_details(keys: list[_Key], context: ScanContext) -> bool:
+    verdicts = [(key, evaluate_key(key, "unknown", None, context)[0]) for key in keys]
+    if context.policy.max_unused_days is not None and any(
+        key.status == ACTIVE and verdict for key, verdict in verdicts
+    ):
+        return True
+    return any(verdict in _FINDINGS for _, verdict in verdicts)
+
+
+def _evaluate_with_details(user_name: str, keys: list[_Key], asked: object, context: ScanContext) -> UserEvidence:
+    """Evaluate a user's keys by their age, their last use and the user's exemption."""
+    details, last_uses = read_details(asked, len(keys))
+    descriptions: dict[str, str] = {}
+    if details["tags"] != "unknown":
+        tags, descriptions = split_descriptions(details["tags"], [key.access_key_id for key in keys])
+        details["tags"] = tags
+        details["exemption"] = read_exemption(
+            tags, context.as_of, context.rule_of_use.as_of, context.tag_settings.max_exempt_days
+        )
+    evaluated: list[JudgedKey] = []
+    for key, last_used in zip(keys, last_uses, strict=True):
+        verdict, exempt_from = evaluate_key(key, last_used, details["exemption"], context)
+        judged = _evaluated(key, verdict)
+        judged["last_used"] = last_used
+        if key.access_key_id in descriptions:
+            judged["description"] = descriptions[key.access_key_id]
+        if exempt_from:
+            judged["exempt_from"] = str(exempt_from)
+        evaluated.append(judged)
+    return {"user_name": user_name, "outcome": "checked", "keys": evaluated, "details": details}
 
 
 def _is_not_yet_created(key: JudgedKey, context: ScanContext) -> bool:
@@ -171,37 +231,6 @@ def _is_not_yet_created(key: JudgedKey, context: ScanContext) -> bool:
 
 def _is_judged_active(key: JudgedKey) -> bool:
     return key["status"] == ACTIVE and key["verdict"] is not None
-
-
-def _judge_by_details(user: UserEvidence, asked: object, context: ScanContext) -> None:
-    """Add what is known besides the age of a user's keys, and let it change their verdicts: unused, exempt."""
-    details, last_uses = read_details(asked, len(user["keys"]))
-    descriptions: dict[str, str] = {}
-    if details["tags"] != "unknown":
-        key_ids = [key["access_key_id"] for key in user["keys"]]
-        tags, descriptions = split_descriptions(details["tags"], key_ids)
-        details["tags"] = tags
-        details["exemption"] = read_exemption(
-            tags, context.as_of, context.rule_of_use.as_of, context.tag_settings.max_exempt_days
-        )
-    user["details"] = details
-    exempt = details["exemption"] is not None and details["exemption"]["in_force"]
-    for key, last_used in zip(user["keys"], last_uses, strict=True):
-        key["last_used"] = last_used
-        if key["access_key_id"] in descriptions:
-            key["description"] = descriptions[key["access_key_id"]]
-        if key["verdict"] in (Verdict.OK, Verdict.DUE_SOON) and _is_unused(key, context.rule_of_use):
-            key["verdict"] = Verdict.UNUSED
-        if exempt and key["verdict"] in _FINDINGS:
-            key["exempt_from"] = str(key["verdict"])
-            key["verdict"] = Verdict.EXEMPT
-
-
-def _is_unused(key: JudgedKey, rule: AgeRule) -> bool:
-    last_used = key["last_used"]
-    if key["status"] != ACTIVE or isinstance(last_used, str):
-        return False
-    return rule.is_unused(parse_instant(key["created_at"]), parse_instant(last_used["at"]) if last_used else None)
 
 
 def _findings(user: UserEvidence, context: ScanContext) -> Iterator[Finding]:
