@@ -1,6 +1,6 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
-`python -m deploy.companion template STAGE FILE` writes its template, made of statemachine/resources.json and of what
+`python -m deploy.companion template STAGE FILE` writes its template, made of statemachine/resources.yaml and of what
 Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it is; `check STAGE one-stack` and
 `check STAGE companion` refuse a stage that was deployed the other way.
 """
@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import terminal
 from deploy.next_steps import what_next
 from deploy.sessions import user_session
+from deploy.template import read_resources
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -207,7 +208,7 @@ def main(action: str, stage: str, way_or_file: str = "") -> None:
     if action == "wire":
         print(wire(stage, deployed))  # noqa: T201  # to the person
         return
-    resources = json.loads(Path("statemachine/resources.json").read_text(encoding="utf-8"))
+    resources = read_resources()
     path = Path(way_or_file)
     try:
         path.parent.mkdir(exist_ok=True)

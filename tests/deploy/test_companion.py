@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy import template
 from deploy.companion import (
     _OF_THE_COMPANION,
     FUNCTIONS,
@@ -27,7 +28,7 @@ from localaws.environment import PROJECT
 from tests.stack.test_template import actions
 from tests.support.serving import Served, start
 
-RESOURCES: dict[str, Any] = json.loads((PROJECT / "statemachine" / "resources.json").read_text())
+RESOURCES = template.read_resources(PROJECT / template.RESOURCES)
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},

@@ -70,9 +70,9 @@ def test_a_quote_that_is_not_closed_gets_one_line_that_names_its_parameter(text:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(encoding: str) -> None:
+def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(packaged: Path, encoding: str) -> None:
     names = "Owner Email,Équipe,部門,a\u2028b"
-    command = [sys.executable, "-m", "deploy.parameters", "dev", "statemachine/resources.json", "[]"]
+    command = [sys.executable, "-m", "deploy.parameters", "dev", str(packaged), "[]"]
 
     done = subprocess.run(
         [*command, f"OwnerTags='{names}' NotifyOn=changes", "ApiGatewayLogsRole=create"],
