@@ -116,7 +116,7 @@ def test_the_schedule_and_the_thresholds_of_chalices_own_way_are_said_to_be_sett
         ("LogRetentionDays=2", 'LogRetentionDays: "2" is not accepted; it takes one of 1, 3, 5,'),
         (
             "ScanSchedule=cron(30 6 * * MON *)",
-            "it takes an expression of EventBridge such as cron(0 8 * * ? *), in UTC",
+            "it takes an EventBridge expression such as cron(0 8 * * ? *), in UTC",
         ),
         ("NotificationEmail=a b@c.de", "it takes an e-mail address, or nothing"),
         (
