@@ -49,10 +49,10 @@ def split_assignments(text: str, variable: str = "PARAMETERS", name: str = r"\w+
 def read_parameters(
     known: Mapping[str, Mapping[str, Any]], assignments: Iterable[str], source: str = "PARAMETERS"
 ) -> dict[str, str]:
-    """Read `NAME=value`s by the parameters of a template, `known`; a setting may be empty, which is to have none.
+    """Return the values of `NAME=value`s, checked by the parameters of a template, `known`; a setting may be empty.
 
-    InvalidSettingError for what they do not take, which the AWS CLI passes over, or CloudFormation refuses later. It
-    names the `source`.
+    Raise InvalidSettingError, which names the `source`, for a name that the AWS CLI would ignore or a value that
+    CloudFormation would refuse later.
     """
     values = {}
     where = "" if source == "PARAMETERS" else f"{source}: "
@@ -92,46 +92,48 @@ def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
 def choose_parameters(
     stage: str, known: Mapping[str, Mapping[str, Any]], kept: Mapping[str, str], assignments: Iterable[str]
 ) -> dict[str, str]:
-    """Return the parameters that a deployment assigns: what the stage's file says, and over it what is given.
+    """Return the parameters that a deployment assigns: those of the stage's file, overridden by `assignments`.
 
-    `known` are the template's and `kept` the values of the stack, if there is one. Tell what comes of the settings.
-    Raise InvalidSettingError if a value is refused.
+    `known` are the template's parameters and `kept` the values of the stack, if there is one. Print which settings
+    the deployment uses. Raise InvalidSettingError if a value is refused.
     """
     path = path_of(stage)
     default = {name: str(parameter["Default"]) for name, parameter in known.items()}
-    of_file = _without_empty_settings(read_parameters(known, read_assignments(path), str(path)), default)
-    given = _without_empty_settings(read_parameters(known, assignments), {**default, **of_file})
+    of_file = _fill_empty_settings(read_parameters(known, read_assignments(path), str(path)), default)
+    given = _fill_empty_settings(read_parameters(known, assignments), {**default, **of_file})
     assigned = {**of_file, **given}
     if known.keys() >= SETTINGS.keys():
         refuse_settings_of_chalice(CONFIG, stage)
         parameters = {**default, **kept, **assigned}
-        policy = read_thresholds(parameters, path)
-        told = [*_told_of_the_file(path, of_file, given), *_told_of_the_stack(path, of_file, default, parameters)]
+        from_file = all(parameters[name] == {**default, **of_file}[name] for name in THRESHOLDS)
+        policy = read_thresholds(parameters, path, str(path) if from_file else "PARAMETERS")
+        lines = [*_overriding(path, of_file, given), *_kept_settings(path, of_file, default, parameters)]
     else:  # where Chalice deploys the functions
         policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
-        told = [*_told_of_the_file(path, of_file, given)]
-    for line in [*told, f"Keys will be judged by {json.dumps(policy.to_json())}"]:
+        lines = [*_overriding(path, of_file, given)]
+    for line in [*lines, f"Keys will be judged by {json.dumps(policy.to_json())}"]:
         print(line, file=sys.stderr)  # noqa: T201  # to the person
     return assigned
 
 
-def _without_empty_settings(values: Mapping[str, str], instead: Mapping[str, str]) -> dict[str, str]:
+def _fill_empty_settings(values: Mapping[str, str], instead: Mapping[str, str]) -> dict[str, str]:
+    """Replace the empty values of settings; any other parameter may be empty."""
     return {name: value or (instead[name] if name in SETTINGS else "") for name, value in values.items()}
 
 
-def read_thresholds(parameters: Mapping[str, str], path: Path) -> ScanPolicy:
-    """Return the scan policy that parameters make up; InvalidSettingError if they make up none."""
+def read_thresholds(parameters: Mapping[str, str], path: Path, source: str = "PARAMETERS") -> ScanPolicy:
+    """Return the scan policy that parameters make up; raise InvalidSettingError, which names the `source`, if none."""
     settings = {setting: parameters[name] for name, setting in THRESHOLDS.items()}
     try:
         return parse_stage_defaults(settings)
     except InvalidPolicyError as error:
         whose = ", ".join(f"{name}={parameters[name]}" for name in THRESHOLDS if parameters[name])
         back = f"NAME= takes one back to what {path} says, or to its default"
-        raise InvalidSettingError(f"PARAMETERS: {error} ({whose}; {back})") from error
+        raise InvalidSettingError(f"{source}: {error} ({whose}; {back})") from error
 
 
 def refuse_settings_of_chalice(config: Path, stage: str) -> None:
-    """Raise InvalidSettingError if the configuration has a setting that is a parameter here, and would not be used."""
+    """Raise InvalidSettingError if Chalice's configuration has a setting that this stack would ignore."""
     for settings in settings_of_each_function(config, stage):
         for name, setting in SETTINGS.items():
             if value := settings.get(setting):
@@ -141,20 +143,21 @@ def refuse_settings_of_chalice(config: Path, stage: str) -> None:
                 )
 
 
-def _told_of_the_file(path: Path, of_file: Mapping[str, str], given: Mapping[str, str]) -> Iterator[str]:
-    """Yield, a line each, what is given for this deployment alone."""
+def _overriding(path: Path, of_file: Mapping[str, str], given: Mapping[str, str]) -> Iterator[str]:
+    """Yield, a line each, the values that override the stage's file for this deployment."""
     for name, value in given.items():
         if value != of_file.get(name, value):
-            yield f"{name}={value} is for this deployment; the next one takes {of_file[name]} of {path} again"
+            yield f"{name}={value} is for this deployment; the next one goes back to {of_file[name]} of {path}"
 
 
-def _told_of_the_stack(
+def _kept_settings(
     path: Path, of_file: Mapping[str, str], default: Mapping[str, str], parameters: Mapping[str, str]
 ) -> Iterator[str]:
-    """Yield, a line each, which settings the stack has by a command line, of this deployment or of an earlier one."""
+    """Yield, a line each, the settings that only a command line gave, for this deployment or an earlier one."""
     for name in SETTINGS:
         if name not in of_file and parameters[name] != default[name]:
-            yield f"{name}={parameters[name]} is not in {path}: the stack keeps it, until {name}= would end that"
+            value = parameters[name]
+            yield f"{name}={value} is not in {path}; the stack keeps it until {name}= or that file changes it"
 
 
 def main(stage: str, template: str, kept: str, text: str, *assignments: str) -> None:

@@ -13,7 +13,7 @@ from deploy import terminal
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
 CONFIG = Path(".chalice/config.json")
-# What is a parameter of the one stack, and a setting of the functions where Chalice deploys them.
+# Parameters of the one stack, and what `chalice deploy` has instead: environment variables in .chalice/config.json.
 THRESHOLDS = {
     "MaxAgeDays": "MAX_AGE_DAYS",
     "WarnDays": "WARN_DAYS",

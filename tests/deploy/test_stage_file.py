@@ -42,7 +42,7 @@ def test_each_deployment_applies_the_stages_file(
         "MaxUnusedDays": "",
     }
     assert capsys.readouterr().err.splitlines() == [
-        "WarnDays=7 is not in .chalice/parameters-dev.json: the stack keeps it, until WarnDays= would end that",
+        "WarnDays=7 is not in .chalice/parameters-dev.json; the stack keeps it until WarnDays= or that file changes it",
         'Keys will be judged by {"max_age_days": 60, "warn_days": 7, "include_inactive": true}',
     ]
 
@@ -56,7 +56,7 @@ def test_what_is_given_is_for_this_deployment_and_the_next_one_takes_the_file_ag
 
     assert chosen == {"MaxAgeDays": "30", "NotifyOn": "changes"}
     assert capsys.readouterr().err.startswith(
-        "MaxAgeDays=30 is for this deployment; the next one takes 60 of .chalice/parameters-dev.json again\nKeys will"
+        "MaxAgeDays=30 is for this deployment; the next one goes back to 60 of .chalice/parameters-dev.json\nKeys"
     )
     assert choose_parameters("dev", template["Parameters"], chosen, [])["MaxAgeDays"] == "60"
 
@@ -71,7 +71,7 @@ def test_what_the_file_does_not_say_the_stack_keeps_and_each_deployment_names_su
 
     told = capsys.readouterr().err
     for one in ("MaxAgeDays=365", "ScanSchedule=rate(1 day)"):
-        assert f"{one} is not in .chalice/parameters-dev.json: the stack keeps it, until" in told
+        assert f"{one} is not in .chalice/parameters-dev.json; the stack keeps it until" in told
     assert told.count("the stack keeps it") == 2
     assert '{"max_age_days": 365, "warn_days": 7, "include_inactive": false}' in told
 
@@ -166,6 +166,15 @@ def test_thresholds_that_would_fail_each_scan_are_refused(
 
     assert str(refusal.value).startswith(f"PARAMETERS: {says}")
     assert "NAME= takes one back to what .chalice/parameters-dev.json says, or to its default" in str(refusal.value)
+
+
+def test_thresholds_of_the_file_that_would_fail_each_scan_are_refused_as_the_files(
+    project: Path, template: dict[str, Any]
+) -> None:
+    write(project, FILE, {"MaxAgeDays": 60, "WarnDays": 60})
+
+    with pytest.raises(InvalidSettingError, match=r"^\.chalice/parameters-dev\.json: warn_days: 60 is not accepted"):
+        choose_parameters("dev", template["Parameters"], {"MaxAgeDays": "90"}, [])
 
 
 # Where Chalice deploys the functions, the same are settings of its configuration.
