@@ -67,8 +67,9 @@ bench: setup ## measure; what it printed is in docs/performance.md
 picture: demo ## take the picture of the README anew, of the demo's report
 	@$(BIN)/python -m tests.support.browser out/demo/report.html docs/report.png
 
-reference: setup ## make the reference in docs/api.md anew, of the OpenAPI document
+reference: setup ## make docs/api.md's reference and docs/deploy.md's parameters anew, of the OpenAPI document and the template
 	@$(BIN)/python -m tests.support.api_reference
+	@$(BIN)/python -m tests.support.parameter_reference
 
 format: setup ## format the code
 	@$(BIN)/python -m ruff check --fix --quiet . ; $(BIN)/python -m ruff format --quiet .
@@ -125,7 +126,7 @@ deploy: may-deploy package ## deploy the stack iam-key-age-STAGE; EMAIL=… subs
 	$(LOGS_ROLE); \
 	$(call DEPLOY_TEMPLATE,build/sam.json); \
 	$(AWS) cloudformation describe-stacks --stack-name "$(STACK)" --query 'Stacks[0]' --output json | \
-	  $(BIN)/python -m deploy.next_steps build/sam.json
+	  $(BIN)/python -m deploy.next_steps
 
 deploy-statemachine: may-deploy ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
 	@set -euo pipefail; $(REGION); $(BIN)/python -m deploy.companion check "$$STAGE" companion; \

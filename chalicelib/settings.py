@@ -11,6 +11,7 @@ from typing import Any
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy
 from chalicelib.schema import RefusedError
 
+DEFAULT_SCHEDULE = "cron(0 8 * * ? *)"
 MOST_AT_ONCE = 40
 MAX_EXEMPT_DAYS_LIMIT = 3650
 _MAX_OWNER_TAGS, _MAX_OWNER_TAGS_LENGTH = 10, 640  # of the 4 KB that Lambda gives all variables of a function
@@ -19,7 +20,6 @@ _OWNER_TAGS_TAKES = (
     "1 to 10 names of tags, up to 640 characters in all, with a comma and no space between; a name is 1 to 128 "
     "letters, digits and spaces of any script and _ . : / = + - @"
 )
-STACK_PREFIX = "STACK_"  # of settings that a parameter of the stack gives, which are empty where it gives none
 
 
 class InvalidSettingError(RefusedError):
@@ -31,21 +31,17 @@ class InvalidStageError(Exception):
 
 
 def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
-    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS, all optional.
+    """Read a stage's defaults from MAX_AGE_DAYS, WARN_DAYS, INCLUDE_INACTIVE and MAX_UNUSED_DAYS.
 
-    Where one with STACK_ before its name says something, a parameter of the stack, that is taken instead.
+    One that is missing or empty is not set.
     """
-    return parse_policy({**_policy_of(settings, ""), **_policy_of(settings, STACK_PREFIX)}, ScanPolicy())
-
-
-def _policy_of(settings: Mapping[str, str], prefix: str) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for name in ("MAX_AGE_DAYS", "WARN_DAYS", "MAX_UNUSED_DAYS"):
-        if text := settings.get(prefix + name, "").strip():
+        if text := settings.get(name, "").strip():
             document[name.lower()] = int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else text
-    if text := settings.get(f"{prefix}INCLUDE_INACTIVE", "").strip().lower():
+    if text := settings.get("INCLUDE_INACTIVE", "").strip().lower():
         document["include_inactive"] = {"true": True, "false": False}.get(text, text)
-    return document
+    return parse_policy(document, ScanPolicy())
 
 
 @dataclass(frozen=True)
@@ -149,8 +145,11 @@ def max_scans_at_once() -> int:
 
 
 def scan_schedule() -> str:
-    """Return the schedule that Chalice makes a rule of, as EventBridge writes it."""
-    return os.environ.get("SCAN_SCHEDULE", "cron(0 8 * * ? *)")
+    """Return the schedule that Chalice makes a rule of, as EventBridge writes it; a stack of `make deploy` has its own.
+
+    It is the only setting that is read at import, when Chalice packages.
+    """
+    return os.environ.get("SCAN_SCHEDULE", "").strip() or DEFAULT_SCHEDULE
 
 
 def stage_name() -> str:

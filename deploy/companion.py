@@ -1,6 +1,6 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
-`python -m deploy.companion template STAGE FILE` writes its template, made of statemachine/resources.json and of what
+`python -m deploy.companion template STAGE FILE` writes its template, made of statemachine/resources.yaml and of what
 Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it is; `check STAGE one-stack` and
 `check STAGE companion` refuse a stage that was deployed the other way.
 """
@@ -20,6 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deploy import terminal
 from deploy.next_steps import what_next
 from deploy.sessions import user_session
+from deploy.settings import THRESHOLDS
+from deploy.template import read_resources
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -30,11 +32,8 @@ FUNCTIONS = {
     "BuildReport": "build_report",
 }
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
-# Of the REST API, which Chalice deploys without throttling and logs, and of the schedule, which it deploys.
-_OF_CHALICE = (
-    *("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount"),
-    *("ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"),
-)
+# Of the REST API, which Chalice deploys without throttling and logs.
+_OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")
 _REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed
 _OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/policy-*.json
 _OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
@@ -52,7 +51,7 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
     """Make the template: `deployed` is what Chalice recorded, by its names."""
     template = copy.deepcopy(dict(resources))
     parts = template["Resources"]
-    environments = {name: parts[name]["Properties"]["Environment"]["Variables"] for name in FUNCTIONS if name in parts}
+    environments = {name: _environment(parts[name]) for name in FUNCTIONS if name in parts}
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):
         parts.pop(name, None)
     for role, chalice in _ROLES.items():
@@ -64,11 +63,18 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
         # In Base64, for CloudFormation gives back ? for what is not ASCII in an output:
         # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814
         value = {"Fn::Base64": {"Fn::Join": [_BETWEEN_VARIABLES, assigned]}}
-        template["Outputs"][_output_of(name)] = {"Value": value}
+        if assigned:
+            template["Outputs"][_output_of(name)] = {"Value": value}
     referred = _referred(deployed)
     whole: dict[str, Any] = _replaced(template, referred)
     _leave_out_unused(whole)
     return {"AWSTemplateFormatVersion": "2010-09-09", "Transform": "AWS::Serverless-2016-10-31", **whole}
+
+
+def _environment(function: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a function's variables but the thresholds, which are settings in .chalice/config.json here."""
+    variables = function["Properties"]["Environment"]["Variables"]
+    return {name: value for name, value in variables.items() if name not in THRESHOLDS.values()}
 
 
 def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
@@ -207,7 +213,7 @@ def main(action: str, stage: str, way_or_file: str = "") -> None:
     if action == "wire":
         print(wire(stage, deployed))  # noqa: T201  # to the person
         return
-    resources = json.loads(Path("statemachine/resources.json").read_text(encoding="utf-8"))
+    resources = read_resources()
     path = Path(way_or_file)
     try:
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a deployment tells at its end: `python -m deploy.next_steps TEMPLATE`, the stack on its input."""
+"""What a deployment tells at its end: `python -m deploy.next_steps`, the stack on its input."""
 
 import itertools
 import json
@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from pyawscron import AWSCron
@@ -20,10 +19,10 @@ _RETENTION_DAYS_LIMIT = 3650  # as the parameter
 _LONGEST_SCAN = timedelta(hours=2)  # TimeoutSeconds of scan.asl.json
 
 
-def schedule_of(template: Mapping[str, Any]) -> str:
-    """Return the schedule expression of a packaged template."""
-    [event] = template["Resources"]["ScheduledScan"]["Properties"]["Events"].values()
-    return str(event["Properties"]["Schedule"])
+def schedule_of(stack: Mapping[str, Any]) -> str:
+    """Return the schedule expression of a stack, as DescribeStacks gives it."""
+    [schedule] = [one["ParameterValue"] for one in stack["Parameters"] if one["ParameterKey"] == "ScanSchedule"]
+    return str(schedule)
 
 
 def next_scan(schedule: str, now: datetime) -> str:
@@ -109,15 +108,13 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     return "\n\n".join(filter(None, paragraphs))
 
 
-def main(template: str) -> None:
+def main() -> None:
     """Tell what came of a deployment; nothing where the AWS CLI has none to tell of, and says why."""
     described = sys.stdin.read()
     if not described.strip():
         sys.exit(1)
     stack = json.loads(described)
-    by_parameter = [one["OutputValue"] for one in stack["Outputs"] if one["OutputKey"] == "ScanSchedule"]
-    schedule = (by_parameter or [schedule_of(json.loads(Path(template).read_text(encoding="utf-8")))])[0]
-    print(what_next(stack, schedule, datetime.now(UTC)))  # noqa: T201  # to the person
+    print(what_next(stack, schedule_of(stack), datetime.now(UTC)))  # noqa: T201  # to the person
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from deploy import pip_log, terminal
 from deploy.settings import CONFIG, InvalidSettingError, check_settings
+from deploy.template import RESOURCES, convert_to_json
 from localaws.clients import REGION, users_environment
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -50,8 +51,11 @@ def package(folder: Path, stage: str, region: str = REGION) -> Path:
         _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
     except OSError as error:
         terminal.say(f"{terminal.cannot_be_written(error, _PACKAGES)}; the next run fetches the packages again")
-    make_reproducible(folder / "build" / "deployment.zip")
-    return folder / "build" / "sam.json"
+    try:
+        make_reproducible(folder / "build" / "deployment.zip")
+        return convert_to_json(folder / "build" / "sam.yaml")
+    except OSError as error:
+        raise PackagingError(terminal.cannot_be_written(error, folder)) from error
 
 
 def make_reproducible(path: Path) -> None:
@@ -89,7 +93,7 @@ def _run_chalice(folder: Path, stage: str, region: str) -> None:
         "PIP_NO_INPUT": "1",
     }
     with subprocess.Popen(  # noqa: S603  # our own command
-        [*command, "--merge-template", "statemachine/resources.json", "build"],
+        [*command, "--merge-template", RESOURCES.as_posix(), "build"],
         cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -16,10 +16,10 @@ from typing import Any
 import regex
 
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
-from chalicelib.settings import STACK_PREFIX, parse_stage_defaults
-from deploy.settings import CONFIG, THRESHOLDS, InvalidSettingError, settings_of_each_function
+from chalicelib.settings import parse_stage_defaults
+from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, InvalidSettingError, settings_of_each_function
+from deploy.stage_file import path_of, read_assignments
 
-_SCHEDULE = {"ScanSchedule": "SCAN_SCHEDULE"}
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
@@ -46,25 +46,33 @@ def split_assignments(text: str, variable: str = "PARAMETERS", name: str = r"\w+
     return [assignment for assignment in assignments if assignment]
 
 
-def read_parameters(known: Mapping[str, Mapping[str, Any]], assignments: Iterable[str]) -> dict[str, str]:
-    """Read `NAME=value`s by the parameters of a template, `known`.
+def read_parameters(
+    known: Mapping[str, Mapping[str, Any]], assignments: Iterable[str], source: str = "PARAMETERS"
+) -> dict[str, str]:
+    """Return the values of `NAME=value`s, checked by the parameters of a template, `known`; a setting may be empty.
 
-    InvalidSettingError for what they do not take, which the AWS CLI passes over, or CloudFormation refuses later.
+    Raise InvalidSettingError, which names the `source`, for a name that the AWS CLI would ignore or a value that
+    CloudFormation would refuse later.
     """
     values = {}
+    where = "" if source == "PARAMETERS" else f"{source}: "
     for assignment in assignments:
         name, assigned, value = assignment.partition("=")
         if name not in known or not assigned:
-            raise InvalidSettingError(f"PARAMETERS: {json.dumps(assignment)} is not accepted; {_names(name, known)}")
+            raise InvalidSettingError(f"{source}: {json.dumps(assignment)} is not accepted; {_names(name, known)}")
         values[name] = value.strip()
         if takes := _refusal(values[name], known[name]):
-            raise InvalidSettingError(f"{name}: {json.dumps(value)} is not accepted; it takes {takes}")
+            if name in SETTINGS:
+                if not values[name]:
+                    continue
+                takes = f"{takes.removesuffix(', or nothing')}, or nothing"
+            raise InvalidSettingError(f"{where}{name}: {json.dumps(value)} is not accepted; it takes {takes}")
     return values
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
-    if name in _SCHEDULE.keys() - known.keys():
-        return f"where Chalice deploys the schedule, it is the setting {_SCHEDULE[name]} in {CONFIG}"
+    if name in SETTINGS.keys() - known.keys():
+        return f"where Chalice deploys the functions, it is the setting {SETTINGS[name]} in {CONFIG}"
     return f"it takes NAME=value with {', '.join(known)}"
 
 
@@ -81,38 +89,82 @@ def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
     return "" if fits else str(parameter["ConstraintDescription"])
 
 
-def read_thresholds(config: Path, stage: str, parameters: Mapping[str, str]) -> ScanPolicy:
-    """Return the scan policy that parameters make up over the stage's settings; InvalidSettingError for none."""
-    of_stack = {STACK_PREFIX + setting: parameters.get(name, "") for name, setting in THRESHOLDS.items()}
+def choose_parameters(
+    stage: str, known: Mapping[str, Mapping[str, Any]], kept: Mapping[str, str], assignments: Iterable[str]
+) -> dict[str, str]:
+    """Return the parameters that a deployment assigns: those of the stage's file, overridden by `assignments`.
+
+    `known` are the template's parameters and `kept` the values of the stack, if there is one. Print which settings
+    the deployment uses. Raise InvalidSettingError if a value is refused.
+    """
+    path = path_of(stage)
+    default = {name: str(parameter["Default"]) for name, parameter in known.items()}
+    of_file = _fill_empty_settings(read_parameters(known, read_assignments(path), str(path)), default)
+    given = _fill_empty_settings(read_parameters(known, assignments), {**default, **of_file})
+    assigned = {**of_file, **given}
+    if known.keys() >= SETTINGS.keys():
+        refuse_settings_of_chalice(CONFIG, stage)
+        parameters = {**default, **kept, **assigned}
+        from_file = all(parameters[name] == {**default, **of_file}[name] for name in THRESHOLDS)
+        policy = read_thresholds(parameters, path, str(path) if from_file else "PARAMETERS")
+        lines = [*_overriding(path, of_file, given), *_kept_settings(path, of_file, default, parameters)]
+    else:  # where Chalice deploys the functions
+        policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
+        lines = [*_overriding(path, of_file, given)]
+    for line in [*lines, f"Keys will be judged by {json.dumps(policy.to_json())}"]:
+        print(line, file=sys.stderr)  # noqa: T201  # to the person
+    return assigned
+
+
+def _fill_empty_settings(values: Mapping[str, str], instead: Mapping[str, str]) -> dict[str, str]:
+    """Replace the empty values of settings; any other parameter may be empty."""
+    return {name: value or (instead[name] if name in SETTINGS else "") for name, value in values.items()}
+
+
+def read_thresholds(parameters: Mapping[str, str], path: Path, source: str = "PARAMETERS") -> ScanPolicy:
+    """Return the scan policy that parameters make up; raise InvalidSettingError, which names the `source`, if none."""
+    settings = {setting: parameters[name] for name, setting in THRESHOLDS.items()}
     try:
-        policies = [
-            parse_stage_defaults({**settings, **of_stack}) for settings in settings_of_each_function(config, stage)
-        ]
+        return parse_stage_defaults(settings)
     except InvalidPolicyError as error:
-        given = [f"{name}={parameters[name]}" for name in THRESHOLDS if parameters.get(name)]
-        whose = f"{', '.join(given)} of the stack, over {config}; NAME= takes one of the stack's back"
-        raise InvalidSettingError(f"PARAMETERS: {error} ({whose})") from error
-    return policies[0]
+        whose = ", ".join(f"{name}={parameters[name]}" for name in THRESHOLDS if parameters[name])
+        back = f"NAME= takes one back to what {path} says, or to its default"
+        raise InvalidSettingError(f"{source}: {error} ({whose}; {back})") from error
 
 
-def passed_over(config: Path, stage: str, parameters: Mapping[str, str]) -> Iterator[str]:
-    """Say, a line each, which settings of the stage are not taken, for a parameter of the stack says something else."""
-    settings = next(settings_of_each_function(config, stage))
-    for name, setting in {**THRESHOLDS, **_SCHEDULE}.items():
-        if (value := parameters.get(name)) and value != settings.get(setting, value):
-            yield f"{name}={value} is taken, not {setting} ({settings[setting]}) of {config}; {name}= would end that"
+def refuse_settings_of_chalice(config: Path, stage: str) -> None:
+    """Raise InvalidSettingError if Chalice's configuration has a setting that this stack would ignore."""
+    for settings in settings_of_each_function(config, stage):
+        for name, setting in SETTINGS.items():
+            if value := settings.get(setting):
+                raise InvalidSettingError(
+                    f"{config}: {setting}: {json.dumps(value)} is not accepted; `make deploy` takes it as {name} in "
+                    f"{path_of(stage)}, and here it is for `chalice deploy` alone"
+                )
+
+
+def _overriding(path: Path, of_file: Mapping[str, str], given: Mapping[str, str]) -> Iterator[str]:
+    """Yield, a line each, the values that override the stage's file for this deployment."""
+    for name, value in given.items():
+        if value != of_file.get(name, value):
+            yield f"{name}={value} is for this deployment; the next one goes back to {of_file[name]} of {path}"
+
+
+def _kept_settings(
+    path: Path, of_file: Mapping[str, str], default: Mapping[str, str], parameters: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield, a line each, the settings that only a command line gave, for this deployment or an earlier one."""
+    for name in SETTINGS:
+        if name not in of_file and parameters[name] != default[name]:
+            value = parameters[name]
+            yield f"{name}={value} is not in {path}; the stack keeps it until {name}= or that file changes it"
 
 
 def main(stage: str, template: str, kept: str, text: str, *assignments: str) -> None:
     """Do what the command line asks for."""
     known = json.loads(Path(template).read_text())["Parameters"]
-    assigned = read_parameters(known, [*assignments, *split_assignments(text)])
-    parameters = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(kept) or []} | assigned
-    policy = read_thresholds(CONFIG, stage, parameters)
-    for line in passed_over(CONFIG, stage, parameters):
-        print(line, file=sys.stderr)  # noqa: T201  # to the person
-    print(f"Keys will be judged by {json.dumps(policy.to_json())}", file=sys.stderr)  # noqa: T201  # to the person
-    for name, value in assigned.items():
+    of_stack = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(kept) or []}
+    for name, value in choose_parameters(stage, known, of_stack, [*assignments, *split_assignments(text)]).items():
         sys.stdout.buffer.write(os.fsencode(f"{name}={value}\n"))  # as it was read from the command line
 
 

@@ -13,13 +13,14 @@ from deploy import terminal
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
 CONFIG = Path(".chalice/config.json")
-# By the parameters of the stack that are taken instead.
+# Parameters of the one stack, and what `chalice deploy` has instead: environment variables in .chalice/config.json.
 THRESHOLDS = {
     "MaxAgeDays": "MAX_AGE_DAYS",
     "WarnDays": "WARN_DAYS",
     "IncludeInactive": "INCLUDE_INACTIVE",
     "MaxUnusedDays": "MAX_UNUSED_DAYS",
 }
+SETTINGS = {**THRESHOLDS, "ScanSchedule": "SCAN_SCHEDULE"}
 
 
 class InvalidSettingError(Exception):

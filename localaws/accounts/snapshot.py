@@ -37,13 +37,13 @@ READ_POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {
-            "Sid": "ListingUsersAndTheAccountTakesNoResource",
+            "Sid": "ListUsersAndReadAccountSummary",
             "Effect": "Allow",
             "Action": ["iam:ListUsers", "iam:GetAccountSummary"],
             "Resource": "*",
         },
         {
-            "Sid": "ReadEveryUsersKeysAndTags",
+            "Sid": "ReadKeysAndTagsOfUsers",
             "Effect": "Allow",
             "Action": ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags"],
             "Resource": "arn:*:iam::*:user/*",

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deploy import template
 from deploy.companion import (
     _OF_THE_COMPANION,
     FUNCTIONS,
@@ -23,11 +24,12 @@ from deploy.companion import (
     environment_of,
     read_deployed,
 )
+from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
 from tests.stack.test_template import actions
 from tests.support.serving import Served, start
 
-RESOURCES: dict[str, Any] = json.loads((PROJECT / "statemachine" / "resources.json").read_text())
+RESOURCES = template.read_resources(PROJECT / template.RESOURCES)
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},
@@ -49,9 +51,8 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     kept = {name for name, part in RESOURCES["Resources"].items() if "Type" in part}
     gone = kept - COMPANION["Resources"].keys()
     of_the_api = {"ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount"}
-    of_the_schedule = {"ScheduleOfTheStack", "ScheduleOfTheStackMayInvoke"}
-    assert gone == of_the_api | of_the_schedule | {f"{name}Logs" for name in FUNCTIONS}
-    assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {"ScanSchedule", "ApiGatewayLogsRole"}
+    assert gone == of_the_api | {f"{name}Logs" for name in FUNCTIONS}
+    assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {*SETTINGS, "ApiGatewayLogsRole"}
 
 
 def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:
@@ -155,6 +156,9 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     before = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", status=1)
     assert ".chalice/deployed/dev.json does not have all functions: run chalice deploy --stage dev first" in before
 
+    config = project_copy / ".chalice" / "config.json"
+    before_it = config.read_text()
+    config.write_text(json.dumps({**json.loads(before_it), "environment_variables": {"MAX_AGE_DAYS": "60"}}))
     assert "Rest API URL: https://" in run(served, project_copy, chalice, "deploy", "--stage", "dev")
     status, answer = ask(served, "POST", "/scan")
     assert (status, answer["Code"]) == (503, "ServiceUnavailableError")
@@ -162,7 +166,9 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
 
     assert "a stage keeps to one way" in run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
 
-    given = ["EMAIL=security@example.com", "PARAMETERS=MaxAgeDays=60"]
+    refused = run(served, project_copy, "make", "deploy-statemachine", "PARAMETERS=MaxAgeDays=60", status=1)
+    assert "it is the setting MAX_AGE_DAYS in .chalice/config.json" in refused
+    given = ["EMAIL=security@example.com", "PARAMETERS=OwnerTags=team"]
     told = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", *given)
     assert "StateMachineArn\tarn:aws:states:us-east-1:123456789012:stateMachine:iam-key-age-dev" in told
     assert re.search(r"\nEndpointURL\thttps://\S+/api/\n", told)
@@ -170,7 +176,9 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     assert "EnvironmentOf" not in told
     scan_and_look(served)
     reads = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-read_policy")
-    assert reads["Environment"]["Variables"]["STACK_MAX_AGE_DAYS"] == "60"
+    assert reads["Environment"]["Variables"]["MAX_AGE_DAYS"] == "60"  # of the configuration, still
+    validates = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-validate_keys")
+    assert validates["Environment"]["Variables"]["OWNER_TAGS"] == "team"
 
     record = project_copy / ".chalice" / "deployed" / "dev.json"
     elsewhere = record.rename(record.with_suffix(".elsewhere"))  # as in another clone
@@ -187,6 +195,9 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     again = run(served, project_copy, "make", "deploy-statemachine", "STAGE=dev", status=1)
     assert "does not have all functions: run chalice deploy --stage dev first" in again
     assert "Traceback" not in again
+    stays = run(served, project_copy, "make", "deploy", "STAGE=dev", status=1)
+    assert "`make deploy` takes it as MaxAgeDays in .chalice/parameters-dev.json" in stays
+    config.write_text(before_it)
     run(served, project_copy, "make", "deploy", "STAGE=dev")
     run(served, project_copy, "make", "destroy", "STAGE=dev")
 

@@ -159,4 +159,9 @@ def test_as_many_hours_as_cloudwatch_looks_back_is_what_the_parameter_takes(temp
 
 
 def test_the_schedule_is_read_from_the_packaged_template(template: dict[str, Any]) -> None:
-    assert schedule_of(template) == "cron(0 8 * * ? *)"
+    parameters = [
+        {"ParameterKey": name, "ParameterValue": str(parameter["Default"])}
+        for name, parameter in template["Parameters"].items()
+    ]
+
+    assert schedule_of({"Parameters": parameters}) == "cron(0 8 * * ? *)"

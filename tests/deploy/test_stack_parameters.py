@@ -1,6 +1,5 @@
 """The parameters that a person deploys with, read and checked before anything is made."""
 
-import json
 import os
 import subprocess
 import sys
@@ -9,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.policy import ScanPolicy
-from deploy.parameters import passed_over, read_parameters, read_thresholds, split_assignments
-from deploy.settings import InvalidSettingError
+from deploy.parameters import read_parameters, split_assignments
+from deploy.settings import SETTINGS, InvalidSettingError
 from localaws.environment import PROJECT
 from tests.stack.test_template_parameters import PATTERNS
 
@@ -70,9 +68,9 @@ def test_a_quote_that_is_not_closed_gets_one_line_that_names_its_parameter(text:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(encoding: str) -> None:
+def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(packaged: Path, encoding: str) -> None:
     names = "Owner Email,Équipe,部門,a\u2028b"
-    command = [sys.executable, "-m", "deploy.parameters", "dev", "statemachine/resources.json", "[]"]
+    command = [sys.executable, "-m", "deploy.parameters", "dev", str(packaged), "[]"]
 
     done = subprocess.run(
         [*command, f"OwnerTags='{names}' NotifyOn=changes", "ApiGatewayLogsRole=create"],
@@ -94,9 +92,10 @@ def test_a_parameter_that_the_stack_does_not_have_is_refused(template: dict[str,
     assert "NotifyOn" in str(refusal.value)
 
 
-def test_the_schedule_of_chalices_own_way_is_said_to_be_a_setting() -> None:
-    with pytest.raises(InvalidSettingError, match=r"it is the setting SCAN_SCHEDULE in \.chalice/config\.json"):
-        read_parameters({}, ["ScanSchedule=rate(1 day)"])
+@pytest.mark.parametrize(("name", "setting"), SETTINGS.items())
+def test_the_schedule_and_the_thresholds_of_chalices_own_way_are_said_to_be_settings(name: str, setting: str) -> None:
+    with pytest.raises(InvalidSettingError, match=rf"it is the setting {setting} in \.chalice/config\.json"):
+        read_parameters({}, [f"{name}=rate(1 day)"])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def test_the_schedule_of_chalices_own_way_is_said_to_be_a_setting() -> None:
         ),
         ("MaxAgeDays=60,", 'MaxAgeDays: "60," is not accepted'),
         ("MaxAgeDays=60 NotifyOn", 'MaxAgeDays: "60 NotifyOn" is not accepted'),
-        ("IncludeInactive=yes", 'IncludeInactive: "yes" is not accepted; it takes one of nothing, true, false'),
+        ("IncludeInactive=yes", 'IncludeInactive: "yes" is not accepted; it takes one of true, false, or nothing'),
         ("NotifyOn=", 'NotifyOn: "" is not accepted; it takes one of findings, changes, due_soon, always'),
         ("AlarmAfterHours=0", 'AlarmAfterHours: "0" is not accepted; it takes a whole number from 1 to 168'),
         ("AlarmAfterHours=", "it takes a whole number from 1 to 168"),
@@ -117,7 +116,7 @@ def test_the_schedule_of_chalices_own_way_is_said_to_be_a_setting() -> None:
         ("LogRetentionDays=2", 'LogRetentionDays: "2" is not accepted; it takes one of 1, 3, 5,'),
         (
             "ScanSchedule=cron(30 6 * * MON *)",
-            "it takes an expression of EventBridge such as cron(0 8 * * ? *), in UTC",
+            "it takes an EventBridge expression such as cron(0 8 * * ? *), in UTC",
         ),
         ("NotificationEmail=a b@c.de", "it takes an e-mail address, or nothing"),
         (
@@ -143,59 +142,3 @@ def test_every_value_that_a_parameter_takes_is_taken(template: dict[str, Any]) -
         some = [*parameter.get("AllowedValues", []), *PATTERNS.get(name, [[]])[0], parameter["Default"]]
         for value in map(str, some):
             assert read_parameters(template["Parameters"], [f"{name}={value}"]) == {name: value}
-
-
-@pytest.mark.parametrize(
-    ("parameters", "policy"),
-    [
-        ({}, ScanPolicy(60)),
-        ({"MaxAgeDays": "10"}, ScanPolicy(10, 9)),
-        ({"MaxAgeDays": "90", "WarnDays": "60"}, ScanPolicy(90, 60)),
-        ({"NotifyOn": "changes", "IncludeInactive": "true", "MaxUnusedDays": "45"}, ScanPolicy(60, 14, True, 45)),
-    ],
-)
-def test_the_thresholds_are_the_stages_and_over_them_the_stacks(
-    tmp_path: Path, parameters: dict[str, str], policy: ScanPolicy
-) -> None:
-    assert read_thresholds(config_file(tmp_path, {"MAX_AGE_DAYS": "60"}), "dev", parameters) == policy
-
-
-@pytest.mark.parametrize(
-    ("parameters", "says"),
-    [
-        (
-            {"WarnDays": "60"},
-            "warn_days: 60 is not accepted; it takes an integer from 0 to 59 (WarnDays=60 of the stack",
-        ),
-        (
-            {"MaxAgeDays": "7"},
-            "warn_days: 7 is not accepted; it takes an integer from 0 to 6 (MaxAgeDays=7 of the stack",
-        ),
-    ],
-)
-def test_thresholds_that_would_fail_each_scan_are_refused(
-    tmp_path: Path, parameters: dict[str, str], says: str
-) -> None:
-    config = config_file(tmp_path, {"MAX_AGE_DAYS": "60", "WARN_DAYS": "7"})
-
-    with pytest.raises(InvalidSettingError) as refusal:
-        read_thresholds(config, "dev", parameters)
-
-    assert str(refusal.value).startswith(f"PARAMETERS: {says}")
-    assert "NAME= takes one of the stack's back" in str(refusal.value)
-
-
-def test_settings_that_parameters_of_the_stack_keep_from_being_taken_are_told(tmp_path: Path) -> None:
-    config = config_file(tmp_path, {"MAX_AGE_DAYS": "20", "WARN_DAYS": "7", "SCAN_SCHEDULE": "cron(0 8 * * ? *)"})
-    parameters = {"MaxAgeDays": "365", "WarnDays": "7", "IncludeInactive": "true", "ScanSchedule": ""}
-
-    told = list(passed_over(config, "dev", parameters))
-
-    assert told == [f"MaxAgeDays=365 is taken, not MAX_AGE_DAYS (20) of {config}; MaxAgeDays= would end that"]
-    assert list(passed_over(config, "dev", {})) == []
-
-
-def config_file(folder: Path, settings: dict[str, str]) -> Path:
-    config = folder / "config.json"
-    config.write_text(json.dumps({"stages": {"dev": {"environment_variables": settings}}}))
-    return config

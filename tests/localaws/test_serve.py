@@ -179,7 +179,7 @@ def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_r
     tagged = 'TAGS=team=security "Cost Center"=42 équipe=部門'
     told = make("deploy", "PARAMETERS=MaxAgeDays=60 ScanSchedule=cron(15 6 * * ? *)", tagged)
     assert re.search(r"Next scan: \d{4}-\d\d-\d\d 06:15 UTC, by cron\(15 6 \* \* \? \*\)\.", told)
-    assert "MaxAgeDays=60 is taken, not MAX_AGE_DAYS (90) of .chalice/config.json; MaxAgeDays= would end that\n" in told
+    assert "MaxAgeDays=60 is not in .chalice/parameters-dev.json; the stack keeps it until" in told
     assert outputs.items() <= dict(re.findall(r"(\w+)\t(\S+)", told)).items()  # nothing was made anew
     told = make("deploy", "PARAMETERS=WarnDays=30")
     assert "06:15 UTC" in told  # what is not named is kept

@@ -82,16 +82,16 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
     of_observing = LOGS | DELIVERY | TRACES_OF_STEP_FUNCTIONS
     assert set().union(*map(actions, by_sid.values())) == called | of_the_map | of_observing
     assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == [
-        "ListingUsersAndTheAccountTakesNoResource",
-        "ArrangeTheDeliveryOfLogsForWhichThereIsNoResource",
-        "WriteTracesForWhichThereIsNoResource",
+        "ListUsersAndReadAccountSummary",
+        "ConfigureLogDelivery",
+        "WriteTraces",
     ]
-    assert actions(by_sid["ArrangeTheDeliveryOfLogsForWhichThereIsNoResource"]) == DELIVERY
-    assert set(actions(by_sid["ListingUsersAndTheAccountTakesNoResource"])) == {
+    assert actions(by_sid["ConfigureLogDelivery"]) == DELIVERY
+    assert set(actions(by_sid["ListUsersAndReadAccountSummary"])) == {
         "iam:ListUsers",
         "iam:GetAccountSummary",
     }
-    assert by_sid["InvokeItsFunctions"]["Resource"] == [
+    assert by_sid["InvokeFunctions"]["Resource"] == [
         {"Fn::GetAtt": ["ReadPolicy", "Arn"]},
         {"Fn::GetAtt": ["ValidateKeys", "Arn"]},
         {"Fn::GetAtt": ["BuildReport", "Arn"]},

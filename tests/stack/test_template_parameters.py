@@ -13,6 +13,7 @@ import regex
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT, POLICY_RULES, ScanPolicy
 from chalicelib.settings import (
+    DEFAULT_SCHEDULE,
     MAX_EXEMPT_DAYS_LIMIT,
     HttpsFormat,
     InvalidSettingError,
@@ -23,6 +24,7 @@ from chalicelib.settings import (
 )
 from tests.stack.test_template import DEFINITION, STACK, transformed_by_sam
 from tests.support.cloudformation import resolve
+from tests.support.parameter_reference import PAGE, page_with
 
 
 def test_every_parameter_is_in_a_group_of_the_console_with_a_default_and_a_description(
@@ -36,6 +38,10 @@ def test_every_parameter_is_in_a_group_of_the_console_with_a_default_and_a_descr
         assert parameter["Description"], name
         assert "Default" in parameter, name
         assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys(), name
+
+
+def test_the_table_in_the_docs_is_made_of_the_template(template: dict[str, Any]) -> None:
+    assert PAGE.read_text(encoding="utf-8") == page_with(template), "run make reference"
 
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -62,12 +68,10 @@ PATTERNS = {
             *("a\x00b", "a\x85b", "☺", "a;b", "\ud800", "<a>"),
         ],
     ),
-    "MaxAgeDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "90 ", "x"]),
     "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
     "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),
     "ScanSchedule": (
         [
-            "",
             "cron(0 8 * * ? *)",
             "cron(0/30 6-8 ? * MON,FRI#1 2026)",
             "cron(0 8 L * ? *)",
@@ -75,6 +79,7 @@ PATTERNS = {
             "rate(12 hours)",
         ],
         [
+            "",
             "x",
             "rate(1 days)",
             "rate(2 day)",
@@ -103,12 +108,18 @@ def test_a_parameter_takes_what_it_says(template: dict[str, Any], name: str) -> 
 
 @pytest.mark.parametrize("name", ["MaxAgeDays", "WarnDays", "MaxUnusedDays"])
 def test_a_parameter_takes_the_days_that_the_scan_policy_takes(template: dict[str, Any], name: str) -> None:
-    pattern = template["Parameters"][name]["AllowedPattern"]
     rule = POLICY_RULES[re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()]
 
-    taken = [days for days in range(11_000) if re.fullmatch(pattern, str(days))]
+    taken = [days for days in range(11_000) if takes(template["Parameters"][name], str(days))]
 
     assert taken == list(range(rule["minimum"], rule["maximum"] + 1))
+
+
+def takes(parameter: dict[str, Any], value: str) -> bool:
+    """Whether CloudFormation takes a value for a parameter, by its pattern or its ends."""
+    if "AllowedPattern" in parameter:
+        return bool(re.fullmatch(parameter["AllowedPattern"], value))
+    return bool(parameter["MinValue"] <= float(value) <= parameter["MaxValue"])
 
 
 def ends(name: str, parameter: dict[str, Any]) -> list[str]:
@@ -152,37 +163,42 @@ def test_the_stack_keeps_to_cfn_lint_with_every_parameter_at_each_of_its_ends(
         assert says in outside  # it does look
 
 
-@pytest.mark.parametrize("schedule", ["", "cron(15 6 ? * MON *)"])
-def test_the_schedule_is_daily_at_eight_or_what_the_parameter_says(template: dict[str, Any], schedule: str) -> None:
+@pytest.mark.parametrize("schedule", [DEFAULT_SCHEDULE, "cron(15 6 ? * MON *)"])
+def test_one_rule_starts_scans_when_the_parameter_says(template: dict[str, Any], schedule: str) -> None:
     document = transformed_by_sam(template)
-    known = {**STACK, "ScanSchedule": schedule, "ScheduledScan": "NAME", "ScheduledScan.Arn": "ARN"}
-    rules = [
-        (part.get("Condition"), resolve(document, part["Properties"], known))
+    known = {**STACK, "ScanSchedule": schedule, "ScheduledScan.Arn": "ARN"}
+    [rule] = [
+        part
         for part in document["Resources"].values()
         if part["Type"] == "AWS::Events::Rule" and "ScheduleExpression" in part["Properties"]
     ]
+    properties = resolve(document, rule["Properties"], known)
 
-    holds = {None: True, "HasScanSchedule": bool(schedule)}
-    enabled = [
-        rule["ScheduleExpression"] for condition, rule in rules if holds[condition] and rule.get("State") != "DISABLED"
-    ]
-    assert enabled == [schedule or "cron(0 8 * * ? *)"]
-    assert [rule["Targets"][0]["Arn"] for _, rule in rules] == ["ARN", "ARN"]
+    assert "Condition" not in rule
+    assert properties["ScheduleExpression"] == schedule
+    assert properties.get("State", "ENABLED") == "ENABLED"
+    assert [target["Arn"] for target in properties["Targets"]] == ["ARN"]
     permissions = [part for part in document["Resources"].values() if part["Type"] == "AWS::Lambda::Permission"]
-    by_a_rule = [part for part in permissions if part["Properties"]["Principal"] == "events.amazonaws.com"]
-    assert [part.get("Condition") for part in by_a_rule] == [condition for condition, _ in rules]
+    assert [part["Properties"]["Principal"] for part in permissions].count("events.amazonaws.com") == 1
+
+
+def test_the_schedule_is_daily_at_eight_in_both_ways_to_deploy(template: dict[str, Any]) -> None:
+    assert template["Parameters"]["ScanSchedule"]["Default"] == DEFAULT_SCHEDULE == "cron(0 8 * * ? *)"
 
 
 def test_the_thresholds_are_parameters_of_each_function_that_reads_them(template: dict[str, Any]) -> None:
-    defaults = {name: parameter["Default"] for name, parameter in template["Parameters"].items()}
+    defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     given = {"MaxAgeDays": "120", "WarnDays": "60", "IncludeInactive": "true", "MaxUnusedDays": "45"}
 
     for name in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys"):
         variables = template["Resources"][name]["Properties"]["Environment"]["Variables"]
         known = {**STACK, **defaults, "ReportsBucket": "reports"}
+        assert not {variable for variable in variables if variable.startswith("STACK_")}  # a setting is there once
 
         assert parse_stage_defaults(resolve(template, variables, known)) == ScanPolicy()
         assert parse_stage_defaults(resolve(template, variables, {**known, **given})) == ScanPolicy(120, 60, True, 45)
+        lower = parse_stage_defaults(resolve(template, variables, {**known, "MaxAgeDays": "10"}))
+        assert lower == ScanPolicy(10, 9)  # a default that does not fit is lowered
 
 
 def test_the_choices_of_the_parameters_are_those_that_the_code_knows(template: dict[str, Any]) -> None:
