@@ -64,7 +64,7 @@ def every_task() -> list[Any]:
         pytest.param(document, state, id=f"{name}:{task}")
         for name, document in documents
         for task, state in tasks(document["States"])
-        if state.get("Arguments") != "{% $latest %}"  # made by build_report, and held by the next test
+        if state.get("Arguments") != "{% $built.latest %}"  # made by build_report, and held by the next test
     ]
 
 
