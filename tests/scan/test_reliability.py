@@ -20,10 +20,9 @@ from localaws.environment import PROJECT
 from localaws.faults import Call, FaultInjector, Faults, _s3_error, parse_faults
 from localaws.moto_patches import stepfunctions
 from localaws.scan_run import ScanResult
-from tests.scan.test_workflow import Interference, Throttled, aged, interference, invoke, keep_as_latest, latest  # noqa: F401  # a fixture
-from tests.support.scanner import Scanner, user
+from tests.support.iam_errors import Interference, Throttled
+from tests.support.scanner import FRESH, OLD, Scanner, aged, invoke, keep_as_latest, latest, user
 
-OLD, FRESH = "2026-08-24T07:59:59Z", "2026-11-01T00:00:00Z"
 Inject = Callable[..., None]
 
 
@@ -276,7 +275,7 @@ def test_two_scans_at_once(scanner: Scanner) -> None:
 
 def test_a_scan_stopped_half_way_and_started_again_over_its_pages(
     scanner: Scanner,
-    interference: Interference,  # noqa: F811  # the fixture
+    interference: Interference,
 ) -> None:
     stopped = stop_at(scanner, interference, "user-0110", 250)
     interference.before(lambda *_: None)
@@ -360,7 +359,7 @@ def test_more_than_one_user_in_five_without_an_outcome(
 @pytest.mark.usefixtures("impatient")
 def test_a_child_out_of_time(
     scanner: Scanner,
-    interference: Interference,  # noqa: F811  # the fixture
+    interference: Interference,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once the third user is asked for, 181 seconds have gone by for the expressions of the definition."""
@@ -421,7 +420,7 @@ def ended(scanner: Scanner, scan_id: str) -> ScanResult:
     return ScanResult(scan_id, execution["status"], execution.get("error"), files, [], [], {})
 
 
-def stop_at(scanner: Scanner, interference: Interference, user_name: str, count: int) -> ScanResult:  # noqa: F811  # the type
+def stop_at(scanner: Scanner, interference: Interference, user_name: str, count: int) -> ScanResult:
     """Stop a scan when IAM is asked for a user."""
     states = scanner.aws.client("stepfunctions")
 
