@@ -11,7 +11,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from tests.support.scanner import Scanner, aged, keep_as_latest, latest
 
 
-def test_a_full_scan_tells_what_changed_since_the_last_one_and_becomes_the_last_one(scanner: Scanner) -> None:
+def test_a_full_scan_reports_what_changed_since_the_last_one_and_becomes_the_last_one(scanner: Scanner) -> None:
     keep_as_latest(scanner, None)
     first = scanner.full_scan([aged("old", 200), aged("gone", 300), aged("late", 89)])
 
@@ -56,7 +56,7 @@ def test_a_scan_of_named_users_or_another_instant_does_not_become_the_last_one(
         ('{"scan_id": "scheduled-2020-01-01T080000Z"}', "the report that latest.json points to is not there"),
     ],
 )
-def test_a_lost_or_damaged_latest_json_is_said_and_mended(scanner: Scanner, body: str | None, note: str) -> None:
+def test_a_lost_or_damaged_latest_json_is_reported_and_replaced(scanner: Scanner, body: str | None, note: str) -> None:
     keep_as_latest(scanner, body)
 
     result = scanner.full_scan([aged("old", 200)])
@@ -67,7 +67,7 @@ def test_a_lost_or_damaged_latest_json_is_said_and_mended(scanner: Scanner, body
     assert latest(scanner)["scan_id"] == result.scan_id
 
 
-def test_a_changed_policy_is_said(scanner: Scanner) -> None:
+def test_a_changed_policy_is_reported(scanner: Scanner) -> None:
     scanner.full_scan([aged("old", 200)])
 
     result = scanner.full_scan([aged("old", 200)], max_age_days=365)
@@ -93,7 +93,7 @@ def test_the_pointer_is_written_as_step_functions_writes_a_body(scanner: Scanner
     assert latest(scanner) == body
 
 
-def test_what_nobody_could_be_told_of_is_still_new_at_the_next_scan(
+def test_a_finding_whose_message_failed_is_still_new_at_the_next_scan(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = scanner.full_scan([aged("alice", 10)])

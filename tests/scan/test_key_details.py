@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.iam.responses import IamResponse
 
-from tests.support.iam_errors import deny, refuse, throttle
+from tests.support.iam_errors import deny, run_before, throttle
 from tests.support.scanner import FRESH, OLD, Scanner, aged, execute, iam_calls, user, users, worst_tags
 
 USED = {"last_used": {"at": "2026-11-21T08:00:00Z", "service": "dynamodb", "region": "eu-west-1"}}
@@ -40,7 +40,7 @@ OWNED = {"tags": {"team": "web", "owner": "web@example.com"}}
         ),
     ],
 )
-def test_only_users_with_a_key_worth_it_cost_more_calls(
+def test_only_users_with_a_key_overdue_or_due_soon_cost_more_calls(
     scanner: Scanner, made_up: list[dict[str, Any]], calls: dict[str, int]
 ) -> None:
     result = scanner.scan(made_up)
@@ -51,7 +51,7 @@ def test_only_users_with_a_key_worth_it_cost_more_calls(
 
 
 @pytest.mark.parametrize("policy", [{}, {"max_age_days": 90}])
-def test_an_execution_by_hand_costs_no_call_more(scanner: Scanner, policy: dict[str, Any]) -> None:
+def test_an_execution_by_hand_costs_no_more_calls(scanner: Scanner, policy: dict[str, Any]) -> None:
     scanner.seed([aged("fresh", 10), aged("old", 200)])
     scanner.aws.forget_calls()
 
@@ -67,7 +67,7 @@ def test_an_execution_by_hand_costs_no_call_more(scanner: Scanner, policy: dict[
     }
 
 
-def test_inactive_keys_are_worth_it_where_they_are_judged(scanner: Scanner) -> None:
+def test_inactive_keys_have_details_if_the_policy_includes_them(scanner: Scanner) -> None:
     bob = {"user_name": "bob", "access_keys": [{"created_at": OLD, "status": "Inactive", **USED}]}
 
     report = scanner.report([bob], include_inactive=True)
@@ -105,10 +105,10 @@ def test_a_finding_has_last_use_owner_tags_other_keys_and_advice(scanner: Scanne
     assert "AKIANEWNEWNEWNEWNEW1 is not in use" in finding["advice_in_words"]
 
 
-def test_keys_whose_last_use_is_denied_are_judged_and_their_use_is_unknown(
+def test_keys_whose_last_use_is_denied_are_evaluated_and_their_use_is_unknown(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(monkeypatch, "get_access_key_last_used", deny)
+    run_before(monkeypatch, "get_access_key_last_used", deny)
 
     result = scanner.scan([{**user("alice", OLD, FRESH), **OWNED}, user("bob", FRESH)])
 
@@ -123,10 +123,10 @@ def test_keys_whose_last_use_is_denied_are_judged_and_their_use_is_unknown(
     assert "LAST USE OR TAGS UNKNOWN" in result.mail[0]["Message"]
 
 
-def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown(
+def test_keys_of_users_whose_tags_are_denied_are_evaluated_and_the_owner_is_unknown(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(monkeypatch, "list_user_tags", deny)
+    run_before(monkeypatch, "list_user_tags", deny)
 
     result = scanner.scan([{**user("alice", OLD), **OWNED}])
 
@@ -139,7 +139,7 @@ def test_keys_of_users_whose_tags_are_denied_are_judged_and_the_owner_is_unknown
 
 
 @pytest.mark.parametrize("operation", ["get_access_key_last_used", "list_user_tags"])
-def test_details_that_are_throttled_are_asked_for_again(
+def test_throttled_details_are_asked_for_again(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     asked = throttle(monkeypatch, operation, times=2)
@@ -152,7 +152,7 @@ def test_details_that_are_throttled_are_asked_for_again(
     assert asked["calls"] == 3
 
 
-def test_details_that_are_throttled_nine_times_are_unknown_and_the_user_stays_checked(
+def test_details_throttled_nine_times_are_unknown_and_the_user_stays_checked(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     throttle(monkeypatch, "get_access_key_last_used", times=100)
@@ -169,13 +169,13 @@ def test_details_that_are_throttled_nine_times_are_unknown_and_the_user_stays_ch
 
 
 @pytest.mark.parametrize("operation", ["get_access_key_last_used", "list_user_tags"])
-def test_a_user_deleted_between_the_keys_and_the_details_is_judged_by_the_keys(
+def test_a_user_deleted_between_the_keys_and_the_details_is_evaluated_by_the_keys(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     def delete_carol(response: IamResponse) -> None:
         response.backend.users.pop("carol", None)
 
-    refuse(monkeypatch, operation, delete_carol)
+    run_before(monkeypatch, operation, delete_carol)
 
     report = scanner.report([user("carol", OLD)])
 
@@ -185,7 +185,7 @@ def test_a_user_deleted_between_the_keys_and_the_details_is_judged_by_the_keys(
     assert "NoSuchEntity" in report["details_unknown"][0]["cause"]
 
 
-def test_where_unused_keys_are_judged_each_key_is_asked_about_and_the_report_says_what_it_took(
+def test_with_max_unused_days_each_key_is_asked_about_and_the_report_counts_the_calls(
     scanner: Scanner,
 ) -> None:
     used = {"last_used": {"at": "2026-11-20T00:00:00Z"}}
@@ -236,7 +236,7 @@ def test_the_largest_page_stays_well_below_what_a_state_takes(scanner: Scanner, 
     assert result.stats["largest_payload_bytes"] < 0.8 * 256 * 1024
 
 
-def test_a_tag_of_the_owner_that_says_nothing_is_passed_over(scanner: Scanner) -> None:
+def test_a_blank_owner_tag_is_skipped(scanner: Scanner) -> None:
     tags = {"owner": "", "email": "web@example.com"}
 
     report = scanner.report([{**user("alice", OLD), "tags": tags}])

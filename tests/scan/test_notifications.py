@@ -9,10 +9,10 @@ import requests
 from moto.iam.responses import IamResponse
 
 from tests.support.iam_errors import Interference
-from tests.support.scanner import OLD, Scanner, aged, latest, settings, user
+from tests.support.scanner import OLD, Scanner, aged, changed_settings, latest, user
 
 
-def test_who_subscribes_by_sqs_gets_json_with_attributes_and_who_by_mail_gets_text(scanner: Scanner) -> None:
+def test_sqs_subscribers_get_json_with_attributes_and_mail_subscribers_get_text(scanner: Scanner) -> None:
     result = scanner.full_scan([aged("old", 200)])
 
     [message], [mail] = result.messages, result.mail
@@ -53,12 +53,12 @@ def test_paths_of_512_characters_change_nothing_in_the_message(scanner: Scanner)
         ("always", [10], 1),
     ],
 )
-def test_the_parameter_notify_on_chooses_what_a_message_is_sent_for(
+def test_the_parameter_notify_on_chooses_which_scans_send_a_message(
     scanner: Scanner, notify_on: str, ages: list[float], sent: int
 ) -> None:
     scanner.full_scan([aged("alice", 200)])
 
-    with settings(scanner, NOTIFY_ON=notify_on):
+    with changed_settings(scanner, NOTIFY_ON=notify_on):
         result = scanner.full_scan([aged("alice", *ages)])
 
     assert result.error is None
@@ -69,8 +69,8 @@ def test_the_parameter_notify_on_chooses_what_a_message_is_sent_for(
 @pytest.mark.parametrize(
     ("name", "choices"), [("NOTIFY_ON", "findings, changes, due_soon, always"), ("HTTPS_FORMAT", "json, chat")]
 )
-def test_a_setting_that_is_none_fails_the_scan_before_any_report(scanner: Scanner, name: str, choices: str) -> None:
-    with settings(scanner, **{name: "sometimes"}):
+def test_an_invalid_setting_fails_the_scan_before_any_report(scanner: Scanner, name: str, choices: str) -> None:
+    with changed_settings(scanner, **{name: "sometimes"}):
         result = scanner.full_scan([aged("alice", 200)])
 
     assert result.status == "FAILED"
@@ -78,8 +78,8 @@ def test_a_setting_that_is_none_fails_the_scan_before_any_report(scanner: Scanne
     assert list(result.files) == ["pages/0001.json"]
 
 
-def test_a_failed_scan_is_told_with_its_id_status_account_and_a_link(scanner: Scanner) -> None:
-    with settings(scanner, NOTIFY_ON="sometimes"):
+def test_a_failed_scan_is_reported_with_its_id_status_account_and_a_link(scanner: Scanner) -> None:
+    with changed_settings(scanner, NOTIFY_ON="sometimes"):
         result = scanner.full_scan([aged("alice", 200)])
 
     [mail] = result.mail
@@ -91,7 +91,7 @@ def test_a_failed_scan_is_told_with_its_id_status_account_and_a_link(scanner: Sc
     assert result.messages[0]["Message"] == mail["Message"]
 
 
-def test_a_scan_that_somebody_stops_is_told(scanner: Scanner, interference: Interference) -> None:
+def test_a_stopped_scan_is_reported(scanner: Scanner, interference: Interference) -> None:
     states = scanner.aws.client("stepfunctions")
     arn = scanner.aws.outputs()["StateMachineArn"].replace(":stateMachine:", ":execution:")
     scan_ids: list[str] = []

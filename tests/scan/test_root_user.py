@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.iam_errors import deny, refuse, throttle
+from tests.support.iam_errors import deny, run_before, throttle
 from tests.support.scanner import Scanner, aged, iam_calls
 
 
 @pytest.mark.parametrize("keys", [0, 1])
-def test_a_full_scan_asks_once_for_the_root_user_and_says_what_it_has(scanner: Scanner, keys: int) -> None:
+def test_a_full_scan_asks_once_about_the_root_user_and_reports_the_answer(scanner: Scanner, keys: int) -> None:
     scanner.full_scan([aged("alice", 10)])
 
     result = scanner.full_scan([aged("alice", 10)], root_access_keys=keys)
@@ -27,7 +27,7 @@ def test_a_full_scan_asks_once_for_the_root_user_and_says_what_it_has(scanner: S
 
 
 @pytest.mark.parametrize("policy", [{"users": ["alice"]}, {"as_of": "2026-11-22T08:00:00Z"}])
-def test_a_scan_that_is_not_full_does_not_ask_for_the_root_user(scanner: Scanner, policy: dict[str, Any]) -> None:
+def test_a_scan_that_is_not_full_does_not_ask_about_the_root_user(scanner: Scanner, policy: dict[str, Any]) -> None:
     result = scanner.full_scan([aged("alice", 10)], **policy)
 
     assert "iam:GetAccountSummary" not in result.stats["calls"]
@@ -38,8 +38,10 @@ def test_a_scan_that_is_not_full_does_not_ask_for_the_root_user(scanner: Scanner
     )
 
 
-def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse(monkeypatch, "get_account_summary", deny)
+def test_a_root_user_that_iam_denies_is_unknown_and_the_subject_says_so(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_before(monkeypatch, "get_account_summary", deny)
 
     result = scanner.full_scan([aged("alice", 10)])
 
@@ -51,7 +53,7 @@ def test_a_root_user_of_whom_iam_will_not_say_is_told(scanner: Scanner, monkeypa
     assert iam_calls(result)["iam:GetAccountSummary"] == 1
 
 
-def test_a_root_user_is_asked_for_again_where_iam_throttles(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_user_is_asked_about_again_if_iam_throttles(scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = throttle(monkeypatch, "get_account_summary", times=3)
 
     result = scanner.full_scan([aged("alice", 10)])

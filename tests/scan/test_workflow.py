@@ -29,7 +29,7 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
     }
 
 
-def test_one_user_with_one_key_is_judged(scanner: Scanner) -> None:
+def test_one_user_with_one_key_is_checked(scanner: Scanner) -> None:
     report = scanner.report([user("alice", OLD)])
 
     assert report["coverage"]["users_checked"] == 1
@@ -44,7 +44,7 @@ def test_a_key_is_expired_one_second_after_ninety_days_and_not_at_ninety_days(sc
 
 
 @pytest.mark.parametrize(("count", "pages"), [(99, 1), (100, 1), (101, 2), (250, 3)])
-def test_every_user_on_every_page_is_asked_for_once(scanner: Scanner, count: int, pages: int) -> None:
+def test_every_user_on_every_page_is_checked_once(scanner: Scanner, count: int, pages: int) -> None:
     result = scanner.scan(users(count, OLD))
 
     assert result.report is not None
@@ -60,7 +60,7 @@ def test_every_user_on_every_page_is_asked_for_once(scanner: Scanner, count: int
     assert len(result.messages) == 1
 
 
-def test_users_with_no_two_and_very_many_keys_are_all_judged(scanner: Scanner) -> None:
+def test_users_with_no_two_and_very_many_keys_are_all_checked(scanner: Scanner) -> None:
     report = scanner.report([user("none"), user("two", OLD, FRESH), user("many", *[OLD] * 101)])
 
     assert report["coverage"]["users_checked"] == 3
@@ -68,7 +68,7 @@ def test_users_with_no_two_and_very_many_keys_are_all_judged(scanner: Scanner) -
 
 
 @pytest.mark.parametrize(("include", "expired", "skipped"), [(False, 0, 1), (True, 1, 0)])
-def test_inactive_keys_are_judged_only_where_the_policy_says_so(
+def test_inactive_keys_are_evaluated_only_if_the_policy_includes_them(
     scanner: Scanner, include: bool, expired: int, skipped: int
 ) -> None:
     bob = {"user_name": "bob", "access_keys": [{"created_at": OLD, "status": "Inactive"}]}
@@ -94,7 +94,7 @@ def test_a_user_deleted_after_being_listed_is_not_found(scanner: Scanner, interf
     assert interference.asked["carol"] == 1
 
 
-def test_throttled_calls_are_made_again_until_every_user_is_checked(
+def test_throttled_calls_are_tried_again_until_every_user_is_checked(
     scanner: Scanner, interference: Interference
 ) -> None:
     def throttle_twice(_response: IamResponse, name: str, time: int) -> None:
@@ -111,7 +111,7 @@ def test_throttled_calls_are_made_again_until_every_user_is_checked(
     assert result.stats["throttled"] == 10
 
 
-def test_a_user_of_whom_iam_will_not_say_is_unchecked_and_that_is_told(
+def test_a_user_whose_keys_iam_denies_is_unchecked_and_the_subject_says_so(
     scanner: Scanner, interference: Interference
 ) -> None:
     def deny_bob(_response: IamResponse, name: str, _time: int) -> None:
@@ -149,7 +149,7 @@ def test_a_user_whose_calls_are_throttled_nine_times_is_unchecked(
     assert interference.asked["alice"] == 9
 
 
-def test_named_users_alone_are_asked_for(scanner: Scanner) -> None:
+def test_only_the_named_users_are_checked(scanner: Scanner) -> None:
     result = scanner.scan([user("alice", OLD), user("bob", OLD), user("carol", OLD)], users=["carol"])
 
     assert result.report is not None
@@ -186,7 +186,7 @@ def test_a_hundred_named_users_are_one_page(scanner: Scanner) -> None:
     ("as_of", "expired", "age_days"),
     [("2020-01-01T00:00:00Z", 0, None), ("2026-11-22T08:00:00Z", 0, None), ("2027-06-01T00:00:00+02:00", 1, 211)],
 )
-def test_a_scan_judges_as_of_the_instant_that_its_policy_sets(
+def test_a_scan_evaluates_keys_as_of_the_instant_in_its_policy(
     scanner: Scanner, as_of: str, expired: int, age_days: int | None
 ) -> None:
     report = scanner.report([user("alice", FRESH)], as_of=as_of)
@@ -269,11 +269,9 @@ def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
     page = json.loads(result.files["pages/0001.json"])
     outcomes = [{"user_name": user["user_name"], "outcome": "checked", "keys": user["keys"]} for user in page["users"]]
     outcomes[0]["details"] = {"last_used": [{}], "tags": [], "cause": ""}
+    listed = {"scan": scan, "page": 1, "users_before": 0, "listed": ["alice", "bob"], "outcomes": outcomes}
 
-    counts = [
-        invoke(scanner, "ValidateKeys", {"scan": scan, "page": 1, "listed": ["alice", "bob"], "outcomes": outcomes})
-        for _ in range(2)
-    ]
+    counts = [invoke(scanner, "ValidateKeys", listed) for _ in range(2)]
     built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1, "root": {}}) for _ in range(2)]
 
     assert set(result.files) == {"pages/0001.json", "report.json", "report.csv", "report.html"}

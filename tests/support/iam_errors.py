@@ -1,4 +1,4 @@
-"""Errors and other steps put before IAM's answers, inside the test process."""
+"""Errors and other steps that come before IAM's answers, in this process."""
 
 import threading
 from collections import Counter
@@ -21,7 +21,7 @@ class Denied(ServiceException):
 
 
 class Interference:
-    """Comes before IAM's answers; counts what each user was asked for."""
+    """Runs a step before each answer of ListAccessKeys, and counts the calls by user name."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._lock = threading.Lock()
@@ -43,8 +43,8 @@ class Interference:
         self._before = step
 
 
-def refuse(monkeypatch: pytest.MonkeyPatch, operation: str, step: Callable[[IamResponse], None]) -> None:
-    """Let a step come before IAM's answers to an operation."""
+def run_before(monkeypatch: pytest.MonkeyPatch, operation: str, step: Callable[[IamResponse], None]) -> None:
+    """Run a step before each answer of an IAM operation."""
     answer = getattr(IamResponse, operation)
 
     def step_and_answer(response: IamResponse) -> ActionResult:
@@ -60,7 +60,7 @@ def deny(_response: IamResponse) -> None:
 
 
 def throttle(monkeypatch: pytest.MonkeyPatch, operation: str, times: int) -> Counter[str]:
-    """Throttle the first calls of an operation, with the shortest waits between; count them all."""
+    """Throttle the first calls of an operation, with the shortest waits; return a count of all its calls."""
     monkeypatch.setattr("random.random", lambda: 0.0)
     asked: Counter[str] = Counter()
 
@@ -69,5 +69,5 @@ def throttle(monkeypatch: pytest.MonkeyPatch, operation: str, times: int) -> Cou
         if asked["calls"] <= times:
             raise Throttled
 
-    refuse(monkeypatch, operation, step)
+    run_before(monkeypatch, operation, step)
     return asked

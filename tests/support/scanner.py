@@ -46,7 +46,7 @@ class Scanner:
 
 
 def user(name: str, *created: str, **more: Any) -> dict[str, Any]:
-    """A user of an account file with a key for each instant of creation."""
+    """Return a user of an account file with a key for each instant of creation."""
     return {"user_name": name, "access_keys": [{"created_at": instant} for instant in created], **more}
 
 
@@ -55,7 +55,7 @@ def users(count: int, *created: str) -> list[dict[str, Any]]:
 
 
 def aged(name: str, *ages: float, **more: Any) -> dict[str, Any]:
-    """A user of an account file with keys of these ages in days, named after both."""
+    """Return a user of an account file with keys of these ages in days; a key's id has the user's name and the age."""
     keys = [{"access_key_id": f"AKIA{name.upper():X<12}{int(age):04}", "age_days": age, **more} for age in ages]
     return {"user_name": name, "access_keys": keys}
 
@@ -66,7 +66,7 @@ def worst_tags(letter: str) -> dict[str, str]:
 
 
 def execute(scanner: Scanner, document: object) -> dict[str, Any]:
-    """Start an execution by hand; return it when it has ended."""
+    """Start an execution by hand and return it when it has ended."""
     states = scanner.aws.client("stepfunctions")
     arn = scanner.aws.outputs()["StateMachineArn"]
     started = states.start_execution(stateMachineArn=arn, input=json.dumps(document))
@@ -96,8 +96,8 @@ def keep_as_latest(scanner: Scanner, body: str | None) -> None:
 
 
 @contextlib.contextmanager
-def settings(scanner: Scanner, function_name: str = "BuildReport", /, **changed: str) -> Iterator[None]:
-    """Let a function have other settings, as another parameter of the stack would."""
+def changed_settings(scanner: Scanner, function_name: str = "BuildReport", /, **changed: str) -> Iterator[None]:
+    """Change a function's settings, as a parameter of the stack does."""
     function = scanner.aws.function(function_name)
     before = dict(function.environment_vars)
     function.environment_vars.update(changed)
