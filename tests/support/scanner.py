@@ -1,4 +1,4 @@
-"""Scans of made-up users on a local AWS, and account files made in few words. It loads no moto."""
+"""Scans of made-up users on a local AWS, and short ways to write account files. It does not import moto."""
 
 import contextlib
 import json
@@ -16,18 +16,18 @@ OLD, IN_TIME, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-0
 
 
 class Scanner:
-    """Scans made-up users on a local AWS that is up already."""
+    """Scans made-up users on a running local AWS."""
 
     def __init__(self, aws: "LocalAws") -> None:
         self.aws = aws
 
     def seed(self, account_users: list[dict[str, Any]], root_access_keys: int = 0) -> None:
-        """Let IAM have these users."""
+        """Replace the users of IAM by these."""
         account = {"root": {"access_keys": root_access_keys}, "users": account_users}
         self.aws.seed(Account.model_validate_json(json.dumps(account)))
 
     def scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> "ScanResult":
-        """Scan as of an instant that the tests' dates are made for."""
+        """Scan as of the instant that the tests' dates are made for."""
         return self.full_scan(account_users, **{"as_of": "2026-11-22T08:00:00Z", **policy})
 
     def full_scan(
