@@ -155,7 +155,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     from chalicelib.report.summary import report_locations, summarize
 
     scan_id = event["scan"]["scan_id"]
-    notify_on = settings.notify_on()
+    notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     report = join_and_compare(pages, report_store.load_last_report, event.get("root", {}), now)
     for kind, render in RENDERERS.items():
@@ -165,7 +165,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summarize(report), "reports": report_locations(folder)},
-        **compose_notification(report, folder, notify_on, settings.https_format()),
+        **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
         "latest": report_store.baseline_pointer(report) if is_new_baseline(report) else {},
     }

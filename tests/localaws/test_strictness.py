@@ -1,4 +1,4 @@
-"""What AWS refuses, the local AWS refuses in the same way: arguments of tasks, terminal errors, variables, payloads."""
+"""The local AWS refuses what AWS refuses: arguments of tasks, terminal errors, variables, payloads."""
 
 import contextlib
 import inspect
@@ -31,7 +31,7 @@ RETRIED = {"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2, "Interval
 
 
 def run(aws: LocalAws, definition: dict[str, Any], given: object = None) -> dict[str, Any]:
-    """Run a definition as a state machine of its own; return how its execution ended."""
+    """Run a definition as a state machine of its own; return its execution when it has ended."""
     states = aws.client("stepfunctions")
     name = f"strict-{uuid.uuid4()}"
     machine = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)
@@ -50,12 +50,12 @@ def one_task(resource: str, arguments: object = None, **more: Any) -> dict[str, 
     return {"QueryLanguage": "JSONata", "StartAt": "Call", "States": states}
 
 
-def tasks(states: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every Task of a definition, of its maps, too."""
+def states_of(kind: str, states: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every state of a type, those inside of maps too."""
     for name, state in states.items():
-        if state["Type"] == "Task":
+        if state["Type"] == kind:
             yield name, state
-        yield from tasks(state.get("ItemProcessor", {}).get("States", {}))
+        yield from states_of(kind, state.get("ItemProcessor", {}).get("States", {}))
 
 
 def every_task() -> list[Any]:
@@ -63,13 +63,13 @@ def every_task() -> list[Any]:
     return [
         pytest.param(document, state, id=f"{name}:{task}")
         for name, document in documents
-        for task, state in tasks(document["States"])
-        if state.get("Arguments") != "{% $latest %}"  # made by build_report, and held by the next test
+        for task, state in states_of("Task", document["States"])
+        if state.get("Arguments") != "{% $built.latest %}"  # made by build_report; the next test checks it
     ]
 
 
 def requests(document: dict[str, Any], state: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a task's Arguments may be: as they stand, or each value that their variable is assigned."""
+    """Return what a task's Arguments may be: as they stand, or each value that is assigned to their variable."""
     arguments = state["Arguments"]
     if isinstance(arguments, dict):
         return [arguments]
@@ -78,7 +78,7 @@ def requests(document: dict[str, Any], state: dict[str, Any]) -> list[dict[str, 
 
 
 def assigned(part: Any, variable: str) -> Iterator[Any]:
-    """Every value that a definition assigns to a variable."""
+    """Yield every value that a definition assigns to a variable."""
     if isinstance(part, dict):
         if variable in part.get("Assign", {}):
             yield part["Assign"][variable]
@@ -88,7 +88,7 @@ def assigned(part: Any, variable: str) -> Iterator[Any]:
 
 
 def alternatives(value: Any) -> Iterator[dict[str, Any]]:
-    """The objects that an assigned value may be: itself, or those that its expression writes."""
+    """Yield the objects that an assigned value may be: itself, or those that its expression makes."""
     if isinstance(value, dict):
         yield value
     for fields in re.findall(r"\{('[^}]*)\}", value) if isinstance(value, str) else []:
@@ -209,7 +209,7 @@ def test_a_task_without_arguments_gets_the_states_input(aws: LocalAws) -> None:
 
 
 def answering(aws: LocalAws, characters: int) -> str:
-    """Make a function that answers with so many characters; return its name."""
+    """Make a function that answers with this many characters; return its name."""
     name, code = f"answering-{characters}", io.BytesIO()
     with zipfile.ZipFile(code, "w") as zipped:
         zipped.writestr("made.py", f"def handler(event, context):\n    return 'x' * {characters}\n")
@@ -363,6 +363,17 @@ def test_no_expression_of_a_definition_is_refused(path: Path) -> None:
     assert expressions
     for expression in expressions:
         assert refused(Jsonata(json.loads(f'"{expression}"'))) == []
+
+
+@pytest.mark.parametrize("path", DEFINITIONS, ids=lambda path: path.name)
+def test_no_choice_rule_goes_where_the_default_goes(path: Path) -> None:
+    """On such a rule, moto applies the Output and the Assign that AWS applies only if no rule matches."""
+    choices = [state for _, state in states_of("Choice", json.loads(path.read_text())["States"])]
+
+    assert choices
+    for state in choices:
+        if "Output" in state or "Assign" in state:
+            assert state["Default"] not in {rule["Next"] for rule in state["Choices"]}
 
 
 def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:

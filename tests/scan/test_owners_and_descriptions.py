@@ -14,9 +14,9 @@ from chalicelib.outputs.report_csv import render_csv
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sentences import age_in_words, last_use_in_words
 from chalicelib.outputs.sns import compose_notification
-from tests.scan.test_workflow import OLD, deny, refuse, worst_tags
+from tests.support.iam_errors import deny, run_before
 from tests.support.reports import DENIED, FOLDER, key, report_of, user
-from tests.support.scanner import Scanner
+from tests.support.scanner import OLD, Scanner, worst_tags
 from tests.support.scanner import user as user_of_account
 from tests.unit.test_details import BLANKS
 
@@ -171,7 +171,7 @@ def test_a_tag_that_says_unknown_is_an_owner_like_any_other(scanner: Scanner, ow
 def test_tags_that_are_denied_leave_the_owner_and_the_description_unknown(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refuse(monkeypatch, "list_user_tags", deny)
+    run_before(monkeypatch, "list_user_tags", deny)
 
     result = scanner.scan(one_user(owner="web", AKIAOLDOLDOLDOLDOLD1="backup"))
 

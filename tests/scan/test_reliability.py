@@ -1,4 +1,4 @@
-"""What can go wrong, made to go wrong: each row of docs/reliability.md is held by the test of its name."""
+"""Faults, caused on purpose: one test for each row of docs/reliability.md, which names it."""
 
 import json
 import re
@@ -20,29 +20,28 @@ from localaws.environment import PROJECT
 from localaws.faults import Call, FaultInjector, Faults, _s3_error, parse_faults
 from localaws.moto_patches import stepfunctions
 from localaws.scan_run import ScanResult
-from tests.scan.test_workflow import Interference, Throttled, aged, interference, invoke, keep_as_latest, latest  # noqa: F401  # a fixture
-from tests.support.scanner import Scanner, user
+from tests.support.iam_errors import Interference, Throttled
+from tests.support.scanner import FRESH, OLD, Scanner, aged, invoke, keep_as_latest, latest, user
 
-OLD, FRESH = "2026-08-24T07:59:59Z", "2026-11-01T00:00:00Z"
 Inject = Callable[..., None]
 
 
 @pytest.fixture
 def inject(scanner: Scanner) -> Iterator[Inject]:
-    """Let go wrong what `--faults` names, for the length of a test."""
+    """Inject faults, in the fields of `--faults`, until the end of the test."""
     yield lambda **faults: scanner.aws.inject(parse_faults(json.dumps(faults)))
     scanner.aws.inject(Faults())
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait as little as full jitter may: not at all."""
+    """Never wait: zero is the shortest wait that full jitter allows."""
     monkeypatch.setattr("random.random", lambda: 0.0)
     monkeypatch.setattr("random.uniform", lambda low, _high: low)
 
 
 def people(count: int) -> list[dict[str, Any]]:
-    """Users every third of whom has an overdue key."""
+    """Return users, every third with an overdue key."""
     return [user(f"user-{number:04}", FRESH if number % 3 else OLD) for number in range(count)]
 
 
@@ -51,13 +50,13 @@ def names(count: int) -> set[str]:
 
 
 def outcomes(result: ScanResult) -> list[str]:
-    """The users of all pages, each as often as it is there."""
+    """Return the user names on all pages, duplicates included."""
     pages = [json.loads(content) for name, content in sorted(result.files.items()) if name.startswith("pages/")]
     return [person["user_name"] for page in pages for person in page["users"]]
 
 
 def assert_everybody_once(result: ScanResult, count: int, unchecked: int = 0, not_found: int = 0) -> None:
-    """Nobody is lost, nobody is there twice, and the report's counts say the same."""
+    """Assert that every user is in the pages exactly once and that the report's counts agree."""
     assert (result.status, exit_status(result)) == ("SUCCEEDED", 0), result.error
     found = outcomes(result)
     assert len(found) == len(set(found)) == count
@@ -71,7 +70,7 @@ def assert_everybody_once(result: ScanResult, count: int, unchecked: int = 0, no
 
 
 def assert_nothing_green(result: ScanResult, says: str, report: bool = False) -> None:
-    """The execution is red, and so is the exit status; somebody is told; there is a report only where it is whole."""
+    """Assert that the execution and the exit status show the failure, and that a message reports it."""
     assert (result.status, exit_status(result)) == ("FAILED", 1)
     assert says in str(result.error)
     assert ("report.json" in result.files) is report
@@ -171,7 +170,7 @@ def test_a_function_failing_for_good(scanner: Scanner, inject: Inject, function:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("times", [2, 6])
 def test_s3_writes_failing_twice(scanner: Scanner, inject: Inject, times: int) -> None:
-    """Six times, too: the function's own four calls are not enough then, and the state machine invokes it again."""
+    """After six failures, the function's own four tries are used up, and the state machine invokes it again."""
     inject(s3={"fail": times})
 
     result = scanner.scan(people(120))
@@ -276,7 +275,7 @@ def test_two_scans_at_once(scanner: Scanner) -> None:
 
 def test_a_scan_stopped_half_way_and_started_again_over_its_pages(
     scanner: Scanner,
-    interference: Interference,  # noqa: F811  # the fixture
+    interference: Interference,
 ) -> None:
     stopped = stop_at(scanner, interference, "user-0110", 250)
     interference.before(lambda *_: None)
@@ -285,8 +284,8 @@ def test_a_scan_stopped_half_way_and_started_again_over_its_pages(
 
     with pytest.raises(states.exceptions.ExecutionAlreadyExists):
         states.start_execution(stateMachineArn=arn, name=stopped.scan_id, input="{}")
-    of_before = {**stopped.files, "pages/0009.json": stopped.files["pages/0001.json"]}
-    result = execute_over(scanner, f"again-{uuid.uuid4()}", of_before)
+    old_files = {**stopped.files, "pages/0009.json": stopped.files["pages/0001.json"]}
+    result = execute_over(scanner, f"again-{uuid.uuid4()}", old_files)
 
     assert (stopped.status, exit_status(stopped)) == ("ABORTED", 1)
     assert list(stopped.files) == ["pages/0001.json"]
@@ -298,7 +297,7 @@ def test_a_scan_stopped_half_way_and_started_again_over_its_pages(
 def test_a_scan_redriven_after_build_report_failed(
     scanner: Scanner, inject: Inject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A redrive calls the state that failed with the input that it had; moto has no RedriveExecution."""
+    """A redrive runs the failed state again with the same input; moto has no RedriveExecution."""
     monkeypatch.setattr("random.uniform", lambda low, _high: low)
     inject(**{"lambda": {"build_report": {"fail": -1}}})
     failed = scanner.scan(people(120))
@@ -314,10 +313,8 @@ def test_a_scan_redriven_after_build_report_failed(
 
 
 @pytest.mark.parametrize("left", stepfunctions.FailedChildren)
-def test_a_child_failing_all_the_same(
-    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, left: stepfunctions.FailedChildren
-) -> None:
-    """The only child of the second page: a fifth of nobody else's users is concerned."""
+def test_a_child_failing(scanner: Scanner, monkeypatch: pytest.MonkeyPatch, left: stepfunctions.FailedChildren) -> None:
+    """The only child of the second page fails: fewer than one user in five."""
     monkeypatch.setattr(stepfunctions, "failed_children", left)
     fail_children(monkeypatch, {"user-0100"})
 
@@ -334,7 +331,7 @@ def test_a_child_failing_all_the_same(
 def test_one_child_in_five_failing(
     scanner: Scanner, monkeypatch: pytest.MonkeyPatch, left: stepfunctions.FailedChildren
 ) -> None:
-    """Four children's users are known, whatever AWS leaves among the results of the one that failed."""
+    """The users of the other four children are checked, whatever AWS leaves in the results for the one that failed."""
     monkeypatch.setattr(stepfunctions, "failed_children", left)
     fail_children(monkeypatch, {"user-0000"})
 
@@ -360,10 +357,10 @@ def test_more_than_one_user_in_five_without_an_outcome(
 @pytest.mark.usefixtures("impatient")
 def test_a_child_out_of_time(
     scanner: Scanner,
-    interference: Interference,  # noqa: F811  # the fixture
+    interference: Interference,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once the third user is asked for, 181 seconds have gone by for the expressions of the definition."""
+    """From the call for the third user on, the expressions of the definition see a clock 181 seconds later."""
     monkeypatch.setattr(
         "jsonata.timebox.Timebox.current_milli_time",
         lambda: round(time.time() * 1000) + 181_000 * (interference.asked["user-0002"] > 0),
@@ -399,7 +396,7 @@ def throttle_third(_response: Any, name: str, _time: int) -> None:
 
 
 def fail_children(monkeypatch: pytest.MonkeyPatch, first_users: set[str]) -> None:
-    """Let the children that begin with these users fail."""
+    """Make the children that begin with these users fail."""
     worker: Any = distributed_item_processor_worker.DistributedItemProcessorWorker
     begin = worker._eval_input
 
@@ -412,7 +409,7 @@ def fail_children(monkeypatch: pytest.MonkeyPatch, first_users: set[str]) -> Non
 
 
 def ended(scanner: Scanner, scan_id: str) -> ScanResult:
-    """Wait for a scan that was started; what reached subscribers and the stats are not looked at."""
+    """Wait for a scan to end; return its result without messages and stats."""
     states = scanner.aws.client("stepfunctions")
     arn = scanner.aws.outputs()["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{scan_id}"
     while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
@@ -421,8 +418,8 @@ def ended(scanner: Scanner, scan_id: str) -> ScanResult:
     return ScanResult(scan_id, execution["status"], execution.get("error"), files, [], [], {})
 
 
-def stop_at(scanner: Scanner, interference: Interference, user_name: str, count: int) -> ScanResult:  # noqa: F811  # the type
-    """Stop a scan when IAM is asked for a user."""
+def stop_at(scanner: Scanner, interference: Interference, user_name: str, count: int) -> ScanResult:
+    """Stop a scan when it lists the keys of this user."""
     states = scanner.aws.client("stepfunctions")
 
     def stop_it(_response: Any, name: str, _time: int) -> None:
@@ -437,7 +434,7 @@ def stop_at(scanner: Scanner, interference: Interference, user_name: str, count:
 
 
 def execute_over(scanner: Scanner, scan_id: str, files: dict[str, bytes]) -> ScanResult:
-    """Run a scan in whose folder there are files already."""
+    """Run a scan whose folder already has files."""
     s3, bucket = scanner.aws.client("s3"), scanner.aws.outputs()["ReportsBucket"]
     for name, content in files.items():
         s3.put_object(Bucket=bucket, Key=f"scans/{scan_id}/{name}", Body=content)
@@ -445,21 +442,21 @@ def execute_over(scanner: Scanner, scan_id: str, files: dict[str, bytes]) -> Sca
 
 
 def start_by_hand(scanner: Scanner, scan_id: str) -> str:
-    """Start a scan as the console does: whatever else runs."""
+    """Start a scan as the console does, whatever else is running."""
     arn = scanner.aws.outputs()["StateMachineArn"]
     scanner.aws.client("stepfunctions").start_execution(stateMachineArn=arn, name=scan_id, input="{}")
     return scan_id
 
 
 def span(scanner: Scanner, scan_id: str) -> tuple[datetime, datetime]:
-    """When a scan that has ended began and ended."""
+    """Return when a scan began and ended."""
     arn = scanner.aws.outputs()["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{scan_id}"
     execution = scanner.aws.client("stepfunctions").describe_execution(executionArn=arn)
     return execution["startDate"], execution["stopDate"]
 
 
 def last_input(scanner: Scanner, scan_id: str) -> dict[str, Any]:
-    """The payload that the last task of an execution was called with."""
+    """Return the payload of the last task of an execution."""
     arn = scanner.aws.outputs()["StateMachineArn"].replace(":stateMachine:", ":execution:") + f":{scan_id}"
     history = scanner.aws.client("stepfunctions").get_execution_history(executionArn=arn)
     details = [event for event in history["events"] if event["type"] == "TaskScheduled"][-1]

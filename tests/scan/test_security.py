@@ -10,8 +10,7 @@ import pytest
 from chalicelib.aws.executions import failure_in_words
 from chalicelib.settings import InvalidSettingError, parse_max_scans_at_once
 from tests.scan.test_on_demand import stop_all
-from tests.scan.test_workflow import invoke
-from tests.support.scanner import Scanner, user
+from tests.support.scanner import Scanner, invoke, user
 from tests.support.serving import Served, start
 
 OLD = "2026-08-24T07:59:59Z"
