@@ -301,3 +301,12 @@ def test_each_control_that_is_said_to_be_met_is(template: dict[str, Any]) -> Non
     said = {names.split()[0].rstrip(","): words for names, words in controls().items()}
     assert {name for name, words in said.items() if words == "yes"} == set(met)
     assert all(met.values()), met
+
+
+def test_the_topic_takes_no_subscription_by_plain_http(template: dict[str, Any]) -> None:
+    policy = template["Resources"]["NotificationsTopicPolicy"]["Properties"]["PolicyDocument"]
+
+    [denied] = [each for each in policy["Statement"] if each["Action"] == "sns:Subscribe"]
+
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert denied["Condition"] == {"StringEquals": {"sns:Protocol": "http"}}  # key of AWS's: SNS condition keys
