@@ -289,8 +289,10 @@ def test_a_phone_shows_whose_key_and_which_without_the_page_being_pushed_sideway
     page.set_viewport_size({"width": 390, "height": 800})
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    for column in (1, USER, KEY_ID):
-        box = page.locator(f"#keys tbody tr:first-child td:nth-child({column})").bounding_box()
+    cells = page.locator("#keys tbody tr:first-child td")
+    assert cells.count() >= 7
+    for cell in cells.all():
+        box = cell.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= 390
 
