@@ -17,12 +17,12 @@ class RefusedError(Exception):
 
     def __init__(self, field: str, value: object, takes: str) -> None:
         super().__init__(f"{field}: {_shown(value)} is not accepted; it takes {takes}")
-        self._parts = field, value, takes
+        self.field, self.value, self.takes = field, value, takes
 
     def for_a_log(self) -> Self:
         """Return the error without the value, unless that is a number: a log is to have no user names."""
-        field, value, takes = self._parts
-        return type(self)(field, value if isinstance(value, int | float) else "(not shown)", takes)
+        value = self.value if isinstance(self.value, int | float) else "(not shown)"
+        return type(self)(self.field, value, self.takes)
 
 
 def check(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> Any:

@@ -1,8 +1,7 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
-`python -m deploy.companion template STAGE FILE` writes its template, made of statemachine/resources.yaml and of what
-Chalice recorded in .chalice/deployed; `wire STAGE` tells the functions where it is; `check STAGE one-stack` and
-`check STAGE companion` refuse a stage that was deployed the other way.
+Its template is made of statemachine/resources.yaml and of what Chalice recorded in .chalice/deployed. Once it is there,
+the functions are told where it is.
 """
 
 import base64
@@ -14,14 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
-from deploy import terminal
+from deploy import stack, terminal
 from deploy.next_steps import what_next
-from deploy.sessions import user_session
+from deploy.sessions import Target
 from deploy.settings import THRESHOLDS
-from deploy.template import read_resources
+from deploy.template import RESOURCES, read_resources
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -101,10 +97,12 @@ def _recorded(project: Path, stage: str) -> dict[str, dict[str, Any]]:
     return {resource["name"]: resource for resource in recorded}
 
 
-def check_way(project: Path, stage: str, way: str) -> None:
-    """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere."""
-    session = user_session()
-    resources = _resources_of(session, f"iam-key-age-{stage}")
+def check_way(target: Target, project: Path, stage: str, way: str) -> None:
+    """Refuse, by CompanionError, to deploy a stage in another way than it was, or beside functions of elsewhere.
+
+    The way is `one-stack` or `companion`.
+    """
+    resources = stack.resources(target.client, f"iam-key-age-{stage}")
     if "APIHandler" in resources and _recorded(project, stage):
         ends = f"make destroy STAGE={stage}, or chalice delete --stage {stage}"
         raise CompanionError(f"The stage {stage} is deployed in both ways, and a stage keeps to one: {ends} first")
@@ -115,27 +113,14 @@ def check_way(project: Path, stage: str, way: str) -> None:
     if "APIHandler" in resources:
         raise CompanionError(f"{_OTHER_WAY.format(stage, 'make deploy')} make deploy, or make destroy STAGE=… first")
     *_, region, account_id = read_deployed(project, stage)["api_handler"]["lambda_arn"].split(":")[:5]
-    if (region, account_id) != (session.region_name, session.client("sts").get_caller_identity()["Account"]):
+    if (region, account_id) != (target.region, target.account_id):
         raise CompanionError(f"Chalice deployed {stage} into {region} of account {account_id}: use the same for this")
 
 
-def _resources_of(session: boto3.session.Session, stack: str) -> set[str]:
-    """Return the names of a stack's resources, none where there is no such stack."""
-    pages = session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-    try:
-        return {one["LogicalResourceId"] for page in pages for one in page["StackResourceSummaries"]}
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return set()
-        raise
-
-
-def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
+def wire(target: Target, described: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> str:
     """Give each function the variables that the companion has for it, beside those that it has; return what to tell."""
-    session = user_session()
-    functions = session.client("lambda")
-    stack = session.client("cloudformation").describe_stacks(StackName=f"iam-key-age-{stage}")["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    functions = target.client("lambda")
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     for name, chalice in FUNCTIONS.items():
         if variables := environment_of(name, outputs):
             arn = deployed[chalice]["lambda_arn"]
@@ -144,10 +129,10 @@ def wire(stage: str, deployed: Mapping[str, Mapping[str, Any]]) -> str:
                 FunctionName=arn, Environment={"Variables": {**before, **variables}}
             )
             functions.get_waiter("function_updated_v2").wait(FunctionName=arn)
-    rule = session.client("events").describe_rule(Name=deployed[_SCHEDULE]["rule_name"])
-    kept = [one for one in stack["Outputs"] if not one["OutputKey"].startswith(_output_of(""))]
+    rule = target.client("events").describe_rule(Name=deployed[_SCHEDULE]["rule_name"])
+    kept = [one for one in described["Outputs"] if not one["OutputKey"].startswith(_output_of(""))]
     endpoint = {"OutputKey": "EndpointURL", "OutputValue": deployed[_REST_API]["rest_api_url"]}
-    return what_next({**stack, "Outputs": [*kept, endpoint]}, rule["ScheduleExpression"], datetime.now(UTC))
+    return what_next({**described, "Outputs": [*kept, endpoint]}, rule["ScheduleExpression"], datetime.now(UTC))
 
 
 def _policy(policies: Iterable[Mapping[str, Any]], role_name: str, deployment: str) -> dict[str, Any] | None:
@@ -204,23 +189,11 @@ def _json(part: Any) -> str:
     return json.dumps(part, sort_keys=True)
 
 
-def main(action: str, stage: str, way_or_file: str = "") -> None:
-    """Do what the command line asks for."""
-    if action == "check":
-        check_way(Path(), stage, way_or_file)
-        return
-    deployed = read_deployed(Path(), stage)
-    if action == "wire":
-        print(wire(stage, deployed))  # noqa: T201  # to the person
-        return
-    resources = read_resources()
-    path = Path(way_or_file)
+def write_template(project: Path, path: Path, deployed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write the companion's template; CompanionError if the file cannot be written."""
+    resources = read_resources(project / RESOURCES)
     try:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(companion_template(resources, deployed), indent=2), encoding="utf-8")
     except OSError as error:
         raise CompanionError(terminal.cannot_be_written(error, path)) from error
-
-
-if __name__ == "__main__":
-    terminal.run(main, CompanionError, BotoCoreError, ClientError)

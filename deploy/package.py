@@ -1,4 +1,4 @@
-"""Packages the app: `python -m deploy.package STAGE` makes build/sam.json and build/deployment.zip.
+"""Package the app: its template and its deployment zip.
 
 It runs `chalice package` on a copy of what ships, and pip in it with the user's own settings, but without questions.
 """
@@ -11,12 +11,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
+from chalicelib.settings import InvalidSettingError
 from deploy import pip_log, terminal
-from deploy.settings import CONFIG, InvalidSettingError, check_settings
+from deploy.sessions import DEFAULT_REGION
+from deploy.settings import CONFIG, check_settings
 from deploy.template import RESOURCES, convert_to_json
-from localaws.clients import REGION, users_environment
 
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build"
@@ -33,10 +35,13 @@ class PackagingError(Exception):
     """The app could not be packaged; the message is one line that says why and what to do."""
 
 
-def package(folder: Path, stage: str, region: str = REGION) -> Path:
+def package(
+    folder: Path, stage: str, region: str = DEFAULT_REGION, environment: Mapping[str, str] = os.environ
+) -> Path:
     """Package a stage in a new folder; return the template, which has the deployment zip beside it.
 
-    Raise a PackagingError if a setting of the stage is refused, or something cannot be fetched or written.
+    pip runs in the environment, which says where it finds an index. Raise a PackagingError if a setting of the stage is
+    refused, or something cannot be fetched or written.
     """
     try:
         check_settings(PROJECT / CONFIG, stage)
@@ -46,7 +51,7 @@ def package(folder: Path, stage: str, region: str = REGION) -> Path:
         raise PackagingError(str(error)) from error
     except OSError as error:
         raise PackagingError(terminal.cannot_be_written(error, folder)) from error
-    _run_chalice(folder, stage, region)
+    _run_chalice(folder, stage, region, environment)
     try:
         _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
     except OSError as error:
@@ -82,12 +87,12 @@ def _copy_what_ships(folder: Path) -> None:
             shutil.copy(source, folder)
 
 
-def _run_chalice(folder: Path, stage: str, region: str) -> None:
+def _run_chalice(folder: Path, stage: str, region: str, users: Mapping[str, str]) -> None:
     log = folder / "pip.log"
     command = [sys.executable, "-P", str(_CHALICE), region, "package", "--stage", stage]
     environment = {
         "PIP_RETRIES": _RETRIES,
-        **users_environment(),
+        **users,
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_LOG": str(log),
         "PIP_NO_INPUT": "1",
@@ -147,12 +152,9 @@ def _put(source: Path, target: Path) -> None:
         raise OSError(error.errno, error.strerror, str(target)) from error
 
 
-def main(stage: str = "") -> None:
-    """Package a stage into build/."""
-    check_settings(CONFIG, stage)
-    print("Creating deployment package.", flush=True)  # noqa: T201  # to the person
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or REGION
-    with tempfile.TemporaryDirectory(prefix="localaws-") as temporary:
+def build(stage: str, region: str) -> Path:
+    """Package a stage into build/; return the template there. Raise a PackagingError as `package` does."""
+    with tempfile.TemporaryDirectory(prefix="iam-key-age-") as temporary:
         template = package(Path(temporary) / "project", stage, region)
         try:
             BUILD.mkdir(exist_ok=True)
@@ -160,7 +162,4 @@ def main(stage: str = "") -> None:
                 _put(made, BUILD / made.name)
         except OSError as error:
             raise PackagingError(terminal.cannot_be_written(error, BUILD)) from error
-
-
-if __name__ == "__main__":
-    terminal.run(main, PackagingError, InvalidSettingError)
+    return BUILD / template.name

@@ -1,14 +1,7 @@
-"""The parameters that a stack is deployed with, checked before anything is made.
-
-`python -m deploy.parameters STAGE TEMPLATE KEPT TEXT [NAME=value …]` prints, a line each, the `NAME=value`s of
-TEXT and the others, for the AWS CLI; KEPT is what a stack that is there has, as DescribeStacks lists it. What a person
-wants to know of it goes to standard error.
-"""
+"""The parameters that a stack is deployed with, checked before anything is made."""
 
 import json
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +9,9 @@ from typing import Any
 import regex
 
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
-from chalicelib.settings import parse_stage_defaults
-from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, InvalidSettingError, settings_of_each_function
+from chalicelib.settings import InvalidSettingError, parse_stage_defaults
+from deploy import terminal
+from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, settings_of_each_function
 from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
@@ -36,10 +30,11 @@ def split_assignments(text: str, variable: str = "PARAMETERS", name: str = r"\w+
             assignments.append("")
         elif piece["plain"] in _QUOTES:
             quote, assigned = piece["plain"], re.match(rf"{name}(?==)", assignments[-1])
+            takes = (
+                f"a second {quote} that ends the quoted text, or, if the value has a {quote} in it, {_QUOTES[quote]}"
+            )
             raise InvalidSettingError(
-                f"{assigned[0] if assigned else variable}: {json.dumps(piece.string[piece.start() :][:80])} is not "
-                f"accepted; it takes a second {quote} that ends the quoted text, or, if the value has a {quote} in it, "
-                f"{_QUOTES[quote]} around it"
+                assigned[0] if assigned else variable, piece.string[piece.start() :], f"{takes} around it"
             )
         else:
             assignments[-1] += piece["quoted"] or piece["plain"] or ""
@@ -51,33 +46,34 @@ def read_parameters(
 ) -> dict[str, str]:
     """Return the values of `NAME=value`s, checked by the parameters of a template, `known`; a setting may be empty.
 
-    Raise InvalidSettingError, which names the `source`, for a name that the AWS CLI would ignore or a value that
-    CloudFormation would refuse later.
+    Raise InvalidSettingError, which names the `source`, if a name is unknown or a value would be refused by
+    CloudFormation later.
     """
     values = {}
     where = "" if source == "PARAMETERS" else f"{source}: "
     for assignment in assignments:
         name, assigned, value = assignment.partition("=")
         if name not in known or not assigned:
-            raise InvalidSettingError(f"{source}: {json.dumps(assignment)} is not accepted; {_names(name, known)}")
+            raise InvalidSettingError(source, assignment, _names(name, known))
         values[name] = value.strip()
         if takes := _refusal(values[name], known[name]):
             if name in SETTINGS:
                 if not values[name]:
                     continue
                 takes = f"{takes.removesuffix(', or nothing')}, or nothing"
-            raise InvalidSettingError(f"{where}{name}: {json.dumps(value)} is not accepted; it takes {takes}")
+            raise InvalidSettingError(f"{where}{name}", value, takes)
     return values
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
     if name in SETTINGS.keys() - known.keys():
-        return f"where Chalice deploys the functions, it is the setting {SETTINGS[name]} in {CONFIG}"
-    return f"it takes NAME=value with {', '.join(known)}"
+        setting = f"it is the setting {SETTINGS[name]} in {CONFIG}"
+        return f"parameters of the companion stack: where Chalice deploys the functions, {setting}"
+    return f"NAME=value with {', '.join(known)}"
 
 
 def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
-    """Say what a parameter takes, if that is not this value, else nothing."""
+    """Return what a parameter takes if it does not take this value, else nothing."""
     if allowed := [str(one) for one in parameter.get("AllowedValues", [])]:
         return "" if value in allowed else f"one of {', '.join(one or 'nothing' for one in allowed)}"
     if parameter["Type"] == "Number":
@@ -112,7 +108,7 @@ def choose_parameters(
         policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
         lines = [*_overriding(path, of_file, given)]
     for line in [*lines, f"Keys will be judged by {json.dumps(policy.to_json())}"]:
-        print(line, file=sys.stderr)  # noqa: T201  # to the person
+        terminal.say(line)
     return assigned
 
 
@@ -129,7 +125,8 @@ def read_thresholds(parameters: Mapping[str, str], path: Path, source: str = "PA
     except InvalidPolicyError as error:
         whose = ", ".join(f"{name}={parameters[name]}" for name in THRESHOLDS if parameters[name])
         back = f"NAME= takes one back to what {path} says, or to its default"
-        raise InvalidSettingError(f"{source}: {error} ({whose}; {back})") from error
+        takes = f"{error.takes} ({whose}; {back})"
+        raise InvalidSettingError(f"{source}: {error.field}", error.value, takes) from error
 
 
 def refuse_settings_of_chalice(config: Path, stage: str) -> None:
@@ -137,10 +134,9 @@ def refuse_settings_of_chalice(config: Path, stage: str) -> None:
     for settings in settings_of_each_function(config, stage):
         for name, setting in SETTINGS.items():
             if value := settings.get(setting):
-                raise InvalidSettingError(
-                    f"{config}: {setting}: {json.dumps(value)} is not accepted; `make deploy` takes it as {name} in "
-                    f"{path_of(stage)}, and here it is for `chalice deploy` alone"
-                )
+                instead = f"`make deploy` takes it as {name} in {path_of(stage)}"
+                takes = f"nothing: {instead}, and here it is for `chalice deploy` alone"
+                raise InvalidSettingError(f"{config}: {setting}", value, takes)
 
 
 def _overriding(path: Path, of_file: Mapping[str, str], given: Mapping[str, str]) -> Iterator[str]:
@@ -158,18 +154,3 @@ def _kept_settings(
         if name not in of_file and parameters[name] != default[name]:
             value = parameters[name]
             yield f"{name}={value} is not in {path}; the stack keeps it until {name}= or that file changes it"
-
-
-def main(stage: str, template: str, kept: str, text: str, *assignments: str) -> None:
-    """Do what the command line asks for."""
-    known = json.loads(Path(template).read_text())["Parameters"]
-    of_stack = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(kept) or []}
-    for name, value in choose_parameters(stage, known, of_stack, [*assignments, *split_assignments(text)]).items():
-        sys.stdout.buffer.write(os.fsencode(f"{name}={value}\n"))  # as it was read from the command line
-
-
-if __name__ == "__main__":
-    try:
-        main(*sys.argv[1:])
-    except InvalidSettingError as refused:
-        sys.exit(str(refused))

@@ -1,4 +1,4 @@
-"""Sessions with the user's own AWS credentials, as the AWS CLI has them: one MFA prompt serves it and this."""
+"""Sessions with the user's own AWS credentials, shared with the AWS CLI: one MFA prompt serves both."""
 
 import contextlib
 import getpass
@@ -7,14 +7,16 @@ import re
 import shlex
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
 import botocore.session
+from botocore import exceptions
 from botocore.config import Config
 from botocore.credentials import create_credential_resolver
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.utils import JSONFileCache
 
 DEFAULT_REGION = "us-east-1"  # where no Region is set; IAM is global in each partition
@@ -22,6 +24,8 @@ _CACHED = ("assume-role", "assume-role-with-web-identity")  # by the AWS CLI, to
 _CACHE = Path(JSONFileCache.CACHE_DIR).parent.parent / "cli" / "cache"  # below ~/.aws
 _FIELDS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
 _TERMINAL = "/dev/tty"
+_NO_REGION = "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"
+_NO_CREDENTIALS = "AWS takes no credentials from here: log in (aws sso login, aws configure), or export AWS_PROFILE=…"
 
 
 class NoTerminalError(BotoCoreError):
@@ -40,15 +44,56 @@ class MfaCodeError(BotoCoreError):
     fmt = "profile {profile} wants an MFA code: {problem}"
 
 
+class SignInError(Exception):
+    """No Region is set, or AWS takes no credentials; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The account and the Region that are deployed into, and who deploys."""
+
+    client: Callable[[str], Any]  # of a service
+    region: str
+    account_id: str
+    caller_arn: str
+
+    @property
+    def partition(self) -> str:
+        """Return aws, aws-cn or another one."""
+        return self.caller_arn.split(":")[1]
+
+
+def sign_in() -> Target:
+    """Return where the user's credentials and Region lead to.
+
+    Raise a SignInError if AWS takes no credentials from here or no Region is set, and a BotoCoreError if AWS cannot be
+    reached or an MFA code is missing.
+    """
+    try:
+        session = user_session()
+        if not session.region_name:
+            raise SignInError(_NO_REGION)
+        caller = session.client("sts").get_caller_identity()
+    except (exceptions.ConnectionError, exceptions.HTTPClientError, MfaCodeError, NoTerminalError):
+        raise
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:  # of a credential process, too
+        raise SignInError(f"{str(error).rstrip('.')}. {_NO_CREDENTIALS}") from error
+    client: Callable[..., Any] = session.client
+    return Target(client, session.region_name, caller["Account"], caller["Arn"])
+
+
 def user_session(profile: str | None = None) -> boto3.session.Session:
-    """Return a session with the user's credentials, in the Region of AWS_REGION, else of the configuration.
+    """Return a session with the user's credentials, in the Region of AWS_REGION, AWS_DEFAULT_REGION or the profile.
 
     The sessions of roles are shared with the AWS CLI through its cache. Raise a BotoCoreError if there is no such
     profile; the errors of the MFA prompt are BotoCoreErrors as well, raised when credentials are first needed.
     """
     core = botocore.session.Session()
     core.set_default_client_config(Config(connect_timeout=5))  # of the calls that get credentials, too
-    region = os.environ.get("AWS_REGION") or None
+    if profile:
+        core.set_config_variable("profile", profile)
+    regions = os.environ.get("AWS_REGION"), os.environ.get("AWS_DEFAULT_REGION"), core.get_scoped_config().get("region")
+    region = next(filter(None, regions), None)  # boto3 itself would take an empty variable for a Region
     session = boto3.session.Session(botocore_session=core, profile_name=profile, region_name=region)
     resolver: Any = create_credential_resolver(core, region_name=session.region_name or DEFAULT_REGION)
     cache = _CliCache(str(_CACHE), keeps=not _has_endpoints_of_its_own(core))

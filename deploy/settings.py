@@ -1,4 +1,4 @@
-"""A stage's settings, checked before anything is packaged: `python -m deploy.settings STAGE`."""
+"""A stage's settings, checked before anything is packaged."""
 
 import json
 import re
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.policy import InvalidPolicyError
-from chalicelib.settings import parse_stage_defaults
-from deploy import terminal
+from chalicelib.settings import InvalidSettingError, parse_stage_defaults
 
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
@@ -23,14 +22,19 @@ THRESHOLDS = {
 SETTINGS = {**THRESHOLDS, "ScanSchedule": "SCAN_SCHEDULE"}
 
 
-class InvalidSettingError(Exception):
-    """A stage, a setting in .chalice/config.json or a parameter that is refused; the message is one clear line."""
+class SettingsFileError(InvalidSettingError):
+    """The file of the settings cannot be read, or does not have the stage; the message says so in its own words."""
+
+    def __init__(self, field: str, value: object, takes: str, message: str = "") -> None:
+        super().__init__(field, value, takes)
+        if message:
+            self.args = (message,)
 
 
 def check_stage(stage: str) -> None:
     """Raise an InvalidSettingError if a stage cannot have this name."""
     if not _STAGE.fullmatch(stage):
-        raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not accepted; it takes 1 to 25 letters, digits and -")
+        raise InvalidSettingError("STAGE", stage, "1 to 25 letters, digits and -")
 
 
 def check_settings(config: Path, stage: str) -> None:
@@ -41,11 +45,12 @@ def check_settings(config: Path, stage: str) -> None:
         for name, value in settings.items():
             if not isinstance(value, str):
                 takes = f"text, as every environment variable: {json.dumps(str(value))}"
-                raise InvalidSettingError(f"{config}: {name}: {json.dumps(value)} is not accepted; it takes {takes}")
+                raise InvalidSettingError(f"{config}: {name}", value, takes)
         try:
             parse_stage_defaults(settings)
         except InvalidPolicyError as error:
-            raise InvalidSettingError(f"{config}: {error} ({', '.join(THRESHOLDS.values())})") from error
+            takes = f"{error.takes} ({', '.join(THRESHOLDS.values())})"
+            raise InvalidSettingError(f"{config}: {error.field}", error.value, takes) from error
 
 
 def _check_api_stage(config: Path, stage: str) -> None:
@@ -54,8 +59,7 @@ def _check_api_stage(config: Path, stage: str) -> None:
     of_stage = _object(config, _object(config, document, "stages"), stage)
     name = of_stage.get("api_gateway_stage", document.get("api_gateway_stage", "api"))
     if name != "api":
-        shown = json.dumps(name)[:60]
-        raise InvalidSettingError(f'{config}: api_gateway_stage: {shown} is not accepted; it takes "api"')
+        raise InvalidSettingError(f"{config}: api_gateway_stage", name, '"api"')
 
 
 def check_deployable(config: Path, stage: str) -> None:
@@ -64,7 +68,8 @@ def check_deployable(config: Path, stage: str) -> None:
     stages = _object(config, _read(config), "stages")
     if stage not in stages:
         takes = f"{' or '.join(stages)}, or another one that is set up there"
-        raise InvalidSettingError(f"STAGE: {json.dumps(stage)} is not in {config}; it takes {takes}")
+        message = f"STAGE: {json.dumps(stage)} is not in {config}; it takes {takes}"
+        raise SettingsFileError("STAGE", stage, takes, message)
 
 
 def settings_of_each_function(config: Path, stage: str) -> Iterator[dict[str, Any]]:
@@ -82,10 +87,15 @@ def _read(config: Path) -> dict[str, Any]:
     try:
         document = json.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InvalidSettingError(f"{config}: cannot be read: {error.strerror}") from error
+        raise unreadable(config, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InvalidSettingError(f"{config}: is not JSON: {error}") from error
+        raise unreadable(config, f"is not JSON: {error}") from error
     return _object(config, {"": document}, "")
+
+
+def unreadable(config: Path, problem: str) -> SettingsFileError:
+    """Return the error of a file that cannot be read."""
+    return SettingsFileError(str(config), problem, "an object in JSON", f"{config}: {problem}")
 
 
 def _variables(config: Path, part: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,21 +106,5 @@ def _object(config: Path, part: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return an object of the configuration, an empty one if it is missing."""
     value = part.get(name, {})
     if not isinstance(value, dict):
-        where = f"{config}: {name}" if name else str(config)
-        raise InvalidSettingError(f"{where}: {json.dumps(value)[:60]} is not accepted; it takes an object")
+        raise InvalidSettingError(f"{config}: {name}" if name else str(config), value, "an object")
     return value
-
-
-def main(*asked: str) -> None:
-    """Do what the command line asks for: `STAGE`, `--deployable STAGE`, or `--name STAGE` for its name alone."""
-    option, stage = asked if len(asked) > 1 else ("", "".join(asked))
-    if option == "--deployable":
-        check_deployable(CONFIG, stage)
-    elif option == "--name":
-        check_stage(stage)
-    else:
-        check_settings(CONFIG, stage)
-
-
-if __name__ == "__main__":
-    terminal.run(main, InvalidSettingError)

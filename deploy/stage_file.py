@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from deploy.settings import InvalidSettingError
+from chalicelib.settings import InvalidSettingError
+from deploy.settings import unreadable
 
 
 def path_of(stage: str) -> Path:
@@ -22,17 +23,16 @@ def read_assignments(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InvalidSettingError(f"{path}: cannot be read: {error.strerror}") from error
+        raise unreadable(path, f"cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise InvalidSettingError(f"{path}: is not JSON: {error}") from error
+        raise unreadable(path, f"is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise InvalidSettingError(f"{path}: {json.dumps(document)[:60]} is not accepted; it takes an object")
+        raise InvalidSettingError(str(path), document, "an object")
     return list(_assignments(path, document))
 
 
 def _assignments(path: Path, document: dict[str, object]) -> Iterator[str]:
     for name, value in document.items():
         if not isinstance(value, str | int):
-            takes = "text, a whole number, true or false"
-            raise InvalidSettingError(f"{path}: {name}: {json.dumps(value)[:60]} is not accepted; it takes {takes}")
+            raise InvalidSettingError(f"{path}: {name}", value, "text, a whole number, true or false")
         yield f"{name}={value if isinstance(value, str) else json.dumps(value)}"

@@ -76,6 +76,11 @@ def finish(status: int, prefix: str = "") -> int:
     return status or 1
 
 
+def tell(line: str) -> None:
+    """Print a line on standard output, at once."""
+    print(line, flush=True)  # noqa: T201  # to the person
+
+
 def say(line: str) -> None:
     """Print a line on standard error."""
     print(line, file=sys.stderr)  # noqa: T201  # to the person

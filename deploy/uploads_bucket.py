@@ -1,4 +1,4 @@
-"""The bucket that deployments upload to: `python -m deploy.uploads_bucket` prints its name, and makes it if need be.
+"""The bucket that deployments upload to, one for each account and Region, made if it is not there.
 
 One that is there is left as it is: it may be the account's own, with its own key, policy and tags.
 """
@@ -7,10 +7,9 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from deploy import terminal
-from deploy.sessions import user_session
+from deploy.sessions import Target
 
 _OLD_VERSIONS_DAYS = 30
 
@@ -19,18 +18,15 @@ class UploadsBucketError(Exception):
     """The bucket of uploads cannot be had; the message says why and what to do."""
 
 
-def uploads_bucket() -> str:
+def uploads_bucket(target: Target) -> str:
     """Return the name of the bucket of uploads of this account and Region, which is made if it is not there.
 
     Raise UploadsBucketError if it belongs to another account or may not be made as it has to be.
     """
-    session = user_session()
-    caller = session.client("sts").get_caller_identity()
-    account, partition = caller["Account"], caller["Arn"].split(":")[1]
-    name = f"iam-key-age-artifacts-{account}-{session.region_name}"
-    s3 = session.client("s3")
-    if not _exists(s3, name, account):
-        _make(s3, name, str(session.region_name), partition)
+    name = f"iam-key-age-artifacts-{target.account_id}-{target.region}"
+    s3 = target.client("s3")
+    if not _exists(s3, name, target.account_id):
+        _make(s3, name, target.region, target.partition)
     return name
 
 
@@ -93,12 +89,3 @@ def _end_of_old_versions() -> dict[str, Any]:
         "Expiration": {"ExpiredObjectDeleteMarker": True},
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
     }
-
-
-def main() -> None:
-    """Print the bucket's name."""
-    print(uploads_bucket())  # noqa: T201  # to make
-
-
-if __name__ == "__main__":
-    terminal.run(main, UploadsBucketError, BotoCoreError, ClientError)

@@ -23,9 +23,10 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from deploy import package as packaging
+from deploy import stack
 from localaws.accounts.account_file import Account
 from localaws.accounts.seed import seed_iam
-from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client
+from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client, users_environment
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
 from localaws.middleware import Gate
@@ -38,6 +39,7 @@ from localaws.sigv4 import SignedBy
 PROJECT = packaging.PROJECT
 STAGE = "local"
 STACK = f"iam-key-age-{STAGE}"
+_UPLOADS = "localaws-artifacts"
 _START_SECONDS = 60
 _API_GATEWAY = Path(__file__).with_name("api_gateway.py")
 
@@ -165,18 +167,11 @@ class LocalAws:
         speedups.apply(self.gate, self.endpoint_url)
 
     def _deploy(self, template: Path) -> None:
-        """Deploy the packaged template, with what `aws cloudformation package` does before."""
-        s3, cloudformation = self.client("s3"), self.client("cloudformation")
-        s3.create_bucket(Bucket="localaws-artifacts")
-        document = json.loads(template.read_text())
-        for name, resource in document["Resources"].items():
-            for field in ("CodeUri", "DefinitionUri"):
-                if isinstance(path := resource["Properties"].get(field), str):
-                    s3.upload_file(str(template.parent / path), "localaws-artifacts", f"{name}/{field}")
-                    resource["Properties"][field] = f"s3://localaws-artifacts/{name}/{field}"
+        """Deploy the packaged template as `make deploy` does."""
+        self.client("s3").create_bucket(Bucket=_UPLOADS)
         try:
-            cloudformation.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
-        except ClientError as error:
+            stack.deploy(self.client, stack.Deployment(STACK, template, _UPLOADS, {}, {}))
+        except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be created: {error}") from error
 
     def _subscribe(self) -> None:
@@ -221,7 +216,7 @@ class _QuietRequestHandler(WSGIRequestHandler):
 def package(folder: Path) -> Path:
     """Package the app for the local AWS in a new folder; return the template."""
     try:
-        return packaging.package(folder, STAGE)
+        return packaging.package(folder, STAGE, REGION, users_environment())
     except packaging.PackagingError as error:
         raise LocalAwsError(str(error)) from error
 

@@ -24,6 +24,7 @@ from deploy.companion import (
     environment_of,
     read_deployed,
 )
+from deploy.sessions import sign_in
 from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
 from tests.stack.test_template import actions
@@ -256,4 +257,4 @@ def test_functions_of_another_region_are_not_accompanied(
         monkeypatch.setenv(name, value)
 
     with pytest.raises(CompanionError, match="Chalice deployed qa into eu-central-1 of account 123456789012: use the"):
-        check_way(project_copy, "qa", "companion")
+        check_way(sign_in(), project_copy, "qa", "companion")

@@ -318,7 +318,7 @@ def test_the_users_no_proxy_stays_in_both_spellings_and_aws_settings_go(
     assert bool(export) == (theirs != {"NO_PROXY": "*"})  # for the user's own clients, where they need it
 
 
-@pytest.mark.parametrize("command", [["-m", "deploy.package", "dev"], ["-m", "localaws", "scan"]])
+@pytest.mark.parametrize("command", [["-m", "deploy", "package"], ["-m", "localaws", "scan"]])
 def test_packaging_asks_for_no_password_in_a_terminal(project_copy: Path, tmp_path: Path, command: list[str]) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PIP_")},
@@ -339,7 +339,7 @@ def test_packaging_asks_for_no_password_in_a_terminal(project_copy: Path, tmp_pa
     assert "User for" not in shown.after
     assert "Traceback" not in shown.after
     assert not re.search("\x1bP|\x1b\\[6n|\x1b\\[>", shown.after)  # nor is the terminal probed
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("localaws-")] == []
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(("localaws-", "iam-key-age-"))] == []
 
 
 def test_make_package_says_what_could_not_be_fetched(project_copy: Path, tmp_path: Path) -> None:

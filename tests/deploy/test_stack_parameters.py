@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.settings import InvalidSettingError
 from deploy.parameters import read_parameters, split_assignments
-from deploy.settings import SETTINGS, InvalidSettingError
+from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
 from tests.stack.test_template_parameters import PATTERNS
 
@@ -68,12 +69,14 @@ def test_a_quote_that_is_not_closed_gets_one_line_that_names_its_parameter(text:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
-def test_make_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(packaged: Path, encoding: str) -> None:
+def test_another_tool_gets_each_name_as_it_was_written_whatever_the_terminal_can_show(
+    packaged: Path, encoding: str
+) -> None:
     names = "Owner Email,Équipe,部門,a\u2028b"
-    command = [sys.executable, "-m", "deploy.parameters", "dev", str(packaged), "[]"]
+    command = [sys.executable, "-m", "deploy", "parameters", "--template", str(packaged)]
 
     done = subprocess.run(
-        [*command, f"OwnerTags='{names}' NotifyOn=changes", "ApiGatewayLogsRole=create"],
+        [*command, "--parameters", f"ApiGatewayLogsRole=create OwnerTags='{names}' NotifyOn=changes"],
         cwd=PROJECT,
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,

@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import ClientError
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]  # it has no types
 
+from chalicelib.settings import InvalidSettingError
 from deploy import uploads_bucket
-from deploy.settings import InvalidSettingError
+from deploy.sessions import sign_in
 from deploy.tags import MOST_TAGS, kept_tags, merge_tags, read_tags
 from localaws.clients import REGION
 from localaws.environment import LocalAws
@@ -116,7 +117,7 @@ def _as_a_user(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_bucket_of_uploads_is_made_private_encrypted_versioned_and_for_tls_alone(aws: LocalAws) -> None:
     s3 = aws.client("s3")
 
-    name = uploads_bucket.uploads_bucket()
+    name = uploads_bucket.uploads_bucket(sign_in())
 
     assert name == f"iam-key-age-artifacts-123456789012-{REGION}"
     assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
@@ -125,7 +126,7 @@ def test_the_bucket_of_uploads_is_made_private_encrypted_versioned_and_for_tls_a
     [statement] = json.loads(s3.get_bucket_policy(Bucket=name)["Policy"])["Statement"]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
     s3.delete_bucket_policy(Bucket=name)
-    assert uploads_bucket.uploads_bucket() == name  # one that is there stays as it is
+    assert uploads_bucket.uploads_bucket(sign_in()) == name  # one that is there stays as it is
     with pytest.raises(ClientError):
         s3.get_bucket_policy(Bucket=name)
     s3.delete_bucket(Bucket=name)
@@ -141,6 +142,6 @@ def test_a_bucket_of_uploads_that_cannot_be_secured_is_not_left_half_made(
     monkeypatch.setattr(uploads_bucket, "_secure", refuse)
 
     with pytest.raises(uploads_bucket.UploadsBucketError, match="could not be secured"):
-        uploads_bucket.uploads_bucket()
+        uploads_bucket.uploads_bucket(sign_in())
 
     assert not [one for one in aws.client("s3").list_buckets()["Buckets"] if "artifacts-123" in one["Name"]]

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from chalicelib.policy import ScanPolicy
+from chalicelib.settings import InvalidSettingError
 from deploy.parameters import choose_parameters, read_thresholds
-from deploy.settings import SETTINGS, InvalidSettingError
+from deploy.settings import SETTINGS
 
 FILE = "parameters-dev.json"
 
@@ -190,7 +191,7 @@ def test_a_setting_of_chalice_is_refused_where_it_would_not_be_used(
         choose_parameters("dev", template["Parameters"], {}, [])
 
     assert str(refusal.value) == (
-        f'.chalice/config.json: {setting}: "60" is not accepted; `make deploy` takes it as {name} in '
+        f'.chalice/config.json: {setting}: "60" is not accepted; it takes nothing: `make deploy` takes it as {name} in '
         ".chalice/parameters-dev.json, and here it is for `chalice deploy` alone"
     )
     choose_parameters("prod", template["Parameters"], {}, [])  # is another stage

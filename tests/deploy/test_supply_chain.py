@@ -25,7 +25,7 @@ def package(project: Path, umask: int = 0o022) -> "subprocess.CompletedProcess[s
         if not path.is_symlink():
             path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
     return subprocess.run(
-        [sys.executable, "-m", "deploy.package", "dev"],
+        [sys.executable, "-m", "deploy", "package"],
         cwd=project,
         capture_output=True,
         text=True,
@@ -39,7 +39,7 @@ def package(project: Path, umask: int = 0o022) -> "subprocess.CompletedProcess[s
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("chalicelib", "localaws", "statemachine", ".chalice"):
+    for name in ("chalicelib", "deploy", "statemachine", ".chalice"):
         ignored = shutil.ignore_patterns("__pycache__", "deploy*")
         shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
     for name in ("app.py", "requirements.txt"):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from deploy.settings import InvalidSettingError, check_settings
+from chalicelib.settings import InvalidSettingError
+from deploy.settings import check_settings
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account
 from localaws.environment import PROJECT
 from tests.support.scanner import user

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +148,7 @@ def test_a_scan_that_somebody_stopped_says_so_in_words(served: Served) -> None:
     assert (scan["summary"], scan["reports"]) == (None, {})
 
 
-def test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_removes_it(served: Served) -> None:
+def test_make_deploy_deploys_what_then_scans_and_make_destroy_removes_it(served: Served) -> None:
     users = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment = {**users, **served.settings, "AWS_REGION": served.settings["AWS_DEFAULT_REGION"]}
     del environment["AWS_DEFAULT_REGION"]
@@ -376,22 +378,36 @@ def test_make_deploy_says_what_is_missing_before_it_makes_anything(
     assert "Traceback" not in done.stderr
 
 
+class RefusingApiGateway(BaseHTTPRequestHandler):
+    """API Gateway to somebody who may not ask it anything."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.send_header("x-amzn-ErrorType", "AccessDeniedException")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 def test_make_deploy_asks_before_it_makes_the_accounts_role_for_logs_and_stops_where_it_gets_no_answer(
-    served: Served, tmp_path: Path
+    served: Served,
 ) -> None:
-    cli = tmp_path / "aws"
-    cli.write_text(
-        f'#!/bin/sh\n[ "$1" != apigateway ] || {{ echo "AccessDenied" >&2; exit 254; }}\n'
-        f'exec {Path(sys.executable).parent}/aws "$@"\n'
-    )
-    cli.chmod(0o755)
-
-    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
-
-    done = run(served, "make", "deploy", "STAGE=dev", PATH=path, AWS_REGION="us-east-1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RefusingApiGateway)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    refusing = f"http://127.0.0.1:{server.server_port}"
+    try:
+        done = run(served, "make", "deploy", "STAGE=dev", AWS_ENDPOINT_URL_API_GATEWAY=refusing, AWS_REGION="us-east-1")
+    finally:
+        server.shutdown()
+        server.server_close()
 
     assert done.returncode != 0
     assert "AccessDenied" in done.stderr
+    assert "GetAccount" in done.stderr
+    assert "Traceback" not in done.stderr
     stacks = served.client("cloudformation").list_stacks(StackStatusFilter=["CREATE_COMPLETE"])["StackSummaries"]
     assert "iam-key-age-dev" not in [stack["StackName"] for stack in stacks]
 

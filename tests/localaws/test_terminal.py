@@ -247,7 +247,7 @@ def test_a_full_temporary_folder_is_named(small_disk: Path, monkeypatch: pytest.
 def test_a_disk_that_becomes_full_while_packaging_is_named(small_disk: Path, kilobytes: int) -> None:
     command = ["mount", "-o", f"remount,size={kilobytes}k", str(small_disk)]
     subprocess.run(command, check=True)
-    command = [sys.executable, "-m", "deploy.package", "dev"]
+    command = [sys.executable, "-m", "deploy", "package"]
 
     done = subprocess.run(
         command,
@@ -284,7 +284,7 @@ def test_build_that_cannot_be_written_is_named(small_disk: Path, monkeypatch: py
     monkeypatch.setattr(package, "BUILD", small_disk)
 
     with pytest.raises(PackagingError, match=f"{small_disk}/.*: cannot be written: No space left on device"):
-        package.main("dev")
+        package.build("dev", "us-east-1")
 
 
 @pytest.mark.parametrize(

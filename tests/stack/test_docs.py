@@ -52,7 +52,7 @@ RUN_BY = {
     "make scan-account": "test_make_scan_account_ends_in_the_report_of_the_account",
     "make deploy-statemachine": "test_chalice_deploy_and_the_companion_scan_and_are_removed",
     "chalice deploy": "test_chalice_deploy_and_the_companion_scan_and_are_removed",
-    "make deploy": "test_make_deploy_deploys_with_the_aws_cli_what_then_scans_and_make_destroy_removes_it",
+    "make deploy": "test_make_deploy_deploys_what_then_scans_and_make_destroy_removes_it",
     "curl ": "test_the_calls_that_are_printed_work_as_they_are",
     ".venv/bin/awscurl": "test_the_calls_that_are_printed_work_as_they_are",
     "awscurl": "test_the_documented_awscurl_commands_work",
