@@ -85,20 +85,28 @@ def _upload_template(s3: Any, wanted: Deployment) -> str:
     for resource in document["Resources"].values():
         field = _ARTIFACTS.get(resource["Type"], "")
         if isinstance(path := resource.get("Properties", {}).get(field), str):
-            key = _upload(s3, wanted.bucket, (wanted.template.parent / path).read_bytes())
-            resource["Properties"][field] = f"s3://{wanted.bucket}/{key}"
-    key = _upload(s3, wanted.bucket, json.dumps(document).encode(), ".template")
-    return f"{s3.meta.endpoint_url}/{wanted.bucket}/{key}"  # CloudFormation takes no other style
+            key, version = _upload(s3, wanted.bucket, (wanted.template.parent / path).read_bytes())
+            place = {"Bucket": wanted.bucket, "Key": key}
+            resource["Properties"][field] = {**place, "Version": version} if version else place
+    key, version = _upload(s3, wanted.bucket, json.dumps(document).encode(), ".template")
+    url = f"{s3.meta.endpoint_url}/{wanted.bucket}/{key}"  # CloudFormation takes no other style
+    return f"{url}?versionId={version}" if version else url
 
 
-def _upload(s3: Any, bucket: str, content: bytes, suffix: str = "") -> str:
-    """Upload a file under its hash, if it is not there; return its key."""
+def _upload(s3: Any, bucket: str, content: bytes, suffix: str = "") -> tuple[str, str | None]:
+    """Upload a file under its hash, unless it is there; return its key and, in a bucket with versions, its version.
+
+    Whoever else may write to the bucket can put anything under a key that they work out: so what is there is compared
+    by what is in it, and what is deployed is that version, whatever is written after it.
+    """
     key = hashlib.sha256(content).hexdigest() + suffix
     try:
-        s3.head_object(Bucket=bucket, Key=key)
+        found = s3.get_object(Bucket=bucket, Key=key)
+        if found["Body"].read() == content:
+            return key, found.get("VersionId")
     except ClientError:  # not there, or whoever deploys may not know
-        s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return key
+        pass
+    return key, s3.put_object(Bucket=bucket, Key=key, Body=content).get("VersionId")
 
 
 def _create_change_set(client: Client, wanted: Deployment, url: str, before: Mapping[str, Any] | None) -> str:

@@ -3,7 +3,7 @@
 import json
 import re
 from typing import Any, cast
-from urllib.parse import urlparse
+from urllib.parse import parse_qs, urlparse
 
 import boto3
 from moto.apigateway.models import APIGatewayBackend, RestAPI, apigateway_backends
@@ -128,9 +128,11 @@ def find_templates_by_path() -> None:
     """Take a template from S3 by the path of its URL, as the AWS CLI writes it: moto takes the host for a bucket."""
 
     def get_stack(self: CloudFormationResponse, template_url: str) -> str:
-        bucket, _, key = urlparse(template_url).path.lstrip("/").partition("/")
-        value: bytes = s3_backends[self.current_account]["aws"].get_object(bucket, key).value  # type: ignore[union-attr]  # it is there
-        return value.decode()
+        url = urlparse(template_url)
+        bucket, _, key = url.path.lstrip("/").partition("/")
+        [version, *_] = [*parse_qs(url.query).get("versionId", []), None]
+        found: Any = s3_backends[self.current_account]["aws"].get_object(bucket, key, version_id=version)
+        return bytes(found.value).decode()
 
     replace_method(CloudFormationResponse, "_get_stack_from_s3_url", get_stack)
 

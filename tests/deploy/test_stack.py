@@ -1,6 +1,7 @@
 """A stack that is deployed or deleted: what CloudFormation is asked, and what is said if it fails."""
 
 import ast
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,16 +37,20 @@ class FakeS3:
     """What is uploaded, by its key."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     puts: int = 0
     meta: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(endpoint_url="https://s3.amazonaws.com"))
 
-    def head_object(self, **named: str) -> None:
+    def get_object(self, **named: str) -> dict[str, Any]:
         if named["Key"] not in self.objects:
-            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[named["Key"]]), "VersionId": self.versions[named["Key"]]}
 
-    def put_object(self, **named: Any) -> None:
-        self.objects[named["Key"]] = named["Body"]
+    def put_object(self, **named: Any) -> dict[str, Any]:
         self.puts += 1
+        self.objects[named["Key"]] = named["Body"]
+        self.versions[named["Key"]] = f"version-{self.puts}"
+        return {"VersionId": self.versions[named["Key"]]}
 
 
 @dataclass
@@ -292,14 +297,31 @@ def test_what_a_template_refers_to_is_uploaded_once_under_its_hash(aws_of_a_test
         url = stack._upload_template(aws_of_a_test.s3, wanted())
 
     assert aws_of_a_test.s3.puts == UPLOADED
-    bucket, key = url.removeprefix("https://s3.amazonaws.com/").split("/")
+    bucket, key = url.removeprefix("https://s3.amazonaws.com/").partition("?")[0].split("/")
     assert bucket == "uploads"
+    assert url.endswith(f"?versionId={aws_of_a_test.s3.versions[key]}")
     resources = json.loads(aws_of_a_test.s3.objects[key])["Resources"]
     code = resources["One"]["Properties"]["CodeUri"]
     assert code == resources["Two"]["Properties"]["CodeUri"]
-    assert aws_of_a_test.s3.objects[code.removeprefix("s3://uploads/")] == b"code"
+    assert code == {"Bucket": "uploads", "Key": code["Key"], "Version": aws_of_a_test.s3.versions[code["Key"]]}
+    assert aws_of_a_test.s3.objects[code["Key"]] == b"code"
     definition = resources["Machine"]["Properties"]["DefinitionUri"]
-    assert aws_of_a_test.s3.objects[definition.removeprefix("s3://uploads/")] == b"{}"
+    assert aws_of_a_test.s3.objects[definition["Key"]] == b"{}"
+
+
+def test_what_somebody_else_put_under_the_hash_is_not_deployed(aws_of_a_test: Aws, wanted: Wanted) -> None:
+    s3 = aws_of_a_test.s3
+    stack._upload_template(s3, wanted())
+    for key in s3.objects:
+        s3.objects[key], s3.versions[key] = b"of somebody else", "version-of-somebody-else"
+
+    url = stack._upload_template(s3, wanted())
+
+    template = s3.objects[url.rpartition("/")[2].partition("?")[0]].decode()
+    assert "of-somebody-else" not in f"{url}{template}"
+    resources = json.loads(template)["Resources"]
+    assert s3.objects[resources["One"]["Properties"]["CodeUri"]["Key"]] == b"code"
+    assert s3.objects[resources["Machine"]["Properties"]["DefinitionUri"]["Key"]] == b"{}"
 
 
 def test_the_local_aws_is_deployed_by_the_same_code(aws: LocalAws) -> None:
