@@ -46,14 +46,14 @@ def package(
     try:
         check_settings(PROJECT / CONFIG, stage)
         _copy_what_ships(folder)
-        _share_packages(_PACKAGES, folder / ".chalice" / "deployments")
+        _share_packages(_PACKAGES, folder / "wheels")
     except InvalidSettingError as error:
         raise PackagingError(str(error)) from error
     except OSError as error:
         raise PackagingError(terminal.cannot_be_written(error, folder)) from error
     _run_chalice(folder, stage, region, environment)
     try:
-        _share_packages(folder / ".chalice" / "deployments", _PACKAGES)
+        _share_packages(folder / "wheels", _PACKAGES)
     except OSError as error:
         terminal.say(f"{terminal.cannot_be_written(error, _PACKAGES)}; the next run fetches the packages again")
     try:
@@ -134,11 +134,11 @@ def _why(output: str, log: str) -> str:
 
 
 def _share_packages(source: Path, target: Path) -> None:
-    """Copy Chalice's deployment packages, named by a hash of what is in them: unchanged, none is downloaded twice."""
+    """Copy the wheels that pip fetched, so that none is downloaded twice; pip compares their hashes each time."""
     target.mkdir(parents=True, exist_ok=True)
-    for package_file in source.glob("*.zip"):
-        if not (target / package_file.name).exists():
-            _put(package_file, target / package_file.name)
+    for wheel in source.glob("*.whl"):
+        if not (target / wheel.name).exists() or wheel.read_bytes() != (target / wheel.name).read_bytes():
+            _put(wheel, target / wheel.name)
 
 
 def _put(source: Path, target: Path) -> None:

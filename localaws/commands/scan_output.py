@@ -69,7 +69,7 @@ class ScanOutput:
         coming = {folder / name: folder / f"{name}.coming" for name in result.files}
         try:
             for path, new in coming.items():
-                _write(new, result.files[path.relative_to(folder).as_posix()])
+                _write(new, result.files[path.relative_to(folder).as_posix()], path)
             for path, new in coming.items():
                 new.replace(path)
         finally:
@@ -85,13 +85,16 @@ class ScanOutput:
                 yield from ((old, mark) for old in self.folder.glob(pattern))
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone can read, for it may have an account's users; remove one that is not whole."""
+def _write(path: Path, content: bytes, name: Path | None = None) -> None:
+    """Write a file that its owner alone can read, for it may have an account's users; remove one that is not whole.
+
+    An error names the file, as `name` if that is given.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
-    except OSError:
+    except OSError as error:
         if path.is_file():  # not a device
             path.unlink()
-        raise
+        raise OSError(error.errno, error.strerror, str(name or path)) from error

@@ -61,6 +61,21 @@ def test_the_zip_is_the_same_whatever_the_umask_and_lambda_may_read_it(project: 
         assert {"app.py", "jinja2/__init__.py", "chalicelib/age.py"} <= set(built.namelist())
 
 
+def test_what_was_put_into_the_packages_of_earlier_runs_does_not_ship(project: Path) -> None:
+    assert package(project).returncode == 0
+    built, wheels = project / "build" / "deployment.zip", list((project / "build" / "packages").glob("*.whl"))
+    shipped = built.read_bytes()
+    assert {wheel.name.partition("-")[0].lower() for wheel in wheels} == {"jinja2", "markupsafe"}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel, "a") as planted:
+            planted.writestr("planted.py", "")
+
+    assert package(project).returncode == 0
+
+    assert built.read_bytes() == shipped
+    assert all("planted.py" not in zipfile.ZipFile(wheel).namelist() for wheel in wheels)
+
+
 def test_a_package_of_another_hash_does_not_ship(project: Path) -> None:
     requirements = project / "requirements.txt"
     hashes = re.compile("sha256:[0-9a-f]{64}")

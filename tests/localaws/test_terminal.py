@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_what_the_terminal_cannot_show_is_replaced_and_the_files_stay_utf_8(tmp_
     assert f"owner ?ukasz {'Ü' if encoding == 'cp1252' else '?'}nal ??" in shown
     assert "1/2" not in shown.splitlines()[0]
     assert "2/2" in shown.splitlines()[0]
-    assert "Verdict" in shown or "expired, 100 days" in shown
+    assert "Verdict" in shown or "overdue, 100 days" in shown
     assert "Łukasz Ünal 部門" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
@@ -71,6 +72,7 @@ def test_json_loses_nothing_in_an_encoding_that_lacks_its_characters(tmp_path: P
 
 PRINTS = """
 import sys
+import zipfile
 from deploy import terminal
 terminal.prepare()
 for _ in range(int(sys.argv[1])):
@@ -172,7 +174,7 @@ def test_the_findings_are_a_table_where_there_is_room_and_a_few_lines_each_where
     assert "Verdict" in shown(result, 140)
     narrow = shown(result, 40)
     assert "Verdict" not in narrow
-    assert f"\n{first['access_key_id']}\n{first['user_name']}\nexpired, {first['age_days']} days\n" in narrow
+    assert f"\n{first['access_key_id']}\n{first['user_name']}\noverdue, {first['age_days']} days\n" in narrow
 
 
 def test_lines_are_wrapped_between_words() -> None:
@@ -275,7 +277,7 @@ def test_packages_that_cannot_be_kept_are_named_and_end_nothing(
     error = capsys.readouterr().err
     assert f"{small_disk}/" in error
     assert ": cannot be written: No space left on device; the next run fetches the packages again\n" in error
-    assert list(small_disk.iterdir()) == []
+    assert all(zipfile.is_zipfile(path) and path.suffix == ".whl" for path in small_disk.iterdir())  # each one whole
 
 
 def test_build_that_cannot_be_written_is_named(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
