@@ -213,7 +213,13 @@ def scan_and_look(served: Served) -> None:
 
 
 def test_a_stage_of_the_one_stack_is_not_taken_over(served: Served, project_copy: Path) -> None:
-    run(served, project_copy, "make", "deploy", "STAGE=prod")
+    file = project_copy / ".chalice" / "parameters-prod.json"
+    file.write_text('{"MaxAgeDays": 60}')
+    told = run(served, project_copy, "make", "deploy", "STAGE=prod")
+    file.unlink()
+    assert 'Keys will be judged by {"max_age_days": 60,' in told  # as the stage's file has it
+    [stack] = served.client("cloudformation").describe_stacks(StackName="iam-key-age-prod")["Stacks"]
+    assert {"ParameterKey": "MaxAgeDays", "ParameterValue": "60"} in stack["Parameters"]
 
     refused = run(served, project_copy, "make", "deploy-statemachine", "STAGE=prod", status=1)
 
