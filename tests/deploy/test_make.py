@@ -98,10 +98,10 @@ def test_make_starts_every_tool_by_the_environments_python() -> None:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout that needs nothing but pip, with the environment that `make setup` makes, in a path with a space."""
     folder = tmp_path_factory.mktemp("make") / "a checkout"
-    (folder / "localaws").mkdir(parents=True)
+    (folder / "deploy").mkdir(parents=True)
     shutil.copy(PROJECT / "Makefile", folder)
     for name in ("__init__.py", "installation.py"):
-        shutil.copy(PROJECT / "localaws" / name, folder / "localaws")
+        shutil.copy(PROJECT / "deploy" / name, folder / "deploy")
     (folder / "requirements-dev.txt").write_text("")
     assert setup(folder) == "Installing the pinned requirements into .venv, once; it takes about a minute\n"
     return folder
