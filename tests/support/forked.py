@@ -19,11 +19,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 PROJECT = Path(__file__).resolve().parents[2]
 _CLIENT = Path(__file__).with_name("forked_client.py")
 _STREAMS = (0, 1, 2)
+_opened: list[TextIO] = []  # kept, as Python keeps those that it opens when it starts
 
 
 def localaws_command() -> list[str]:
@@ -104,7 +105,7 @@ def _supervise(connection: socket.socket) -> None:
             os.close(stream)
         ended = os.pidfd_open(pid)
         connection.sendall(f"{pid}\n".encode())
-        if ended not in select.select([ended, connection], [], [])[0]:
+        if ended not in select.select([ended, connection.fileno()], [], [])[0]:
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         with contextlib.suppress(OSError):
@@ -117,9 +118,8 @@ def _run(streams: list[int], arguments: list[str], environment: dict[str, str], 
     for stream, target in zip(streams, _STREAMS, strict=True):
         os.dup2(stream, target)
         os.close(stream)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8")  # noqa: SIM115  # open as long as the process is
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8")  # noqa: SIM115  # open as long as the process is
-    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115  # open as long as the process is
+    _opened.extend(os.fdopen(stream, mode, encoding="utf-8") for stream, mode in ((0, "r"), (1, "w"), (2, "w")))
+    sys.stdin, sys.stdout, sys.stderr = _opened
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
