@@ -19,12 +19,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import Any, NoReturn
 
 PROJECT = Path(__file__).resolve().parents[2]
 _CLIENT = Path(__file__).with_name("forked_client.py")
 _STREAMS = (0, 1, 2)
-_opened: list[TextIO] = []  # kept, as Python keeps those that it opens when it starts
+_opened: list[Any] = []  # kept, as Python keeps those that it opens when it starts
 
 
 def localaws_command() -> list[str]:
