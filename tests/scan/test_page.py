@@ -79,7 +79,7 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
     assert "What to do with them: rotate 1, look into 3." in header
     assert "Users: 6 listed = 5 checked + 0 not found + 1 unchecked." in header
     assert page.locator(".tiles").inner_text().split() == [
-        *("4", "expired", "1", "due", "soon", "0", "ok", "1", "exempt", "1", "users", "unchecked")
+        *("4", "overdue", "1", "due", "soon", "0", "ok", "1", "exempt", "1", "users", "unchecked")
     ]
     assert "90 × 24 hours" in page.locator("dl").inner_text()
     assert "2026-11-22T08:00:00Z" in page.locator("dl").inner_text()
@@ -188,14 +188,14 @@ def test_exempt_keys_have_a_table_of_their_own_with_end_and_reason(opened: Opene
 
     table = page.get_by_role("region", name="Exempt, not counted as overdue")
     assert table.locator("tbody td").all_inner_texts() == [
-        *("2026-11-22", "=HYPERLINK(1)", "vault", "AKIAVAULT", "expired", "300", "2026-03-17, s3, us-east-1")
+        *("2026-11-22", "=HYPERLINK(1)", "vault", "AKIAVAULT", "overdue", "300", "2026-03-17, s3, us-east-1")
     ]
 
 
 def test_users_judged_without_details_are_listed_with_the_cause(opened: Opened) -> None:
     page = opened.open(report_of(user("dark", key("AKIADARK", 200, used="unknown"), cause=CAUSE)))
 
-    section = page.locator("section", has_text="judged without details")
+    section = page.locator("section", has_text="whose last uses or tags are unknown")
     assert section.locator("tbody td").all_text_contents() == ["dark", CAUSE]
     assert "could not be read" in page.locator("header").inner_text()
 
