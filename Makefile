@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo scan-account serve test test-pythons check bench picture reference format lock package deploy deploy-statemachine destroy clean
+.PHONY: help setup demo scan-account serve test unit test-pythons check bench picture reference format lock package deploy deploy-statemachine destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ serve: setup ## keep the local AWS running, for clients of the API and the AWS C
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest
+
+unit: setup ## run the tests that need no local AWS, which takes seconds
+	@$(BIN)/python -m pytest tests/unit
 
 test-pythons: test-python3.11 test-python3.12 test-python3.13 ## run all tests on each Python from 3.11 to 3.13 that is here, each in an environment of its own
 

@@ -1,6 +1,7 @@
 """One local AWS and one package a test process, made where a test wants them: pure tests load neither."""
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,27 @@ if TYPE_CHECKING:
     from localaws.environment import LocalAws
 
 forget_the_users_aws()  # before moto is imported, which reads them
+
+# The files that take longest, longest first, so that none is left for the end, when other workers have nothing to do.
+LONGEST_FIRST = (
+    "test_serve.py",
+    "test_workflow.py",
+    "test_quota.py",
+    "test_command_line.py",
+    "test_make.py",
+    "test_reliability.py",
+    "test_terminal.py",
+)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests also wait, for processes and for retries."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -14,11 +14,12 @@ from chalicelib.settings import InvalidSettingError
 from deploy.settings import check_settings
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account
 from localaws.environment import PROJECT
+from tests.support.forked import localaws_command
 from tests.support.scanner import user
 
 
 def localaws(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "localaws", *arguments]
+    command = [*localaws_command(), *arguments]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -430,7 +430,7 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
 ) -> None:
     os.environ["TMPDIR"], before = str(tmp_path), os.environ.get("TMPDIR")
     try:
-        running = start()
+        running = start(forked=False)
     finally:
         os.environ.pop("TMPDIR")
         if before:

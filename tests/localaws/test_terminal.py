@@ -19,6 +19,7 @@ from localaws.commands.failures import require_room
 from localaws.commands.scan_output import ScanOutput
 from localaws.environment import PROJECT
 from localaws.scan_run import LocalAwsError, ScanResult
+from tests.support.forked import localaws_command
 from tests.support.scanner import Scanner, user
 
 LONG_NAME = "a.name.of.sixty-four.characters-which.is.what.IAM.takes.at.most1"
@@ -39,8 +40,9 @@ def account_file(folder: Path) -> str:
 
 
 def scan(*arguments: str, shell: str = "", **environment: str) -> "subprocess.CompletedProcess[bytes]":
-    """Scan; `shell` is what follows the command, for bash."""
-    command = ["bash", "-c", f'"$@" {shell}', "-", sys.executable, "-m", "localaws", "scan", *arguments]
+    """Scan; `shell` is what follows the command, for bash; with an environment of its own in a Python of its own."""
+    localaws = [sys.executable, "-m", "localaws"] if environment else localaws_command()
+    command = ["bash", "-c", f'"$@" {shell}', "-", *localaws, "scan", *arguments]
     environment = {**os.environ, **environment}
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, timeout=120, check=False)
 

@@ -17,10 +17,11 @@ def test_the_quota_account_is_scanned_whole_and_stays_far_below_every_limit(scan
         '{"max_age_days": 91}'
     )  # a policy of its own: names of one policy in a minute are counted
 
+    report = result.report
     assert result.error is None
-    assert result.report["coverage"]["users_listed"] == result.report["coverage"]["users_checked"] == 5_000
-    assert result.report["totals"]["expired"] == len(result.report["findings"]) == 10_000
-    assert result.report["details_unknown"] == []
+    assert report["coverage"]["users_listed"] == report["coverage"]["users_checked"] == 5_000
+    assert report["totals"]["expired"] == len(report["findings"]) == 10_000
+    assert report["details_unknown"] == []
     assert result.stats["largest_payload_bytes"] <= 128 * 1024  # of 256
     assert result.stats["history_events"] <= 2_000  # of 25,000
     assert price(read_counts(result.stats, users=5_000))["total"] < 0.02

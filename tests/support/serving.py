@@ -12,6 +12,7 @@ import requests
 
 from localaws.environment import PROJECT
 from localaws.sigv4 import SignedBy
+from tests.support.forked import localaws_command
 
 
 @dataclass
@@ -61,8 +62,10 @@ class Served:
         self.process.wait(20)
 
 
-def start(*arguments: str) -> Served:
-    command = [sys.executable, "-m", "localaws", "serve", *arguments]
+def start(*arguments: str, forked: bool = True) -> Served:
+    """Start it; `forked` from a process that has loaded its modules, or as a Python of its own."""
+    python = localaws_command() if forked else [sys.executable, "-m", "localaws"]
+    command = [*python, "serve", *arguments]
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     printed = ""
     while "receive-message" not in printed:

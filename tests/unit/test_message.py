@@ -1,5 +1,6 @@
 """The message: what a person is told, in every size. The whole texts are in tests/golden."""
 
+import functools
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -209,14 +210,25 @@ def test_the_subject_is_short_in_the_largest_account(
     expired: int, denied: int, first: bool, root: dict[str, Any]
 ) -> None:
     last = None if first else before(user("nobody"))
-    outcomes = [*crowd(expired=expired, denied=denied), *idle_users(100)]
 
-    subject = compose_message(report_of(*outcomes, last=last, root=root, max_unused_days=45), FOLDER).subject
-    at_another_instant = compose_message(report_of(*outcomes, as_of=AS_OF), FOLDER).subject
+    subject = compose_message(
+        report_of(*largest(expired, denied), last=last, root=root, max_unused_days=45), FOLDER
+    ).subject
+    at_another_instant = compose_message(largest_as_of(expired, denied), FOLDER).subject
 
     assert len(subject) < 100
     assert len(at_another_instant) < 100
     assert "2026-11-22" in at_another_instant
+
+
+@functools.cache
+def largest(expired: int, denied: int) -> list[dict[str, Any]]:
+    return [*crowd(expired=expired, denied=denied), *idle_users(100)]
+
+
+@functools.cache
+def largest_as_of(expired: int, denied: int) -> Report:
+    return report_of(*largest(expired, denied), as_of=AS_OF)
 
 
 def idle_users(count: int) -> list[dict[str, Any]]:

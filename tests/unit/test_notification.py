@@ -1,5 +1,6 @@
 """What is published: when, to whom in which format, and never more than SNS takes."""
 
+import functools
 import json
 from typing import Any
 
@@ -248,15 +249,20 @@ def test_attributes_let_subscribers_filter(report: Report, says: tuple[str, ...]
     }
 
 
-@pytest.mark.parametrize("https_format", HttpsFormat)
-@pytest.mark.parametrize("first", [True, False])
-def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, first: bool) -> None:
+@functools.cache
+def largest(first: bool) -> Report:
     denied = [unchecked(f"u{'x' * 59}{number:04}", '"\\\n' * 100) for number in range(2_500)]
     last = None if first else before(*crowd(expired=5_000, prefix="g" * 60))
     expired = crowd(expired=10_000, prefix="n" * 59, used=10)
     for each in expired[:-1]:
         each["details"]["tags"] = [{"key": "owner", "value": "o" * 256}]
-    report = report_of(*expired, *denied, last=last, root={"access_keys": 1})
+    return report_of(*expired, *denied, last=last, root={"access_keys": 1})
+
+
+@pytest.mark.parametrize("https_format", HttpsFormat)
+@pytest.mark.parametrize("first", [True, False])
+def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, first: bool) -> None:
+    report = largest(first)
 
     notification = compose_notification(report, FOLDER, NotifyOn.DUE_SOON, https_format)
 
