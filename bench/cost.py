@@ -100,7 +100,10 @@ def price_of_other_designs(
     rest = sum(_rest(counts, prices, durations).values())
     standard = counts.users * (1 + _STATES_OF_A_STANDARD_CHILD) * prices.state_transition
     express = _express(counts.users, counts.iam_calls_in_children * durations.iam_call, prices)
-    return {"one STANDARD child a user": parent + rest + standard, "one EXPRESS child a user": parent + rest + express}
+    return {
+        "one STANDARD child per user": parent + rest + standard,
+        "one EXPRESS child per user": parent + rest + express,
+    }
 
 
 def _express(children: int, seconds: float, prices: Prices) -> float:

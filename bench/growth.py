@@ -20,11 +20,11 @@ def main() -> None:
     header = [
         "account",
         "IAM calls",
-        "a user",
+        "per user",
         "events, of 25,000",
         "largest payload, of 262,144",
         "seconds",
-        "ms a call",
+        "ms per call",
     ]
     print_table("Growth", _COMMAND, header, [_growth(*run) for run in runs])
     header = [

@@ -65,7 +65,7 @@ def main() -> None:
     """Measure all; print the table."""
     least = -(-USERS // 100) + USERS
     account = everyday_account(USERS)
-    rows = [["the least that live data allows", f"{least:,}", "", f"{_old_keys(account):,} keys, by the rule", ""]]
+    rows = [["the minimum for live data", f"{least:,}", "", f"{_old_keys(account):,} keys, by the rule", ""]]
     with LocalAws(account) as aws:
         result = whole(aws.scan("{}"))
         flagged = f"{result.report['totals']['expired']:,} keys, with last use and owner"
@@ -74,9 +74,9 @@ def main() -> None:
     with LocalAws(young_account(USERS)) as aws:
         young = whole(aws.scan("{}"))
         rows.append(_row("iam-key-age, where no key is old", iam_calls(young), "0 keys", young.stats["seconds"]))
-    header = [f"{USERS:,} users, {sum(len(user.access_keys) for user in account.users):,} keys", "calls of IAM"]
-    note = "One call more than the least is GetAccountSummary, for the root user."
-    print_table("Calls", "python -m bench.peers", [*header, "against the least", "flagged", "seconds"], rows, note)
+    header = [f"{USERS:,} users, {sum(len(user.access_keys) for user in account.users):,} keys", "IAM calls"]
+    note = "One call above the minimum is GetAccountSummary, for the root user."
+    print_table("Calls", "python -m bench.peers", [*header, "times the minimum", "flagged", "seconds"], rows, note)
 
 
 def _custodian_arguments(folder: Path) -> list[str]:

@@ -72,9 +72,11 @@ def main() -> None:
                     states.update_state_machine(stateMachineArn=arn, definition=variant.of(definition))
                     repeats = 1 if variant is SHIPPED else REPEATS
                     measured[variant.name] = [_measure(aws) for _ in range(repeats)]
-    header = ["", "users", "throttled", "seconds with IAM", "the least", "ratio", "from … to", "unchecked"]
+    header = ["", "users", "throttled", "seconds with IAM", "minimum", "ratio", "from … to", "unchecked"]
     rows = [_row(variant, measured[variant.name]) for variant in variants]
-    note = f"The least is calls less the burst, divided by the rate. Medians of {REPEATS} runs, but for the first row."
+    note = (
+        f"The minimum is the calls beyond the burst, divided by the rate. Medians of {REPEATS} runs, but for the first."
+    )
     print_table("Under a rate limit", _COMMAND, header, rows, note)
     _plot([measured[variant.name] for variant in CONCURRENCIES], [variant.children for variant in CONCURRENCIES])
 

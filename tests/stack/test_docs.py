@@ -1,4 +1,4 @@
-"""The docs: the runbook has what a stack says when something is wrong, links lead somewhere, commands are run."""
+"""The docs: the runbook has what a stack says when something is wrong, what is named exists, commands are run."""
 
 import re
 from typing import Any
@@ -12,6 +12,8 @@ from localaws.environment import PROJECT
 from tests.stack.test_template import DEFINITION, STACK
 from tests.support.cloudformation import resolve
 
+DOCS = sorted((PROJECT / "docs").glob("*.md"))
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *DOCS]
 RUNBOOK = (PROJECT / "docs" / "runbook.md").read_text()
 
 
@@ -44,10 +46,15 @@ def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
 
 
 WANTS_AWS = "wants AWS"  # which has what the local one has not
+IN_CI = "is run by CI"
 # Which test runs a command of the docs, by how it begins.
 RUN_BY = {
     "make demo": "test_make_demo_ends_in_a_finished_scan_and_the_message",
-    "make test": "what you are looking at",
+    "make test": IN_CI,
+    "make check": IN_CI,
+    "make format": IN_CI,  # it does what `make check` asks for
+    "make unit": IN_CI,  # its tests are some of `make test`
+    ".venv/bin/python -m pytest": IN_CI,
     "make serve": "test_the_calls_that_make_demo_ends_with_are_for_make_serve",
     "make scan-account": "test_make_scan_account_ends_in_the_report_of_the_account",
     "make deploy-statemachine": "test_chalice_deploy_and_the_companion_scan_and_are_removed",
@@ -69,7 +76,7 @@ def commands() -> list[str]:
     """The commands in the blocks of README and docs, without what a command prints."""
     command = re.compile(r"^\s*(?:\$ )?((?:make|aws|awscurl|curl|chalice|\.venv/bin/\S+) .+)$")
     found: list[str] = []
-    for page in (PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))):
+    for page in PAGES:
         fenced = False
         for line in page.read_text().splitlines():
             fenced ^= line.startswith("```")
@@ -84,15 +91,17 @@ def test_every_command_in_the_docs_is_run_by_a_test_or_wants_aws() -> None:
     for command in commands():
         runs = [test for begin, test in RUN_BY.items() if command.startswith(begin)]
         assert runs, command
-        assert any(test == WANTS_AWS or f"def {test}(" in tests or test == RUN_BY["make test"] for test in runs), (
-            command
-        )
+        assert any(test in {WANTS_AWS, IN_CI} or f"def {test}(" in tests for test in runs), command
+
+
+def test_ci_runs_what_the_docs_leave_to_it() -> None:
+    run = (PROJECT / ".ci" / "run").read_text().splitlines()
+
+    assert {"make check", "make test"} <= set(run)
 
 
 def test_every_link_within_the_docs_leads_somewhere() -> None:
-    pages = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
-
-    for page in pages:
+    for page in PAGES:
         for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text()):
             linked = (page.parent / target).resolve() if target else page
             assert linked.exists(), f"{page.name}: {target}"
@@ -104,3 +113,42 @@ def anchors(text: str) -> set[str]:
     """The anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_every_file_and_room_that_a_page_for_engineers_names_exists(page: str) -> None:
+    text = re.sub(r"```.*?```", "", (PROJECT / page).read_text(), flags=re.DOTALL)
+    rooms = [PROJECT, *(PROJECT / name for name in ("chalicelib", "localaws", "statemachine", ".chalice", "docs"))]
+
+    named = {name for name in re.findall(r"`([\w./-]+)`", text) if re.search(r"/$|\.(py|md|json|yaml)$", name)}
+
+    assert len(named) > 5
+    for name in named - OF_A_SCAN:
+        assert any((room / name).exists() for room in rooms), name
+
+
+OF_A_SCAN = {"latest.json", "report.json", "report.html", "out/account/account.json", "pages/0001.json"}
+
+
+def test_each_row_of_where_to_change_what_names_a_test_and_its_files() -> None:
+    table = (PROJECT / "CONTRIBUTING.md").read_text().partition("## Where to change what")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")][1:]
+
+    assert len(rows) > 10
+    for row in rows:
+        assert len(row) == 4, row
+        assert re.search(r"`tests/\w+/(test_\w+\.py)?`", row[3]), row[0]
+
+
+def test_every_room_is_in_the_readme_and_in_the_architecture() -> None:
+    packages = {path.parent for path in PROJECT.glob("*/__init__.py")} | set((PROJECT / "chalicelib").glob("*/"))
+    rooms = {path.name for path in packages if list(path.glob("*.py"))}
+
+    assert {"chalicelib", "evaluation", "report", "outputs", "api", "aws", "localaws", "deploy", "tests"} <= rooms
+    for page in ("README.md", "docs/architecture.md"):
+        text = (PROJECT / page).read_text()
+        assert not {room for room in rooms if not re.search(rf"\b{room}/", text)}, page
+
+
+def test_the_readme_is_two_screens() -> None:
+    assert len((PROJECT / "README.md").read_text().splitlines()) <= 150

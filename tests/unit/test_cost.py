@@ -53,8 +53,8 @@ def test_one_child_a_user_costs_a_start_for_each_user() -> None:
     only_transitions = Prices(**{**FREE, "state_transition": 1.0})
 
     assert price_of_other_designs(COUNTS, only_transitions) == {
-        "one STANDARD child a user": 209 + 3 * 5_000,
-        "one EXPRESS child a user": 209 + 5_000,
+        "one STANDARD child per user": 209 + 3 * 5_000,
+        "one EXPRESS child per user": 209 + 5_000,
     }
 
 
