@@ -94,6 +94,16 @@ def test_every_command_in_the_docs_is_run_by_a_test_or_wants_aws() -> None:
         assert any(test in {WANTS_AWS, IN_CI} or f"def {test}(" in tests for test in runs), command
 
 
+def test_every_make_command_in_the_docs_is_a_target() -> None:
+    targets = re.findall(r"^([a-z-]+):.* ## ", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+    named = {command.split()[1] for command in commands() if command.startswith("make ")}
+
+    for page in PAGES:
+        named |= set(re.findall(r"`make ([a-z-]+)", page.read_text()))
+
+    assert {"demo", "test", "unit", "check", "deploy"} <= named <= set(targets)
+
+
 def test_ci_runs_what_the_docs_leave_to_it() -> None:
     run = (PROJECT / ".ci" / "run").read_text().splitlines()
 
