@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,12 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
     report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
     assert report["totals"]["expired"] == 20
+    [transcript] = re.findall(r"```\n\$ make demo\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert set(undated(transcript).splitlines()) - {"[…]", ""} <= set(undated(done.stdout).splitlines())
+
+
+def undated(text: str) -> str:
+    return re.sub(r"\d{4}-\d\d-\d\d", "DATE", text)
 
 
 def test_make_demo_shows_every_advice_an_exemption_in_force_and_one_that_is_over() -> None:
