@@ -99,7 +99,7 @@ def get_report(_request: Request, query: Query, scan_id: str) -> Response:
 
 @routing.serve(app, operations.GET_OPENAPI)
 def get_openapi(request: Request, _query: Query) -> Any:
-    """Give the OpenAPI document of these routes."""
+    """Return the OpenAPI document of these routes."""
     from chalicelib.api.openapi import openapi_document
 
     return openapi_document(server=request.context["path"].removesuffix("/openapi.json") or "/")

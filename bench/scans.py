@@ -27,7 +27,7 @@ def scan_quota() -> ScanResult:
 
 
 def whole(result: ScanResult) -> ScanResult:
-    """Give a scan back that checked everybody; else there is nothing to measure."""
+    """Return a scan that checked everybody; without one there is nothing to measure."""
     if result.error or result.report["coverage"]["users_unchecked"] or result.report["details_unknown"]:
         raise RuntimeError(f"the scan {result.status}: {result.error}, {result.report['coverage']}")
     return result

@@ -18,7 +18,7 @@ def parse_instant(text: str) -> datetime:
 def read_instant(text: str) -> tuple[datetime, str]:
     """Read an instant as `parse_instant` does, and give it as `format_instant` writes it, too.
 
-    AWS writes it so to begin with, and a scan reads thousands: those are told by their shape.
+    AWS writes it so to begin with, and a scan reads thousands: those are recognized by their shape.
     """
     if len(text) == _SECONDS_LONG and (text[7], text[10], text[13], text[16], text[19]) == _SHAPE:
         return datetime.fromisoformat(text), text

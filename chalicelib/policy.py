@@ -12,7 +12,7 @@ from typing import Any
 from chalicelib.age import AgeRule
 from chalicelib.documents import USER_NAME_PATTERN
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.schema import RefusedError, Rule, check, takes
+from chalicelib.schema import RefusedError, Rule, check, describe
 
 MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90
@@ -149,7 +149,7 @@ def _policy(document: dict[str, Any], defaults: ScanPolicy) -> ScanPolicy:
 
 
 def details_cutoff(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
-    """Say of which keys more than their age is worth asking IAM, as the state machine compares: by text, in UTC.
+    """Return which keys are worth further calls of IAM, as the state machine compares them: by text, in UTC.
 
     `created_before` is `YYYY-MM-DDTHH:MM:SS`; `inactive` says whether inactive keys count.
     """
@@ -190,9 +190,9 @@ def _as_of(value: object) -> datetime:
     try:
         instant = parse_instant(text)
     except ValueError as error:
-        raise InvalidPolicyError("as_of", value, takes(rule)) from error
+        raise InvalidPolicyError("as_of", value, describe(rule)) from error
     if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:  # in UTC
-        raise InvalidPolicyError("as_of", value, takes(rule))
+        raise InvalidPolicyError("as_of", value, describe(rule))
     return instant
 
 

@@ -38,12 +38,12 @@ class ScanNotFoundError(Exception):
 
 
 def is_scan_id(text: str) -> bool:
-    """Say whether a text can name a scan."""
+    """Return whether a text can name a scan."""
     return re.fullmatch(SCAN_ID_PATTERN, text, re.ASCII) is not None
 
 
 def is_given_id(text: str) -> bool:
-    """Say whether a text is an id that a scan was given, and nothing that somebody wrote."""
+    """Return whether a text is an id that a scan was given, and not something that a person made up."""
     return re.fullmatch(_GIVEN_ID, text, re.ASCII) is not None
 
 

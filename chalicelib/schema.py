@@ -25,17 +25,17 @@ class RefusedError(Exception):
         return type(self)(self.field, value, self.takes)
 
 
-def check(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> Any:
-    """Return a value that keeps a rule; raise `refused` for one that does not."""
+def check(field: str, value: object, rule: Rule, error_type: type[RefusedError]) -> Any:
+    """Return the value if it is valid; otherwise raise `error_type`."""
     if rule["type"] == "array":
-        return _check_items(field, value, rule, refused)
+        return _check_items(field, value, rule, error_type)
     if not _keeps(value, rule):
-        raise refused(field, value, takes(rule))
+        raise error_type(field, value, describe(rule))
     return value
 
 
-def takes(rule: Rule) -> str:
-    """Say in words what a rule takes."""
+def describe(rule: Rule) -> str:
+    """Return in words what a rule accepts."""
     if rule["type"] == "integer":
         return f"an integer from {rule['minimum']} to {rule['maximum']}"
     if rule["type"] == "boolean":
@@ -53,16 +53,16 @@ def _keeps(value: object, rule: Rule) -> bool:
     return isinstance(value, str) and re.fullmatch(rule["pattern"], value, re.ASCII) is not None
 
 
-def _check_items(field: str, value: object, rule: Rule, refused: type[RefusedError]) -> list[Any]:
+def _check_items(field: str, value: object, rule: Rule, error_type: type[RefusedError]) -> list[Any]:
     if not isinstance(value, list) or not rule["minItems"] <= len(value) <= rule["maxItems"]:
         counted = f"{field} ({len(value)} of them)" if isinstance(value, list) else field
-        raise refused(counted, value, takes(rule))
+        raise error_type(counted, value, describe(rule))
     seen: set[object] = set()
     for index, item in enumerate(value):
         if not _keeps(item, rule["items"]):
-            raise refused(f"{field}[{index}]", item, takes(rule))
+            raise error_type(f"{field}[{index}]", item, describe(rule))
         if item in seen:
-            raise refused(f"{field}[{index}] (a duplicate)", item, takes(rule))
+            raise error_type(f"{field}[{index}] (a duplicate)", item, describe(rule))
         seen.add(item)
     return value
 

@@ -1,7 +1,7 @@
 """The companion stack of `chalice deploy`: what a stage has besides the functions, which Chalice deployed.
 
 Its template is made of statemachine/resources.yaml and of what Chalice recorded in .chalice/deployed. Once it is there,
-the functions are told where it is.
+the functions get to know where it is.
 """
 
 import base64
@@ -118,7 +118,7 @@ def check_way(target: Target, project: Path, stage: str, way: str) -> None:
 
 
 def wire(target: Target, described: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give each function the variables that the companion has for it, beside those that it has; return what to tell."""
+    """Add to each function the variables that the companion has for it; return what to print."""
     functions = target.client("lambda")
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
     for name, chalice in FUNCTIONS.items():

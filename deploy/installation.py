@@ -34,7 +34,7 @@ def check(folder: Path) -> None:
 
 
 def _adapt_if_moved(folder: Path) -> None:
-    """Let the commands in an environment that was moved start its Python where it is now."""
+    """Fix the commands of an environment that was moved, so that they start its Python where it is now."""
     moved = {}
     for path in (path for path in (folder / "bin").iterdir() if path.is_file()):
         with path.open("rb") as file:

@@ -39,7 +39,7 @@ class _Stream(io.TextIOWrapper):
 
 
 def prepare() -> None:
-    """Let standard output and standard error take any text, whatever their encoding, and stand a full disk."""
+    """Make standard output and standard error accept any text, whatever their encoding, and survive a full disk."""
     sys.stdout, sys.stderr = _prepared(sys.stdout), _prepared(sys.stderr)
     if os.environ.get("COLUMNS") == "0":  # of a terminal that does not know its width
         del os.environ["COLUMNS"]

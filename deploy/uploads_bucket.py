@@ -61,7 +61,7 @@ def _make(s3: Any, name: str, region: str, partition: str) -> None:
 
 
 def _secure(s3: Any, name: str, partition: str) -> None:
-    """Let the bucket be private, encrypted, versioned and reached by TLS alone, and end its old versions."""
+    """Make the bucket private, encrypted, versioned and TLS only, and expire its old versions."""
     private = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
     s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=private)
     encryption = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}

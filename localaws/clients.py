@@ -1,4 +1,4 @@
-"""Who calls the local AWS: known by its access key id, so that calls can be told apart and counted."""
+"""Who calls the local AWS: known by its access key id, so that calls can be attributed and counted."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ _replaced: dict[str, tuple[str | None, str | None]] = {}  # in the environment, 
 
 
 def forget_the_users_aws() -> None:
-    """Let no profile, Region or proxy of the user's reach the local AWS, nor a call of ours reach theirs."""
+    """Keep profiles, Regions and proxies of the user's from the local AWS, and its calls from the user's AWS."""
     key_id, secret = CALLER_OF_THE_API
     upper, lower = os.environ.get("NO_PROXY", ""), os.environ.get("no_proxy", "")  # tools read the one or the other
     ours: dict[str, str | None] = {

@@ -74,7 +74,7 @@ class LocalAws:
         return make_client(service, REGION, self.endpoint_url, HARNESS)
 
     def seed(self, account: Account) -> None:
-        """Let IAM have the users of an account and no others; dates in whole seconds, as IAM keeps them."""
+        """Replace IAM's users by those of an account; dates are in whole seconds, as IAM keeps them."""
         self.gate.deny(account.denied_calls())
         seed_iam(self.account.account_id, account, datetime.now(UTC))
 

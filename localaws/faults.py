@@ -18,7 +18,7 @@ from localaws.strict_json import Strict, UserName, parse_document
 _ALWAYS = -1
 _MOST = 1_000_000
 _LONGEST_MS = 60_000
-_REFUSED = "is not authorized"  # by which a refusal is told from throttling
+_REFUSED = "is not authorized"  # which distinguishes a refusal from throttling
 _FUNCTIONS = ("read_policy", "validate_keys", "build_report")
 
 
@@ -145,7 +145,7 @@ class FaultInjector:
         return self._faults.iam.latency_ms / 1000
 
     def answer(self, call: Call) -> ErrorAnswer | None:
-        """Say what a call is answered with in the place of the service's own answer."""
+        """Return what a call is answered with in place of the service's own answer."""
         with self._lock:
             match call.service:
                 case "iam":

@@ -72,7 +72,7 @@ class Gate:
         self._injector = FaultInjector(faults, self._account_id, denied=self._denied)
 
     def deny(self, denied: Mapping[tuple[str, str], str]) -> None:
-        """Let IAM refuse calls from now on, with these words, by operation and the user or the key asked about."""
+        """Replace the calls that IAM refuses: its words, by operation and the user or the key asked about."""
         self._denied = denied
         self.inject(self._faults)
 

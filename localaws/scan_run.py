@@ -90,7 +90,7 @@ def _stats(aws: "LocalAws", execution_arn: str) -> dict[str, Any]:
 
 
 def _over_quota(stats: dict[str, Any]) -> str | None:
-    """Say where AWS would have failed the scan and the local interpreter does not."""
+    """Return why AWS would have failed the scan where the local interpreter does not; None if it would not."""
     if stats["largest_payload_bytes"] > MAX_PAYLOAD_BYTES:
         return f"a state carried {stats['largest_payload_bytes']} bytes; AWS takes {MAX_PAYLOAD_BYTES}"
     if stats["history_events"] > MAX_HISTORY_EVENTS:

@@ -90,7 +90,7 @@ def _start(scan_id: str, policy: ScanPolicy) -> Scan:
     except ScanExistsError as error:  # by a request with the same Idempotency-Key that came a moment before
         if before := executions.find_scan(scan_id):
             return _of_policy(before, policy)
-        raise ScansUnavailableError("an execution that was just started is not told of yet") from error
+        raise ScansUnavailableError("an execution that was just started is not listed yet") from error
 
 
 def _of_policy(scan: Scan, policy: ScanPolicy) -> Scan:

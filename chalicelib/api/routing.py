@@ -80,7 +80,7 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
 
 
 def seconds_to_wait(request: Request) -> float:
-    """Say for how long a handler can wait and still answer before API Gateway gives up, a second before Lambda does."""
+    """Return how long a handler can wait and still answer before API Gateway gives up, a second before Lambda does."""
     context: Any = request.lambda_context
     return float(context.get_remaining_time_in_millis()) / 1000 - _SECONDS_TO_ANSWER
 
@@ -100,7 +100,7 @@ def _read_query(request: Request, operation: Operation) -> Query:
 
 
 def _scan_id(request: Request, response: Response) -> str | None:
-    """Say which scan a request was about; what is no id that a scan was given may be anything, a user's name too."""
+    """Return which scan a request was about; None for an id that no scan was given: it could be a user's name."""
     named = (request.uri_params or {}).get("scan_id")
     if not named and isinstance(response.body, dict):
         named = response.body.get("scan_id")

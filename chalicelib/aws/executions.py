@@ -80,7 +80,7 @@ def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
 
 
 def describe_scan(scan_id: str) -> Scan:
-    """Ask for a scan; ScanNotFoundError for an id that is none."""
+    """Return a scan; raise ScanNotFoundError if no scan has this id."""
     require_scan_id(scan_id)
     states = clients.step_functions()
     arn = _state_machine_arn().replace(":stateMachine:", ":execution:", 1) + f":{scan_id}"
@@ -93,7 +93,7 @@ def describe_scan(scan_id: str) -> Scan:
 
 
 def find_scan(scan_id: str) -> Scan | None:
-    """Ask for a scan, None where Step Functions knows of none: its report may be there still."""
+    """Return a scan, None if Step Functions has forgotten it: its report may still be there."""
     require_scan_id(scan_id)
     try:
         return describe_scan(scan_id)
@@ -110,7 +110,7 @@ def no_report_of(scan: Scan | None) -> ScanNotFoundError:
 
 
 def wait_for_end(scan: Scan, seconds: float) -> Scan:
-    """Ask for a scan that runs until it has ended or the seconds are over; return it as it was seen last."""
+    """Poll a running scan until it has ended or the seconds are over; return it as it was seen last."""
     deadline, pause = time.monotonic() + seconds, _FIRST_LOOK_SECONDS
     while scan.running and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(left, pause))
@@ -121,7 +121,7 @@ def wait_for_end(scan: Scan, seconds: float) -> Scan:
 
 
 def list_scans(limit: int, status: str | None = None, token: str | None = None) -> tuple[list[Scan], str | None]:
-    """Give the recent scans, newest first, and the token for what comes after; InvalidNextError for one that is none.
+    """Return recent scans, newest first, and the token for the next ones; raise InvalidNextError for a made-up token.
 
     Step Functions forgets an execution after 90 days. What `describe_scan` says of errors is not in its list.
     """
@@ -142,12 +142,12 @@ def list_scans(limit: int, status: str | None = None, token: str | None = None) 
 
 
 def running_scans() -> list[Scan]:
-    """Give the scans that run, newest first, the first thousand of them."""
+    """Return the running scans, newest first, a thousand at most."""
     return list_scans(_LISTED_AT_ONCE, "RUNNING")[0]
 
 
 def failure_in_words(execution: Mapping[str, Any]) -> str | None:
-    """Say why an execution, as DescribeExecution tells of it, did not succeed; None if it did or still runs.
+    """Return why an execution, as DescribeExecution describes it, did not succeed; None if it did or still runs.
 
     Left out: the stack trace in the cause that a Lambda function gives, which is JSON, and the beginnings of ARNs.
     """

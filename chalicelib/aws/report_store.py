@@ -24,7 +24,7 @@ def save_page(page: Page) -> None:
 
 
 def load_pages(scan_id: str, count: int) -> Iterator[Page]:
-    """Give pages 1 to `count`, one at a time; InvalidEvidenceError where one is missing."""
+    """Yield pages 1 to `count`; raise InvalidEvidenceError if one is missing."""
     for number in range(1, count + 1):
         page = _get(_page_key(scan_id, number))
         if page is None:
@@ -33,12 +33,12 @@ def load_pages(scan_id: str, count: int) -> Iterator[Page]:
 
 
 def load_all_pages(scan_id: str, began: datetime | None) -> Iterator[Page]:
-    """Give all the pages there are of a scan that began then, one at a time."""
+    """Yield all pages of a scan that began then."""
     yield from load_pages(scan_id, count_pages(scan_id, began))
 
 
 def count_pages(scan_id: str, began: datetime | None) -> int:
-    """Say how many pages there are so far of a scan that began then."""
+    """Count the pages so far of a scan that began then."""
     with translate_s3_errors():
         listed = clients.s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
     # A thousand at most, which is 100,000 users; IAM's quota is 5,000.
@@ -62,7 +62,7 @@ def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
 
 
 def load_report(scan_id: str, began: datetime | None = None) -> Report | None:
-    """Give the report of a scan, of one that began then if that is known, or None where there is none.
+    """Return the report of a scan, of one that began then if that is known; None if there is no report.
 
     Step Functions gives a name again after 90 days: what is there may be the report of an earlier scan.
     """
@@ -89,7 +89,7 @@ def link_report(scan_id: str, kind: str, began: datetime | None) -> str | None:
 
 
 def load_last_report() -> Report | None:
-    """Give the report of the last full scan, None where none is on record; InvalidEvidenceError if it is damaged."""
+    """Return the report of the last full scan, None if there is none; raise InvalidEvidenceError if it is damaged."""
     try:
         latest = _get(_LATEST_KEY)
         if latest is None:
@@ -123,7 +123,7 @@ def baseline_pointer(report: Report) -> dict[str, Any]:
 
 
 def scan_folder(scan_id: str) -> str:
-    """Say where a scan's files are, as an s3:// URI that ends in a slash."""
+    """Return where a scan's files are, as an s3:// URI that ends in a slash."""
     return f"s3://{_bucket()}/{_folder(scan_id)}/"
 
 
@@ -156,7 +156,7 @@ def _get(key: str, began: datetime | None = None) -> Any | None:
 
 
 def _is_of(began: datetime | None, written: datetime) -> bool:
-    """Say whether a file is of a scan that began then, and not of an earlier one, which is 90 days older."""
+    """Return whether a file is of a scan that began then, and not of an earlier one, which is 90 days older."""
     return began is None or written > began - timedelta(days=1)
 
 

@@ -21,10 +21,10 @@ def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]
     """
     if not isinstance(answer, Mapping) or not answer:
         return {"tags": "unknown", "exemption": None, "cause": _NOT_ASKED}, ["unknown"] * keys
-    told = answer.get("last_used")
+    given = answer.get("last_used")
     last_uses: list[LastUse] = ["unknown"] * keys
-    if isinstance(told, list) and len(told) == keys:
-        last_uses = [_last_use(each) for each in told]
+    if isinstance(given, list) and len(given) == keys:
+        last_uses = [_last_use(each) for each in given]
     tags = _tags(answer.get("tags"))
     cause = str(answer.get("cause") or "") or (_ODD if "unknown" in (*last_uses, tags) else None)
     return {"tags": tags, "exemption": None, "cause": cause}, last_uses
@@ -35,20 +35,20 @@ def precedes_record(created_at: str) -> bool:
     return parse_instant(created_at) < RECORD_BEGAN
 
 
-def _last_use(told: object) -> LastUse:
-    match told:
+def _last_use(given: object) -> LastUse:
+    match given:
         case {"at": str(at), "service": str(service), "region": str(region)}:
             try:
                 return {"at": format_instant(parse_instant(at)), "service": service, "region": region}
             except ValueError:
                 return "unknown"
-        case dict() if not told:
+        case dict() if not given:
             return None
     return "unknown"
 
 
-def _tags(told: Any) -> dict[str, str] | Unknown:
+def _tags(given: Any) -> dict[str, str] | Unknown:
     try:
-        return {str(tag["key"]): str(tag["value"]) for tag in told}
+        return {str(tag["key"]): str(tag["value"]) for tag in given}
     except (TypeError, KeyError):
         return "unknown"

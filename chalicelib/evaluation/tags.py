@@ -32,7 +32,7 @@ def split_descriptions(tags: Mapping[str, str], key_ids: Collection[str]) -> tup
 
 
 def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, max_days: int) -> Exemption | None:
-    """Say whether a user's tags exempt the keys at `as_of`, and why not; None for tags that do not ask for it.
+    """Return whether a user's tags exempt the keys at `as_of`, and why not; None if the tags do not ask for it.
 
     The end is a date, the whole day UTC included, at most `max_days` days after the one at which the tags were read.
     """
@@ -48,7 +48,7 @@ def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, 
 
 
 def _why_not_exempt(until: str | None, reason: str | None, days: tuple[date, date]) -> str | None:
-    """Say what keeps an exemption from being in force on the first of two days, ending on the second at the latest."""
+    """Return what keeps an exemption from being in force today; the second day is the latest on which one may end."""
     today, latest = days
     if until is None:
         return f"the exemption has no end, tag {UNTIL_TAG}"

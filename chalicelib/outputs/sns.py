@@ -26,7 +26,7 @@ class Notification(TypedDict):
 
 
 def should_notify(report: Report, notify_on: NotifyOn) -> bool:
-    """Say whether a report is worth a message; one that is incomplete, or lost sight of a key, always is."""
+    """Return whether a report is worth a message; one that is incomplete, or lost sight of a key, always is."""
     totals, changes = report["totals"], report["changes"]
     if not is_complete(report) or notify_on is NotifyOn.ALWAYS or (changes is not None and changes["unknown"]):
         return True
@@ -42,7 +42,7 @@ def should_notify(report: Report, notify_on: NotifyOn) -> bool:
 def compose_notification(
     report: Report, folder: str, notify_on: NotifyOn = NotifyOn.FINDINGS, https_format: HttpsFormat = HttpsFormat.JSON
 ) -> Notification:
-    """Say a report to everybody who may be subscribed; `folder` is where its files are, as an s3:// URI."""
+    """Return the message for everybody who may be subscribed; `folder` is where the files are, as an s3:// URI."""
     subject, text = compose_message(report, folder, list_due_soon=notify_on is NotifyOn.DUE_SOON)
     for_programs = compact_json(compose_for_programs(report, folder))
     by_protocol = {"default": text, "sms": subject, **dict.fromkeys(_FOR_PROGRAMS, for_programs)}

@@ -63,7 +63,7 @@ def join_and_compare(
 
 
 def is_new_baseline(report: Report) -> bool:
-    """Say whether the next full scan is to be compared with this one."""
+    """Return whether the next full scan is to be compared with this one."""
     return report["changes"] is not None and not report["changes"]["superseded"]
 
 
@@ -95,7 +95,7 @@ class _Comparison:
             yield page
 
     def changes(self, report: Report) -> Changes:
-        """Tell what changed, once all pages of the report have passed by."""
+        """Return what changed, once all pages of the report have passed by."""
         changes: Changes = {
             "since": self.since,
             "notes": [*self.notes, *self._policy_note(report)],
@@ -131,7 +131,7 @@ class _Comparison:
         return changes
 
     def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
-        """Say whether this scan's policy, too, would have called a key expired then: else it is news."""
+        """Return whether this scan's policy, too, would have called a key expired then: if not, it is new."""
         if not self.since or (key["status"] != ACTIVE and not policy["include_inactive"]):
             return False
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
@@ -143,7 +143,7 @@ class _Comparison:
         return key_id in self.was_inactive or (before is not None and before["status"] != ACTIVE)
 
     def _was_unused_by(self, policy: Mapping[str, Any], key_id: str) -> bool:
-        """Say whether this scan's policy, too, would have called a key unused then."""
+        """Return whether this scan's policy, too, would have called a key unused then."""
         if not self.since or key_id not in self.was_unused:
             return False
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])

@@ -9,7 +9,7 @@ from localaws.clients import REGION
 
 
 def seed_iam(account_id: str, account: Account, now: datetime) -> None:
-    """Let an account's IAM have these users and no others; dates in whole seconds, as IAM keeps them."""
+    """Replace the users of an account's IAM; dates are in whole seconds, as IAM keeps them."""
     backend = iam_backends[account_id]["aws"]
     present = min(1, account.root.access_keys)
     backend.account_summary._account_access_keys_present = present  # noqa: SLF001  # moto has no other way

@@ -212,7 +212,7 @@ def _tags(iam: Any, user_name: str, notes: Notes) -> dict[str, str]:
 
 
 def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any] | None:
-    """Ask for a key's last use, {} if it was never used or is unknown; None for a key that was deleted meanwhile."""
+    """Return a key's last use, {} if it was never used or is unknown; None for a key that was deleted meanwhile."""
     operation = "GetAccessKeyLastUsed"
     try:
         used = _unless_refused(

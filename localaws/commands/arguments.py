@@ -56,7 +56,7 @@ def read_faults(faults: str) -> Faults:
 
 
 def warn_of_strangers(console: Console, faults: Faults, account: Account) -> None:
-    """Say which users the faults name for nothing: a typo would look as if a scan had survived them."""
+    """Print which users the faults name in vain: a typo would look as if a scan had survived them."""
     known = {user.user_name for user in account.users}
     for field, named in (("deny", faults.iam.deny), ("delete", faults.iam.delete)):
         if strangers := [name for name in named if name not in known]:

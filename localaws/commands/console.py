@@ -57,7 +57,7 @@ def show_result(console: Console, result: ScanResult) -> None:
 
 
 def show_kept(console: Console, folder: Path, result: ScanResult) -> None:
-    """Say where the files of a scan are."""
+    """Print where the files of a scan are."""
     kept = sorted({name.partition("/")[0] + ("/" if "/" in name else "") for name in result.files})
     print_wrapped(console, f"Kept in {folder}/: {', '.join(kept)}")
     if "report.html" in result.files:

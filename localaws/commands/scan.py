@@ -70,7 +70,7 @@ def _finish(console: Console, result: ScanResult, output: ScanOutput, of_the_dem
 
 
 def exit_status(result: ScanResult) -> int:
-    """Say a scan's end as a process does: 0 it succeeded, whatever it found, 1 it failed."""
+    """Return a scan's exit status: 0 if it succeeded, whatever it found, 1 if it failed."""
     return 1 if result.error else 0
 
 
@@ -93,7 +93,7 @@ def _prepare(output: ScanOutput) -> None:
 
 
 def _show_next(console: Console, of_the_demo: bool) -> None:
-    """Say what to do after a scan; what is served by default is the demo account."""
+    """Print what to do after a scan; what is served by default is the demo account."""
     print_wrapped(console, "\nWhat next:\n  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account")
     if of_the_demo:
         print_wrapped(console, "  make serve                          keep it running; in another terminal:\n")

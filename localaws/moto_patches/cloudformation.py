@@ -46,7 +46,7 @@ def _transformed(template: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_change_sets_that_the_cli_can_use() -> None:
-    """Give a stack made by a change set its outputs and tags, and let a change set without a change be an empty one.
+    """Give a stack that a change set made its outputs and tags, and make a change set without a change an empty one.
 
     moto forgets the first, and refuses or overlooks the second; `aws cloudformation deploy` wants both. Other tags are
     a change.
@@ -83,7 +83,7 @@ def make_change_sets_that_the_cli_can_use() -> None:
 
 
 def update_by_conditions() -> None:
-    """Let an update make and delete what a condition says, and keep what it cannot change.
+    """Make and delete in an update what a condition says, and keep what it cannot change.
 
     moto looks at conditions in a creation alone, forgets what it has no update for, log groups among it, and takes a
     parameter that was left to its default for changed, so that it made the topic anew.
@@ -110,7 +110,7 @@ def update_by_conditions() -> None:
 
 
 def take_requests_for_encrypted() -> None:
-    """Let a bucket policy that denies plain HTTP deny nothing: all is plain here, and moto ignores conditions."""
+    """Ignore a bucket policy's denial of plain HTTP: all is plain here, and moto ignores conditions."""
     permission = FakeBucket.get_permission
     plain = {"Bool": {"aws:SecureTransport": "false"}}
 

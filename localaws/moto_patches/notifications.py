@@ -44,7 +44,7 @@ def tell_events_how_executions_end() -> None:
     terminated = BaseExecutionWorkerCommunication.terminated
 
     def terminated_and_told(self: BaseExecutionWorkerCommunication) -> None:
-        ahead = copy.copy(self)  # told before it shows, so that who sees the end finds the message there
+        ahead = copy.copy(self)  # published before it shows, so that who sees the end finds the message there
         ahead.execution = copy.copy(self.execution)
         terminated(ahead)
         _tell(ahead.execution)

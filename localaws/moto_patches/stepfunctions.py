@@ -209,7 +209,7 @@ def name_executions() -> None:
 
 
 def start_executions_one_by_one() -> None:
-    """Let a name be taken once, and an execution be seen when it runs: moto looks and then takes, while others look."""
+    """Start executions one by one, so that a name is taken once and a running execution is seen: moto does neither."""
     lock = threading.RLock()
 
     def one_by_one(name: str) -> None:
@@ -227,7 +227,7 @@ def start_executions_one_by_one() -> None:
 
 
 def keep_stopped_executions_stopped() -> None:
-    """Let an execution that is stopped be ABORTED: moto may not have begun it, or stumble over what it cut short."""
+    """End a stopped execution ABORTED: moto may not have begun it, or stumble over what it cut short."""
     set_error, stop = Environment.set_error, ExecutionWorker.stop
 
     def set_error_unless_stopped(self: Environment, error: Any) -> None:

@@ -136,7 +136,7 @@ def break_constraints_as_services_do() -> None:
 
 
 def catch_no_terminal_error() -> None:
-    """Let nothing catch or retry States.Runtime, and States.ALL not States.DataLimitExceeded: moto does both.
+    """Catch and retry States.Runtime never, and States.DataLimitExceeded not by States.ALL: moto does both.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html#error-handling-error-representation
     """
@@ -157,7 +157,7 @@ def catch_no_terminal_error() -> None:
 
 
 def hide_variables_from_distributed_children() -> None:
-    """Let the children of a Distributed Map see no variable of outside, as they are executions of their own.
+    """Hide outer variables from the children of a Distributed Map, which are executions of their own.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/workflow-variables.html
     """
@@ -171,7 +171,7 @@ def hide_variables_from_distributed_children() -> None:
 
 
 def answer_lambda_invoke_with_metadata() -> None:
-    """Give the answer of lambda:invoke the metadata that count against 256 KiB, too: moto leaves them out.
+    """Add to the answer of lambda:invoke its metadata, which count against 256 KiB: moto leaves them out.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
     """

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.api.openapi import openapi_document
-from chalicelib.schema import takes
+from chalicelib.schema import describe
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 BEGIN = "<!-- made of the OpenAPI document: make reference -->\n"
@@ -37,13 +37,13 @@ def page_with(document: dict[str, Any]) -> str:
 def _route(name: str, operation: dict[str, Any], schemas: dict[str, Any], known: list[tuple[str, ...]]) -> str:
     lines = [f"## {name}", "", operation["summary"], ""]
     rows = [
-        (f"`{parameter['name']}`", parameter["in"], takes(parameter["schema"]), parameter["description"])
+        (f"`{parameter['name']}`", parameter["in"], describe(parameter["schema"]), parameter["description"])
         for parameter in operation.get("parameters", ())
     ]
     if "requestBody" in operation:
         body = operation["requestBody"]["content"]["application/json"]["schema"]
         fields = schemas[_name(body)]["properties"].items()
-        rows += [(f"`{name}`", "body", takes(rule), rule["title"] + ".") for name, rule in fields]
+        rows += [(f"`{name}`", "body", describe(rule), rule["title"] + ".") for name, rule in fields]
     if rows:
         lines += _table(("parameter", "in", "takes", ""), rows)
     answers = [row for row in _answers(operation) if row not in known]
