@@ -16,7 +16,7 @@ setup: ## make the virtual environment with the pinned requirements
 	@$(BIN)/python -m deploy.installation check $(VENV) 2>/dev/null || { $(IS_NEW_ENOUGH) || { echo "$(NEEDED)"; exit 1; }; \
 	  $(PYTHON) -m deploy.installation make $(VENV); }
 
-# What no Python of its own can say: that it does not start, or is too old for the rest.
+# The one check that is not in Python, which may not start here, or be too old for the rest.
 IS_NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 NEEDED = Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …
 
