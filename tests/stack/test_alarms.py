@@ -148,7 +148,8 @@ def test_the_alarms_count_scans_that_succeeded_and_full_scans_by_what_they_write
 def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template: dict[str, Any]) -> None:
     policy = template["Resources"]["NotificationsTopicPolicy"]["Properties"]
 
-    [*allowing, deny] = policy["PolicyDocument"]["Statement"]
+    *publishing, subscribing = policy["PolicyDocument"]["Statement"]
+    [*allowing, deny] = publishing
     allowed = {statement["Principal"]["Service"]: statement.get("Condition") for statement in allowing}
 
     assert policy["Topics"] == [{"Ref": "NotificationsTopic"}]
@@ -162,6 +163,7 @@ def test_the_topic_takes_messages_from_eventbridge_and_from_the_alarms(template:
         assert statement["Action"] == "sns:Publish"
         assert statement["Resource"] == {"Ref": "NotificationsTopic"}
     assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    assert (subscribing["Effect"], subscribing["Action"]) == ("Deny", "sns:Subscribe")
 
 
 def test_the_dashboard_draws_the_metrics_that_a_scan_writes(template: dict[str, Any]) -> None:
