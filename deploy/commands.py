@@ -72,7 +72,7 @@ def destroy(stage: str | None) -> None:
         raise CommandError("Which one? make destroy STAGE=…")
     check_stage(stage)
     name, target = _stack_of(stage), sign_in()
-    if stack.find_stack(target.client, name) is None:
+    if stack.describe_stack(target.client, name) is None:
         raise CommandError(f"There is no stack {name} in {target.region} that these credentials can see")
     bucket = stack.resources(target.client, name).get("ReportsBucket")
     terminal.tell(f"Deleting {name} in {target.region} …")

@@ -41,14 +41,20 @@ class Deployment:
 
 
 def find_stack(client: Client, name: str) -> dict[str, Any] | None:
-    """Return a stack as DescribeStacks lists it; None if there is none, or only a change set of it."""
+    """Return a stack as DescribeStacks lists it; None if it was never deployed, and only a change set may be there."""
+    stack = describe_stack(client, name)
+    return None if stack and stack["StackStatus"] == "REVIEW_IN_PROGRESS" else stack
+
+
+def describe_stack(client: Client, name: str) -> dict[str, Any] | None:
+    """Return whatever is there of a stack as DescribeStacks lists it, None if there is nothing."""
     try:
         [stack] = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
         if "does not exist" in error.response["Error"]["Message"]:
             return None
         raise
-    return None if stack["StackStatus"] == "REVIEW_IN_PROGRESS" else dict(stack)
+    return dict(stack)
 
 
 def resources(client: Client, name: str) -> dict[str, str]:
@@ -155,7 +161,7 @@ def _execute(client: Client, stack: str, change_set: str, before: Mapping[str, A
 
 def delete(client: Client, stack: str) -> None:
     """Delete a stack, and return when it is gone; raise a StackError if something of it cannot be deleted."""
-    found = find_stack(client, stack)
+    found = describe_stack(client, stack)
     client("cloudformation").delete_stack(StackName=stack)
     _wait(client, "stack_delete_complete", found["StackId"] if found else stack, "deleted")
 
@@ -189,7 +195,7 @@ def failures(client: Client, stack: str) -> list[str]:
 
 
 def _is_stack(event: Mapping[str, Any]) -> bool:
-    return bool(event["PhysicalResourceId"] == event["StackId"])
+    return bool(event.get("PhysicalResourceId") == event["StackId"])
 
 
 def _begins(event: Mapping[str, Any]) -> bool:
