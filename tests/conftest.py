@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from localaws.accounts.account_file import Account
 from localaws.clients import forget_the_users_aws
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from localaws.environment import LocalAws
 
 forget_the_users_aws()  # before moto is imported, which reads them
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes is not what is tested
+settings.load_profile("any machine")
 
 # The files that take longest, longest first, so that none is left for the end, when other workers have nothing to do.
 LONGEST_FIRST = (
