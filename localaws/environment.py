@@ -227,8 +227,9 @@ def _free_port(wanted: int, option: str) -> int:
         try:
             listener.bind(("127.0.0.1", wanted))
         except OSError as error:
+            make = " (make serve: API_PORT=…)" if option == "--api-port" else ""
             why = f"port {wanted} cannot be used: {error.strerror}"
-            raise LocalAwsError(f"{why}; choose another with {option}") from error
+            raise LocalAwsError(f"{why}; choose another with {option}{make}") from error
         port: int = listener.getsockname()[1]
         return port
 

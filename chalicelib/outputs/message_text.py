@@ -153,10 +153,10 @@ def _how_to(report: Report) -> Iterator[str]:
 
 def _where(folder: str) -> Iterator[str]:
     bucket, _, path = folder.removeprefix("s3://").partition("/")
-    yield "Report:  report.html, report.csv and report.json in the S3 bucket"
-    yield f"         {bucket}"
-    yield "         under"
-    yield f"         {path}"
+    yield "Report:  report.html, report.csv and report.json, in S3. To fetch them:"
+    yield f"{_INDENT}aws s3 cp --recursive --exclude 'pages/*' \\"
+    yield f"{_INDENT}    s3://{bucket}/\\"
+    yield f"{path} ."  # from the first column, so that the shell joins it with the bucket
 
 
 def _section(

@@ -122,7 +122,7 @@ def to_do_line(report: Report) -> Iterator[str]:
     if any(rotated):
         parts["finish_rotation"] += f" ({sum(map(bool, rotated))} safe to deactivate now)"
     if parts:
-        yield f"What to do with them: {', '.join(parts.values())}."
+        yield f"What to do: {', '.join(parts.values())}."
 
 
 def coverage_line(coverage: Coverage) -> str:

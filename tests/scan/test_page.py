@@ -76,7 +76,7 @@ def test_the_page_says_the_verdict_the_coverage_and_the_counts(opened: Opened) -
         " INCOMPLETE: 1 user could not be checked and may have overdue keys."
     )
     header = page.locator("header").inner_text()
-    assert "What to do with them: rotate 1, look into 3." in header
+    assert "What to do: rotate 1, look into 3." in header
     assert "Users: 6 listed = 5 checked + 0 not found + 1 unchecked." in header
     assert page.locator(".tiles").inner_text().split() == [
         *("4", "overdue", "1", "due", "soon", "0", "ok", "1", "exempt", "1", "users", "unchecked")
