@@ -55,9 +55,9 @@ class AgeRule:
         return self.as_of - (last_used_at or created_at) > self.max_unused_days * _DAY
 
     def details_cutoff(self) -> datetime:
-        """Return the whole second before which every key was created that may be expired or due soon.
+        """Return the instant, in whole seconds, before which keys were created that may be expired or due soon.
 
-        Of a key created in it or later, nothing more needs to be known; where `max_unused_days` is set, of none.
+        Keys created at it or later need no details; with `max_unused_days`, every key needs them.
         """
         if self.max_unused_days is not None:
             return _END_OF_TIME

@@ -1,6 +1,6 @@
 """The shapes of the files under `scans/<scan_id>/`; fields are added, never renamed or removed.
 
-Instants are texts as `chalicelib.age.format_instant` writes them.
+Instants are texts as `chalicelib.instants.format_instant` writes them.
 """
 
 from typing import Any, Literal, NotRequired, TypedDict
@@ -88,7 +88,7 @@ class Coverage(TypedDict):
     keys_inactive_skipped: int
     keys_not_yet_created: int  # at the instant that keys are judged at
     detail_calls: int  # for last uses and tags, without those that had to be made again
-    keys_last_use_unknown: int  # of the active ones that it was wanted of
+    keys_last_use_unknown: int  # of active, judged keys whose last use was asked for
 
 
 class Totals(TypedDict):

@@ -27,7 +27,7 @@ class InvalidSettingError(RefusedError):
 
 
 class InvalidStageError(Exception):
-    """The settings of the stage make up no scan policy."""
+    """The settings of the stage are not a valid scan policy."""
 
 
 def parse_stage_defaults(settings: Mapping[str, str]) -> ScanPolicy:
@@ -53,7 +53,7 @@ class TagSettings:
 
 
 def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:
-    """Read the settings OWNER_TAGS and MAX_EXEMPT_DAYS, both optional; InvalidSettingError for what is none."""
+    """Read OWNER_TAGS and MAX_EXEMPT_DAYS, both optional; raise InvalidSettingError for an invalid value."""
     default = TagSettings()
     owner_tags = settings.get("OWNER_TAGS", ",".join(default.owner_tags))
     names = owner_tags.split(",")
@@ -94,12 +94,12 @@ class HttpsFormat(StrEnum):
 
 
 def parse_notify_on(text: str) -> NotifyOn:
-    """Read the setting NOTIFY_ON; InvalidSettingError for what is none."""
+    """Read the setting NOTIFY_ON; raise InvalidSettingError for an invalid value."""
     return NotifyOn(_choice("NOTIFY_ON", text, list(NotifyOn)))
 
 
 def parse_https_format(text: str) -> HttpsFormat:
-    """Read the setting HTTPS_FORMAT; InvalidSettingError for what is none."""
+    """Read the setting HTTPS_FORMAT; raise InvalidSettingError for an invalid value."""
     return HttpsFormat(_choice("HTTPS_FORMAT", text, list(HttpsFormat)))
 
 

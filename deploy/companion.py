@@ -31,7 +31,7 @@ _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" f
 # Of the REST API, which Chalice deploys without throttling and logs.
 _OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")
 _REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed
-_OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/policy-*.json
+_OF_CHALICES_ROLES = {"logs:PutLogEvents", "xray:PutTraceSegments"}  # of .chalice/logs-and-traces-*.json
 _OF_THE_COMPANION = "ApiHandlerRolePolicy"  # and of no other stack, also of none that failed half-way
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _BETWEEN_VARIABLES = "|"  # which none of them can have

@@ -1,6 +1,6 @@
 """The operations of the REST API, each written once: app.py's routes and the OpenAPI document are made of this table.
 
-Pure. A new query parameter of a list has to join what its `next` tokens are bound to: see `findings_page`.
+Pure. A new filter of a list has to join what its `next` tokens are bound to: `filters` in `responses.py`.
 """
 
 from dataclasses import dataclass

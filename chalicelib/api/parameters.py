@@ -1,4 +1,4 @@
-"""What the API's routes take besides a body: each a rule, by which it is read here and shown in /openapi.json.
+"""The API's path, query and header parameters: each with a schema that validates it and is shown in /openapi.json.
 
 Pure. Beside them the `next` tokens, by which a client asks for what comes after an answer.
 """
@@ -49,7 +49,7 @@ IDEMPOTENCY_KEY = Parameter(
         "pattern": "^[A-Za-z0-9_.:@+=,-]{1,64}$",
         "description": "1 to 64 characters out of A-Z a-z 0-9 _ . : @ + = , -",
     },
-    "Makes the scan's id, a digest of it, so that the request can be sent again without a second scan.",
+    "The scan's id is a digest of this key, so that the request can be sent again without a second scan.",
 )
 STATUS = Parameter(
     "status",
@@ -70,7 +70,7 @@ FORMAT = Parameter(
     "format",
     "query",
     {"type": "string", "enum": list(REPORT_FORMATS)},
-    "Of which rendering of the report.",
+    "The format of the report.",
     required=True,
 )
 LIMIT = Parameter(
@@ -83,7 +83,7 @@ NEXT = Parameter(
     "next",
     "query",
     {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,4128}$", "description": _NEXT_TAKES},
-    "Goes on after an earlier answer, by the same filters and limit.",
+    "Goes on after an earlier answer with the same filters.",
 )
 
 

@@ -41,8 +41,8 @@ class ScanStarted(TypedDict):
 class UserOutcome(TypedDict):
     """What became of a user in a scan, and why an `unchecked` one is.
 
-    Who is `not_found` is not in IAM; who is `not_listed` was not listed by IAM, or is not named by the scan policy;
-    `unknown` is what the bucket does not keep any more.
+    `not_found`: IAM has no such user. `not_listed`: IAM did not list the user, or the scan policy does not name them.
+    `unknown`: the bucket no longer has the page.
     """
 
     user_name: str
@@ -95,7 +95,7 @@ class ScanList(TypedDict):
 
 
 class Findings(TypedDict):
-    """Keys of a scan's report, oldest first; `complete` is false while the scan could not find out everything."""
+    """Keys of a scan's report, oldest first; `complete` is false if the scan could not find out everything."""
 
     scan_id: str
     as_of: str

@@ -14,7 +14,7 @@ from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.instants import parse_instant
 
 UNUSED_AFTER = timedelta(days=90)
-_NO_USE_ON_RECORD = f"o use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"
+_NO_USE_ON_RECORD = f"no use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"
 _TWO_KEYS = "for IAM takes two keys a user"
 
 
@@ -58,7 +58,7 @@ def _replace(key: JudgedKey, last_used: LastUsed, others: Sequence[JudgedKey], r
 
 def _why_unused(key: JudgedKey, last_used: LastUsed | None, rule: AgeRule) -> str:
     if last_used is None and precedes_record(key["created_at"]):
-        return f"N{_NO_USE_ON_RECORD}: deactivate it."
+        return f"{_NO_USE_ON_RECORD.replace('no use', 'No use', 1)}: deactivate it."
     if last_used is None:
         return f"Never used since it was created on {_date(key['created_at'])}: deactivate it."
     days = (rule.as_of - parse_instant(last_used["at"])) // timedelta(days=1)
@@ -189,7 +189,7 @@ def _about_smtp(last_used: LastUsed | str | None) -> str:
 def _last_use(key: JudgedKey) -> str:
     last_used = key.get("last_used", "unknown")
     if last_used is None:
-        return f", and n{_NO_USE_ON_RECORD}" if precedes_record(key["created_at"]) else " and never used"
+        return f", and {_NO_USE_ON_RECORD}" if precedes_record(key["created_at"]) else " and never used"
     return "" if isinstance(last_used, str) else f", last used on {_when_and_where(last_used)}"
 
 

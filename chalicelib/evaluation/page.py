@@ -29,12 +29,12 @@ from chalicelib.instants import format_instant, parse_instant, read_instant
 from chalicelib.policy import ScanPolicy
 from chalicelib.settings import TagSettings
 
-_FINDINGS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
+_FINDING_VERDICTS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
 
 
 @dataclass(frozen=True)
 class ScanContext:
-    """What is the same for every page of a scan; `started_at` is when IAM is asked, None for at `as_of`."""
+    """What is the same for every page of a scan; `started_at` is when IAM is asked, None means `as_of`."""
 
     scan_id: str
     account_id: str
@@ -50,7 +50,7 @@ class ScanContext:
 
     @cached_property
     def rule_of_use(self) -> AgeRule:
-        """The rule by which last uses are judged: not later than they are known, lest a key in use look unused."""
+        """The rule by which last uses are judged: at `as_of` or the scan's start, whichever is earlier."""
         return self.policy.rule(min(self.as_of, self.started_at or self.as_of))
 
 
@@ -68,8 +68,8 @@ def evaluate_page(
     or {} where they were not asked. A user without an outcome, or with a key that cannot be judged, is unchecked;
     InvalidEvidenceError for an outcome that nobody asked for or that came twice.
     """
-    coming = _outcomes_by_user(listed, outcomes)
-    users = [_evaluate_user(name, coming.get(name), context) for name in listed]
+    by_user = _outcomes_by_user(listed, outcomes)
+    users = [_evaluate_user(name, by_user.get(name), context) for name in listed]
     keys = [key for user in users for key in user.get("keys", ())]
     by_verdict = Counter([key["verdict"] for key in keys])
     found = [finding for user in users if "details" in user for finding in _findings(user, context)]
@@ -82,7 +82,7 @@ def evaluate_page(
         "policy": context.policy.to_json(),
         "page": number,
         "users_so_far": users_before + len(listed),
-        "coverage": _coverage(users, coming, context),
+        "coverage": _coverage(users, by_user, context),
         "totals": {
             "expired": by_verdict[Verdict.EXPIRED],
             "due_soon": by_verdict[Verdict.DUE_SOON],
@@ -96,7 +96,7 @@ def evaluate_page(
     }
 
 
-def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]], context: ScanContext) -> Coverage:
+def _coverage(users: list[UserEvidence], by_user: Mapping[str, Mapping[str, Any]], context: ScanContext) -> Coverage:
     by_outcome = Counter([user["outcome"] for user in users])
     keys = [key for user in users for key in user.get("keys", ())]
     judged = sum(key["verdict"] is not None for key in keys)
@@ -110,7 +110,7 @@ def _coverage(users: list[UserEvidence], coming: Mapping[str, Mapping[str, Any]]
         "keys_judged": judged,
         "keys_inactive_skipped": len(keys) - judged - not_yet_created,
         "keys_not_yet_created": not_yet_created,
-        "detail_calls": sum(1 + len(user["keys"]) for user in detailed if coming[user["user_name"]].get("details")),
+        "detail_calls": sum(1 + len(user["keys"]) for user in detailed if by_user[user["user_name"]].get("details")),
         "keys_last_use_unknown": sum(
             key["last_used"] == "unknown" and _is_judged_active(key) for user in detailed for key in user["keys"]
         ),
@@ -142,9 +142,9 @@ def _evaluate_user(user_name: str, outcome: Mapping[str, Any] | None, context: S
     except (KeyError, TypeError, ValueError) as error:
         cause = f"IAM described a key in a way that cannot be judged: {error!r}"
         return {"user_name": user_name, "outcome": "unchecked", "cause": cause}
-    asked = outcome.get("details")
-    if asked or _need_details(keys, context):
-        return _evaluate_with_details(user_name, keys, asked, context)
+    answer = outcome.get("details")
+    if answer or _need_details(keys, context):
+        return _evaluate_with_details(user_name, keys, answer, context)
     evaluated = [_evaluated(key, evaluate_key(key, "unknown", None, context)[0]) for key in keys]
     return {"user_name": user_name, "outcome": "checked", "keys": evaluated}
 
@@ -173,7 +173,7 @@ def evaluate_key(
     verdict = context.rule.verdict(key.created_at)
     if verdict is not Verdict.EXPIRED and is_active and _is_unused(key, last_used, context.rule_of_use):
         verdict = Verdict.UNUSED
-    if exemption is not None and exemption["in_force"] and verdict in _FINDINGS:
+    if exemption is not None and exemption["in_force"] and verdict in _FINDING_VERDICTS:
         return Verdict.EXEMPT, verdict
     return verdict, None
 
@@ -199,12 +199,12 @@ def _need_details(keys: list[_Key], context: ScanContext) -> bool:
         key.status == ACTIVE and verdict for key, verdict in verdicts
     ):
         return True
-    return any(verdict in _FINDINGS for _, verdict in verdicts)
+    return any(verdict in _FINDING_VERDICTS for _, verdict in verdicts)
 
 
-def _evaluate_with_details(user_name: str, keys: list[_Key], asked: object, context: ScanContext) -> UserEvidence:
+def _evaluate_with_details(user_name: str, keys: list[_Key], answer: object, context: ScanContext) -> UserEvidence:
     """Evaluate a user's keys by their age, their last use and the user's exemption."""
-    details, last_uses = read_details(asked, len(keys))
+    details, last_uses = read_details(answer, len(keys))
     descriptions: dict[str, str] = {}
     if details["tags"] != "unknown":
         tags, descriptions = split_descriptions(details["tags"], [key.access_key_id for key in keys])
@@ -236,7 +236,7 @@ def _is_judged_active(key: JudgedKey) -> bool:
 def _findings(user: UserEvidence, context: ScanContext) -> Iterator[Finding]:
     keys = user.get("keys", [])
     for key in keys:
-        if key["verdict"] in _FINDINGS or key["verdict"] == Verdict.EXEMPT:
+        if key["verdict"] in _FINDING_VERDICTS or key["verdict"] == Verdict.EXEMPT:
             yield _finding(user, key, [other for other in keys if other is not key], context)
 
 

@@ -13,7 +13,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> str | None:
-    """Return who owns a user, by the first of the tags that is there and not blank; "unknown" where the tags are.
+    """Return who owns a user, by the first of the tags that is there and not blank; "unknown" if the tags are unknown.
 
     A tag may say "unknown", too: only the tags tell the two apart.
     """

@@ -1,4 +1,4 @@
-"""One description of a report, which the mail, the chat message, report.html and the console all show. Pure."""
+"""One description of a report, of which the mail, chat, report.html and the console show their parts. Pure."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +23,7 @@ class Description:
     changes: tuple[str, ...]
     not_covered: tuple[str, ...]
     not_found: tuple[str, ...]  # user names that the scan policy names and IAM does not know
-    next_steps: tuple[str, ...]  # to a complete report
+    next_steps: tuple[str, ...]  # what to fix if the report is incomplete
     complete: bool
     tone: Tone
 

@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.documents import Report
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.sentences import counted, why_advised
-from chalicelib.report.summary import most_urgent, report_locations, verdict
+from chalicelib.report.summary import most_urgent, report_locations, report_verdict
 
 _IN_CHAT = 10
 _MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
@@ -48,7 +48,7 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
                 *described.next_steps,
                 f"Read the report: `{report_locations(folder)['html']}`",
             ],
-            "keywords": ["iam-key-age", verdict(report), report["account_id"]],
+            "keywords": ["iam-key-age", report_verdict(report), report["account_id"]],
         },
         "metadata": {"threadId": f"iam-key-age-{report['account_id']}", "summary": subject, "eventType": "iam-key-age"},
     }

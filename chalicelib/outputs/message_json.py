@@ -7,8 +7,8 @@ from chalicelib.documents import SCHEMA_VERSION, Report
 from chalicelib.report.summary import (
     most_urgent,
     report_locations,
+    report_verdict,
     summarize,
-    verdict,
 )
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
@@ -30,7 +30,7 @@ def compose_for_programs(report: Report, folder: str) -> dict[str, Any]:
     unchecked = [{**user, "cause": user["cause"][:_MAX_CAUSE]} for user in report["unchecked"][:_FIRST_UNCHECKED]]
     return {
         "schema_version": SCHEMA_VERSION,
-        "verdict": verdict(report),
+        "verdict": report_verdict(report),
         "scan_kind": report["scan_kind"],
         "summary": summarize(report),
         "findings": first,

@@ -20,9 +20,9 @@ from chalicelib.outputs.sentences import (
     why_advised,
     why_not_exempt,
 )
-from chalicelib.report.summary import find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
+from chalicelib.report.summary import Gap, find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
 
-# Of the 256 KiB that SNS takes, the copies for programs want some; nobody reads more than this by mail.
+# SNS takes 256 KiB, which the JSON and chat copies share; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 69_000
 _MAX_WIDTH = 79
 _MAX_SUBJECT = 100
@@ -69,7 +69,7 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
 
 
 def subject(report: Report) -> str:
-    """Return the subject, under 100 ASCII characters: the longest of four ways that fits."""
+    """Return the subject: the first of four wordings, longest first, that is under 100 ASCII characters."""
     account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "overdue key")
     root, unused = ("Root access key, ", "Root key, ") if has_root_access_keys(report) else ("", ""), _unused(report)
     shorter = complete.replace("users unchecked", "unchecked").replace("last use", "use")
@@ -91,14 +91,20 @@ def _unused(report: Report) -> str:
     return f", {report['totals']['unused']} unused" if report["totals"]["unused"] else ""
 
 
+def _gap(gap: Gap, users_listed: int) -> str:
+    words = {
+        "users_unchecked": f"{gap.number} of {users_listed} users unchecked",
+        "root_unknown": "root user unchecked",
+        "last_use_unknown": f"last use of {counted(gap.number, 'key')} unknown",
+    }
+    return words[gap.kind]
+
+
 def _how_complete(report: Report) -> str:
     coverage, totals = report["coverage"], report["totals"]
     when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
-    if coverage["users_unchecked"]:
-        return f"{when} - INCOMPLETE: {coverage['users_unchecked']} of {coverage['users_listed']} users unchecked"
     for gap in find_gaps(report)[:1]:
-        unknown = f"last use of {counted(gap.number, 'key')} unknown"
-        return f"{when} - INCOMPLETE: {'root user unchecked' if gap.kind == 'root_unknown' else unknown}"
+        return f"{when} - INCOMPLETE: {_gap(gap, coverage['users_listed'])}"
     if totals["due_soon"] and not totals["expired"]:
         return f"{when}, {totals['due_soon']} due soon"
     if judges_no_key(report):

@@ -49,9 +49,12 @@ _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001  # spreadsheet
 def render_csv(report: Report) -> Iterator[str]:
     """Render report.csv as RFC 4180 has it: a row for each finding, each exempt key, then each unchecked user.
 
-    The root user has a row where it has access keys or that is unknown; a user, where a last use is unknown and the
-    policy wants to know it; a name, where the scan was asked for it and IAM does not know it. What a scan of the past
-    does not cover has rows, too, and so have the keys that were created later: no file of it looks clean.
+    There is also a row for
+
+    - the root user, if it has access keys or that is unknown;
+    - a user of whose keys a last use is unknown, if the policy judges by it;
+    - a user that the policy names and IAM does not have;
+    - the keys that were created after the scan's instant, and what a scan of the past does not cover.
     """
     of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
     changes = changes_by_key(report)

@@ -99,11 +99,12 @@ def no_finding_line(report: Report) -> str:
 
 
 def _gap_in_words(gap: Gap) -> str:
-    if gap.kind == "users_unchecked":
-        return f"{counted(gap.number, 'user')} could not be checked and may have overdue keys"
-    if gap.kind == "root_unknown":
-        return "it is unknown whether the root user has access keys"
-    return f"the last use of {counted(gap.number, 'key')} is unknown"
+    words = {
+        "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
+        "root_unknown": "it is unknown whether the root user has access keys",
+        "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",
+    }
+    return words[gap.kind]
 
 
 def next_steps(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from chalicelib.outputs.message_text import compose_message
 from chalicelib.report.summary import (
     has_root_access_keys,
     is_complete,
-    verdict,
+    report_verdict,
 )
 from chalicelib.settings import HttpsFormat, NotifyOn
 
@@ -53,7 +53,7 @@ def compose_notification(
 
 def _attributes(report: Report) -> dict[str, dict[str, str]]:
     return {
-        "verdict": {"DataType": "String", "StringValue": verdict(report)},
+        "verdict": {"DataType": "String", "StringValue": report_verdict(report)},
         "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
         "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
         "unchecked": {"DataType": "Number", "StringValue": str(report["coverage"]["users_unchecked"])},

@@ -21,7 +21,7 @@ from chalicelib.documents import (
     TooManyChildrenFailedError,
     Totals,
 )
-from chalicelib.instants import format_instant, parse_instant
+from chalicelib.instants import parse_instant
 from chalicelib.report.summary import count_advice, is_of_the_past, scan_kind
 
 _ROOT_USER = "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
@@ -154,11 +154,11 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
 
 
 def _inactive_overdue(page: Page) -> Iterator[str]:
-    """Yield the inactive keys that are passed over and too old: one of them may be activated again."""
-    limit = format_instant(parse_instant(page["as_of"]) - timedelta(days=page["policy"]["max_age_days"]))
+    """Yield the inactive keys that are skipped and too old: one of them may be activated again."""
+    limit = parse_instant(page["as_of"]) - timedelta(days=page["policy"]["max_age_days"])
     for user in page["users"]:
         for key in user.get("keys", ()):
-            if key["verdict"] is None and key["status"] != ACTIVE and key["created_at"][:19] < limit[:19]:
+            if key["verdict"] is None and key["status"] != ACTIVE and parse_instant(key["created_at"]) < limit:
                 yield key["access_key_id"]
 
 

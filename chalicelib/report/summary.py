@@ -15,7 +15,7 @@ from chalicelib.documents import (
 )
 from chalicelib.instants import parse_instant
 
-_URGENCY = ("expired", "unused", "due_soon")
+_URGENCY = {"expired": 0, "unused": 1, "due_soon": 2}
 
 
 def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
@@ -108,7 +108,7 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
     }
 
 
-def verdict(report: Report) -> str:
+def report_verdict(report: Report) -> str:
     """Return a report's verdict: of the words below, the first that holds."""
     holds = {
         "expired": report["totals"]["expired"],
@@ -119,7 +119,7 @@ def verdict(report: Report) -> str:
         "not_judged": judges_no_key(report),
         "ok": True,
     }
-    return next(word for word, it_does in holds.items() if it_does)
+    return next(word for word, is_true in holds.items() if is_true)
 
 
 def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]:
@@ -134,13 +134,13 @@ def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]
 
     urgent = sorted(
         report["findings"],
-        key=lambda finding: (_URGENCY.index(finding["verdict"]), finding["access_key_id"] not in new),
+        key=lambda finding: (_URGENCY.get(finding["verdict"], 0), finding["access_key_id"] not in new),
     )
     return [(finding, change(finding)) for finding in urgent[:number]]
 
 
 def changes_by_key(report: Report) -> dict[str, dict[str, str]]:
-    """Return, by access key id, which expired keys of a full scan are new."""
+    """Return, by access key id, the change and `reported_since` of each expired key of a full scan."""
     changes = report["changes"]
     if not changes:
         return {}

@@ -43,8 +43,8 @@ def show_result(console: Console, result: ScanResult) -> None:
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
         if not result.mail and not result.error:
-            complete = not (is_of_the_past(report) or judges_no_key(report) or describe_report(report).not_found)
-            why = "no key is overdue" + (", and the report is complete" if complete else "")
+            whole = not (is_of_the_past(report) or judges_no_key(report) or describe_report(report).not_found)
+            why = "no key is overdue" + (", and the report is complete" if whole else "")
             print_wrapped(console, f"No message was sent: {why}.\n")
         _show_findings(console, report)
         described = describe_report(report)
@@ -98,7 +98,7 @@ def _table(findings: list[Finding]) -> Table:
     table.add_column("User", no_wrap=True)
     for finding in findings:
         table.add_row(
-            Text(verdict_label(finding["verdict"]), style=_STYLES[finding["verdict"]]),
+            Text(verdict_label(finding["verdict"]), style=_STYLES.get(finding["verdict"], "")),
             str(finding["age_days"]),
             advice_label(finding),
             finding["access_key_id"],
@@ -113,6 +113,7 @@ def _in_lines(findings: list[Finding]) -> Iterator[Text]:
         yield Text(f"{finding['access_key_id']}", style="bold")
         yield Text(finding["user_name"])
         yield Text(
-            f"{verdict_label(finding['verdict'])}, {finding['age_days']} days", style=_STYLES[finding["verdict"]]
+            f"{verdict_label(finding['verdict'])}, {finding['age_days']} days",
+            style=_STYLES.get(finding["verdict"], ""),
         )
         yield Text(f"{advice_label(finding)}\n")

@@ -19,7 +19,7 @@ from samtranslator.translator.translator import Translator
 
 from localaws.moto_patches.wiring import (
     Wiring,
-    replace_method,  # PRIVATE
+    replace_method,
 )
 
 

@@ -7,7 +7,7 @@ from moto.core.responses import ActionResult
 from moto.iam.models import IAMBackend
 from moto.iam.responses import IamResponse
 
-from localaws.moto_patches.wiring import replace_method  # PRIVATE
+from localaws.moto_patches.wiring import replace_method
 
 
 def paginate_iam_lists() -> None:

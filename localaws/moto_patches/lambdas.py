@@ -6,7 +6,7 @@ from moto.awslambda.models import LambdaFunction
 
 from localaws.moto_patches.wiring import (
     Wiring,
-    replace_method,  # PRIVATE
+    replace_method,
 )
 
 

@@ -40,8 +40,8 @@ from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 from localaws.moto_patches import expressions
 from localaws.moto_patches.wiring import (
     Wiring,
-    _utf8_size,  # PRIVATE
-    replace_method,  # PRIVATE
+    replace_method,
+    utf8_size,
 )
 
 
@@ -192,7 +192,7 @@ def limit_payloads_in_utf8() -> None:
 
     def is_within_size_quota(value: object) -> bool:
         text = value if isinstance(value, str) else to_json_str(value)
-        return _utf8_size(text) < MAX_STATE_SIZE_UTF8_BYTES
+        return utf8_size(text) < MAX_STATE_SIZE_UTF8_BYTES
 
     for module in (state, state_task_lambda, state_task_service):
         replace_method(module, "is_within_size_quota", is_within_size_quota)

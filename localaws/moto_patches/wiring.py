@@ -26,12 +26,12 @@ class LargestPayload:
 
     def measure(self, *payloads: str) -> None:
         """Take note of an input or output, or of all variables of an Assign."""
-        size = sum(map(_utf8_size, payloads))
+        size = sum(map(utf8_size, payloads))
         with self._lock:
             self.size = max(self.size, size)
 
 
-def _utf8_size(payload: str) -> int:
+def utf8_size(payload: str) -> int:
     """Return the size of JSON as AWS counts it: moto escapes what is not ASCII."""
     if "\\u" in payload:
         payload = json.dumps(json.loads(payload), ensure_ascii=False)

@@ -74,7 +74,9 @@ def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
     for name in FUNCTIONS:
         role = f"{name}Role".replace("APIHandler", "ApiHandler")
         [policy] = RESOURCES["Resources"][role]["Properties"]["Policies"]
-        mine = json.loads((PROJECT / ".chalice" / f"policy-{FUNCTIONS[name].replace('_', '-')}.json").read_text())
+        mine = json.loads(
+            (PROJECT / ".chalice" / f"logs-and-traces-{FUNCTIONS[name].replace('_', '-')}.json").read_text()
+        )
         may = set().union(*map(actions, mine["Statement"]))
         wanted = [one for one in policy["PolicyDocument"]["Statement"] if not may & actions(one)]
         beside = COMPANION["Resources"].get(f"{role}Policy", {"Properties": {"PolicyDocument": {"Statement": []}}})

@@ -29,3 +29,12 @@ def test_the_role_the_boundary_and_the_snapshot_read_the_same_of_iam(template: d
     called = {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", DEFINITION)}
 
     assert called == iam_actions(role["PolicyDocument"]) == iam_actions(boundary) == iam_actions(READ_POLICY)
+
+
+def test_each_variable_that_a_function_has_is_read(template: dict[str, Any]) -> None:
+    functions = [each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"]
+    set_by_template = {name for each in functions for name in each["Properties"]["Environment"]["Variables"]}
+    readers = [PROJECT / "chalicelib" / "settings.py", *(PROJECT / "chalicelib" / "aws").glob("*.py")]
+    read = set(re.findall(r'"([A-Z_]+)"', "".join(path.read_text() for path in readers)))
+
+    assert set_by_template - read == set()
