@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ _KEPT = {
     "report.html": "<title>IAM access keys",
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }
+
+
+_ASIDE = "earlier-scan"
 
 
 class OutputError(Exception):
@@ -35,7 +38,9 @@ class ScanOutput:
         """Raise an OutputError for a place that cannot be written to, or has files of these names of another kind."""
         try:
             if self.folder:
-                (self.folder / "pages").mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not self.folder.exists():
+                    self.folder.mkdir(mode=0o700, parents=True)
+                (self.folder / "pages").mkdir(mode=0o700, exist_ok=True)
                 tempfile.TemporaryFile(dir=self.folder).close()
                 for old, mark in self._earlier():
                     with old.open(encoding="utf-8", errors="replace") as file:
@@ -61,28 +66,38 @@ class ScanOutput:
                 yield cannot_be_written(error, self.stats)
 
     def _replace_files(self, folder: Path, result: ScanResult) -> Iterator[str]:
-        """Put a scan's files in the place of an earlier one's, which stay until all of them are written."""
+        """Put a scan's files in the place of an earlier one's, which stay until all of them are written.
+
+        A scan without a report moves the earlier one's aside: nobody is to take an old report for its own.
+        """
         earlier = {path for path, _ in self._earlier()}
-        if earlier and not result.report:
-            yield f"{folder}: still has the files of an earlier scan; this one made no report"
-            return
         coming = {folder / name: folder / f"{name}.coming" for name in result.files}
         try:
             for path, new in coming.items():
                 _write(new, result.files[path.relative_to(folder).as_posix()], path)
+            if earlier and not result.report:
+                _move(earlier, folder, folder / _ASIDE)
+                yield f"{folder / _ASIDE}: has the files of an earlier scan; this one made no report"
             for path, new in coming.items():
                 new.replace(path)
         finally:
             for new in coming.values():
                 new.unlink(missing_ok=True)
         for old in earlier - coming.keys():
-            old.unlink()
+            old.unlink(missing_ok=True)
 
     def _earlier(self) -> Iterator[tuple[Path, str]]:
         """Yield the files that an earlier scan may have left, and by what each is known to be one's."""
         if self.folder:
             for pattern, mark in _KEPT.items():
                 yield from ((old, mark) for old in self.folder.glob(pattern))
+
+
+def _move(paths: Iterable[Path], folder: Path, target: Path) -> None:
+    for path in paths:
+        place = target / path.relative_to(folder)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.replace(place)
 
 
 def _write(path: Path, content: bytes, name: Path | None = None) -> None:

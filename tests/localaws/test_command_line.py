@@ -219,18 +219,20 @@ def test_another_stage_of_the_api_is_refused(tmp_path: Path, document: dict[str,
         check_settings(config, "dev")
 
 
-def test_a_scan_without_a_report_leaves_the_earlier_one_where_it_is(tmp_path: Path) -> None:
+def test_a_scan_without_a_report_moves_the_earlier_one_aside(tmp_path: Path) -> None:
     account, out = account_file(tmp_path, {"users": [user("alice", "2020-01-01T00:00:00Z")]}), tmp_path / "out"
     assert localaws("scan", "--account", account, "--out", str(out)).returncode == 0
-    kept = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    kept = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert {oct(path.stat().st_mode & 0o077) for path in (out, *out.rglob("*"))} == {"0o0"}
 
     faults = json.dumps({"lambda": {"build_report": {"fail": -1}}})
     done = localaws("scan", "--account", account, "--out", str(out), "--faults", faults)
 
     assert done.returncode == 1
-    assert "still has the files of an earlier scan; this one made no report" in done.stderr
-    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == kept
-    assert {oct(path.stat().st_mode & 0o077) for path in (out, *kept)} == {"0o0"}
+    aside = out / "earlier-scan"
+    assert f"{aside}: has the files of an earlier scan; this one made no report" in done.stderr
+    assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == kept
+    assert [path.name for path in out.glob("report.*")] == []
 
 
 def test_out_does_not_take_away_a_file_that_is_not_of_a_scan(tmp_path: Path) -> None:

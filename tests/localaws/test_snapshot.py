@@ -45,7 +45,7 @@ DENIED = ["user-004", "user-033"]
 
 @pytest.fixture(scope="module")
 def account(scanner: Scanner) -> Iterator[Scanner]:
-    """An account of 300 users of whom two may not be asked for, on an IAM that throttles above a rate."""
+    """An account of 300 users of whom two may not be asked for, on an IAM that throttles one call in ten."""
     yield scanner
     scanner.aws.inject(Faults())
 
@@ -53,7 +53,7 @@ def account(scanner: Scanner) -> Iterator[Scanner]:
 @pytest.fixture(autouse=True)
 def _as_it_was(account: Scanner) -> None:
     account.seed(PEOPLE, root_access_keys=1)
-    faults = {"iam": {"rate_per_second": 150, "burst": 100, "deny": DENIED}}
+    faults = {"iam": {"throttle_ratio": 0.1, "deny": DENIED}}
     account.aws.inject(parse_faults(json.dumps(faults)))
 
 
