@@ -14,7 +14,7 @@ from chalicelib.api import operations, routing
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions
 from chalicelib.instants import parse_instant
-from chalicelib.policy import InvalidPolicyError, details_cutoff, parse_policy, parse_request
+from chalicelib.policy import InvalidPolicyError, describe_details_cutoff, parse_policy, parse_request
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
@@ -119,7 +119,7 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {
         "policy": complete,
         "scan_kind": scan_kind(complete),
-        "ask_about": details_cutoff(policy, policy.as_of or parse_instant(scan["started_at"])),
+        "ask_about": describe_details_cutoff(policy, policy.as_of or parse_instant(scan["started_at"])),
     }
 
 

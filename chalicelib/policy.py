@@ -120,7 +120,7 @@ class ScanRequest:
 def parse_policy(document: object, defaults: ScanPolicy) -> ScanPolicy:
     """Read a scan policy, or raise InvalidPolicyError; a field not given is the default.
 
-    The default of `warn_days` bends below a smaller `max_age_days`; a value given is never changed.
+    A default `warn_days` is lowered to fit below `max_age_days`; an explicit one is validated instead.
     """
     return _policy(_object(document, POLICY_RULES), defaults)
 
@@ -148,7 +148,7 @@ def _policy(document: dict[str, Any], defaults: ScanPolicy) -> ScanPolicy:
     )
 
 
-def details_cutoff(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
+def describe_details_cutoff(policy: ScanPolicy, as_of: datetime) -> dict[str, Any]:
     """Return which keys are worth further calls of IAM, as the state machine compares them: by text, in UTC.
 
     `created_before` is `YYYY-MM-DDTHH:MM:SS`; `inactive` says whether inactive keys count.

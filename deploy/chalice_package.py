@@ -44,7 +44,7 @@ def download_from_earlier_runs(
     if command != "download":
         return _execute(self, command, args, env_vars=env_vars, shim=shim)
     if any(WHEELS.glob("*.whl")):
-        of_here = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(WHEELS.resolve()), "PIP_LOG": os.devnull}
+        of_here = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS.resolve().as_uri(), "PIP_LOG": os.devnull}
         done = _execute(self, command, args, env_vars={**self._osutils.environ(), **of_here}, shim=shim)
         if done[0] == 0:
             return done

@@ -51,7 +51,7 @@ def deploy(stage: str, given: Given) -> None:
     template = _package(stage, target.region)
     # API Gateway writes logs with one role for the account and Region; if there is none yet, the stack makes it.
     has_role = target.client("apigateway").get_account().get("cloudwatchRoleArn")
-    deployed = _deploy(target, stage, template, given, [] if has_role else ["ApiGatewayLogsRole=create"])
+    deployed = _deploy(target, stage, template, given, {} if has_role else {"ApiGatewayLogsRole": "create"})
     terminal.tell(what_next(deployed, schedule_of(deployed), datetime.now(UTC)))
 
 
@@ -62,7 +62,7 @@ def deploy_companion(stage: str, given: Given) -> None:
     functions = companion.read_deployed(_PROJECT, stage)
     template = _PROJECT / "build" / "companion.json"
     companion.write_template(_PROJECT, template, functions)
-    deployed = _deploy(target, stage, template, given, [])
+    deployed = _deploy(target, stage, template, given, {})
     terminal.tell(companion.wire(target, deployed, functions))
 
 
@@ -87,7 +87,12 @@ def destroy(stage: str | None) -> None:
 
 def show_parameters(stage: str, template: str, parameters: str) -> None:
     """Check parameters as `deploy` does; print them, a `NAME=value` each line, for another tool."""
-    known = json.loads(Path(template).read_text(encoding="utf-8"))["Parameters"]
+    try:
+        known = json.loads(Path(template).read_text(encoding="utf-8"))["Parameters"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CommandError(
+            f"{template}: is no packaged template; `make package STAGE=…` makes build/sam.json"
+        ) from error
     _show(choose_parameters(stage, known, {}, Given(parameters=parameters).assignments()))
 
 
@@ -111,12 +116,12 @@ def _package(stage: str, region: str) -> Path:
     return build(stage, region)
 
 
-def _deploy(target: Target, stage: str, template: Path, given: Given, more: list[str]) -> dict[str, Any]:
+def _deploy(target: Target, stage: str, template: Path, given: Given, more: dict[str, str]) -> dict[str, Any]:
     """Deploy a template with what is given; what is not given, the stack keeps."""
     name = _stack_of(stage)
     before = stack.find_stack(target.client, name)
     known = json.loads(template.read_text(encoding="utf-8"))["Parameters"]
-    parameters = choose_parameters(stage, known, stack.parameters_of(before), [*more, *given.assignments()])
+    parameters = choose_parameters(stage, known, stack.parameters_of(before), given.assignments(), more)
     tags = merge_tags(kept_tags((before or {}).get("Tags")), read_tags(given.tags))
     wanted = stack.Deployment(name, template, uploads_bucket(target), parameters, tags)
     return stack.deploy(target.client, wanted, terminal.tell)

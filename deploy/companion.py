@@ -93,8 +93,11 @@ def read_deployed(project: Path, stage: str) -> dict[str, dict[str, Any]]:
 
 def _recorded(project: Path, stage: str) -> dict[str, dict[str, Any]]:
     path = project / ".chalice" / "deployed" / f"{stage}.json"
-    recorded = json.loads(path.read_text())["resources"] if path.exists() else []
-    return {resource["name"]: resource for resource in recorded}
+    try:
+        recorded = json.loads(path.read_text())["resources"] if path.exists() else []
+        return {resource["name"]: resource for resource in recorded}
+    except (ValueError, KeyError, TypeError) as error:
+        raise CompanionError(f"{path}: is not what Chalice records; run chalice deploy --stage {stage}") from error
 
 
 def check_way(target: Target, project: Path, stage: str, way: str) -> None:

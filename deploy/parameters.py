@@ -15,6 +15,7 @@ from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, settings_of_each_funct
 from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
+_OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
 
@@ -86,18 +87,23 @@ def _refusal(value: str, parameter: Mapping[str, Any]) -> str:
 
 
 def choose_parameters(
-    stage: str, known: Mapping[str, Mapping[str, Any]], kept: Mapping[str, str], assignments: Iterable[str]
+    stage: str,
+    known: Mapping[str, Mapping[str, Any]],
+    kept: Mapping[str, str],
+    assignments: Iterable[str],
+    found: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the parameters that a deployment assigns: those of the stage's file, overridden by `assignments`.
 
-    `known` are the template's parameters and `kept` the values of the stack, if there is one. Print which settings
-    the deployment uses. Raise InvalidSettingError if a value is refused.
+    `known` are the template's parameters, `kept` the values of the stack, if there is one, and `found` what the account
+    asks for unless the file or `assignments` say otherwise. Print which settings the deployment uses. Raise
+    InvalidSettingError if a value is refused.
     """
     path = path_of(stage)
     default = {name: str(parameter["Default"]) for name, parameter in known.items()}
     of_file = _fill_empty_settings(read_parameters(known, read_assignments(path), str(path)), default)
     given = _fill_empty_settings(read_parameters(known, assignments), {**default, **of_file})
-    assigned = {**of_file, **given}
+    assigned = {**(found or {}), **of_file, **given}
     if known.keys() >= SETTINGS.keys():
         refuse_settings_of_chalice(CONFIG, stage)
         parameters = {**default, **kept, **assigned}
@@ -150,7 +156,7 @@ def _kept_settings(
     path: Path, of_file: Mapping[str, str], default: Mapping[str, str], parameters: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield, a line each, the settings that only a command line gave, for this deployment or an earlier one."""
-    for name in SETTINGS:
-        if name not in of_file and parameters[name] != default[name]:
-            value = parameters[name]
-            yield f"{name}={value} is not in {path}; the stack keeps it until {name}= or that file changes it"
+    for name in default:
+        if name not in of_file and parameters[name] != default[name] and name not in _OF_EACH_DEPLOYMENT:
+            value, back = parameters[name], f"{name}={'' if name in SETTINGS else default[name]}"
+            yield f"{name}={value} is not in {path}; the stack keeps it until {back} or that file changes it"

@@ -76,6 +76,8 @@ def sign_in() -> Target:
         caller = session.client("sts").get_caller_identity()
     except (exceptions.ConnectionError, exceptions.HTTPClientError, MfaCodeError, NoTerminalError):
         raise
+    except exceptions.InvalidRegionError as error:
+        raise SignInError(f"{str(error).rstrip('.')}. {_NO_REGION}") from error
     except (BotoCoreError, ClientError, OSError, ValueError) as error:  # of a credential process, too
         raise SignInError(f"{str(error).rstrip('.')}. {_NO_CREDENTIALS}") from error
     client: Callable[..., Any] = session.client

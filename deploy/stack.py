@@ -1,5 +1,6 @@
 """A CloudFormation stack, deployed as `aws cloudformation package` and `aws cloudformation deploy` do it."""
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -95,7 +96,7 @@ def _upload_template(s3: Any, wanted: Deployment) -> str:
             place = {"Bucket": wanted.bucket, "Key": key}
             resource["Properties"][field] = {**place, "Version": version} if version else place
     key, version = _upload(s3, wanted.bucket, json.dumps(document).encode(), ".template")
-    url = f"{s3.meta.endpoint_url}/{wanted.bucket}/{key}"  # CloudFormation takes no other style
+    url = f"{s3.meta.endpoint_url}/{wanted.bucket}/{key}"  # as the AWS CLI writes it
     return f"{url}?versionId={version}" if version else url
 
 
@@ -109,10 +110,16 @@ def _upload(s3: Any, bucket: str, content: bytes, suffix: str = "") -> tuple[str
     try:
         found = s3.get_object(Bucket=bucket, Key=key)
         if found["Body"].read() == content:
-            return key, found.get("VersionId")
+            return key, _version(found)
     except ClientError:  # not there, or whoever deploys may not know
         pass
-    return key, s3.put_object(Bucket=bucket, Key=key, Body=content).get("VersionId")
+    return key, _version(s3.put_object(Bucket=bucket, Key=key, Body=content))
+
+
+def _version(answer: Mapping[str, Any]) -> str | None:
+    """Return the version of an object; a bucket without versions, or with suspended ones, has none that stays."""
+    version = answer.get("VersionId")
+    return None if version in (None, "null") else str(version)
 
 
 def _create_change_set(client: Client, wanted: Deployment, url: str, before: Mapping[str, Any] | None) -> str:
@@ -134,7 +141,8 @@ def _create_change_set(client: Client, wanted: Deployment, url: str, before: Map
         reason = str(error.last_response.get("StatusReason") or error)
         if not any(text in reason for text in _EMPTY):
             raise StackError(f"The stack {wanted.stack} cannot be deployed: {_one_line(reason)}") from error
-        cloudformation.delete_change_set(ChangeSetName=change_set)
+        with contextlib.suppress(ClientError):  # an empty change set changes nothing if it stays
+            cloudformation.delete_change_set(ChangeSetName=change_set)
         return ""
     return change_set
 
@@ -173,13 +181,25 @@ def _wait(client: Client, waiter: str, stack: str, done: str) -> None:
     except WaiterError as error:
         response: Any = error.last_response
         last = (response.get("Stacks") or [{}])[0]
-        status = f", and is {last['StackStatus']}" if last else ""
-        reasons = "; ".join(failures(client, stack)) or last.get("StackStatusReason") or error
+        if not last or last["StackStatus"].endswith("_IN_PROGRESS"):  # AWS stopped answering, or the hour is over
+            raise StackError(
+                f"It is not known whether the stack {stack} was {done}: {_one_line(error)}. CloudFormation continues by"
+                " itself: the console shows the stack's events"
+            ) from error
+        status = f", and is {last['StackStatus']}"
+        reasons = _failures_if_shown(client, stack) or last.get("StackStatusReason") or error
         name = last.get("StackName", stack)
         raise StackError(f"The stack {name} was not {done}{status}: {_one_line(reasons)}") from error
     except KeyboardInterrupt:
         terminal.say("CloudFormation continues by itself: the console shows the stack's events")
         raise
+
+
+def _failures_if_shown(client: Client, stack: str) -> str:
+    try:
+        return "; ".join(failures(client, stack))
+    except ClientError:  # whoever deploys may not see the events
+        return ""
 
 
 def failures(client: Client, stack: str) -> list[str]:

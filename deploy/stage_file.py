@@ -9,7 +9,7 @@ from deploy.settings import unreadable
 
 
 def path_of(stage: str) -> Path:
-    """Return where a stage's file is, if it has one."""
+    """Return where a stage's file is, whether or not it exists."""
     return Path(f".chalice/parameters-{stage}.json")
 
 
@@ -19,16 +19,23 @@ def read_assignments(path: Path) -> list[str]:
     Raise InvalidSettingError if it is not a JSON object of texts, whole numbers, true and false.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_name_once)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise unreadable(path, f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise unreadable(path, f"is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise InvalidSettingError(str(path), document, "an object")
     return list(_assignments(path, document))
+
+
+def _each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        raise ValueError(f"an object has a name twice; its names are {', '.join(name for name, _ in pairs)}")
+    return document
 
 
 def _assignments(path: Path, document: dict[str, object]) -> Iterator[str]:

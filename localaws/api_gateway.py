@@ -1,6 +1,6 @@
 """The REST API on this machine: `chalice local`, with API Gateway's check of signatures before it.
 
-Started as `python -P rest_api.py CHALICE_ARGUMENTS…`, so that the app and its modules come from the unpacked zip; it
+Started as `python -P api_gateway.py CHALICE_ARGUMENTS…`, so that the app and its modules come from the unpacked zip; it
 ends with its standard input, so that it never outlives who started it.
 """
 
@@ -55,7 +55,7 @@ def answer_as_api_gateway() -> None:
     local.ChaliceRequestHandler.__getattr__ = method_of  # as well
 
     def is_served(self: local.ThreadedHTTPServer, _request: object, client_address: tuple[str, int]) -> bool:
-        return is_of_this_user(client_address[1], self.server_address[1])  # another user's gets no answer
+        return is_of_this_user(client_address, ("127.0.0.1", self.server_address[1]))  # another user's gets no answer
 
     local.ThreadedHTTPServer.verify_request = is_served  # `chalice local` has no hook for it
     local.ThreadedHTTPServer.request_queue_size = _CALLERS_AT_ONCE

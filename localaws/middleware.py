@@ -123,8 +123,12 @@ def _why_refused(environ: Mapping[str, Any]) -> str | None:
         return None
     if why := why_refused(environ.get("HTTP_HOST", ""), environ.get("HTTP_ORIGIN", "")):
         return why
-    ports = int(environ["REMOTE_PORT"]), int(environ["SERVER_PORT"])
-    return None if is_of_this_user(*ports) else "this local AWS is another user's"
+    client = environ["REMOTE_ADDR"], int(environ["REMOTE_PORT"])
+    return (
+        None
+        if is_of_this_user(client, ("127.0.0.1", int(environ["SERVER_PORT"])))
+        else "this local AWS is another user's"
+    )
 
 
 def _caller_of(environ: dict[str, Any]) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """Where the results of a scan go, besides the screen: the files of `--out` and `--stats`."""
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -71,10 +70,10 @@ class ScanOutput:
         A scan without a report moves the earlier one's aside: nobody is to take an old report for its own.
         """
         earlier = {path for path, _ in self._earlier()}
-        coming = {folder / name: folder / f"{name}.coming" for name in result.files}
+        coming: dict[Path, Path] = {}
         try:
-            for path, new in coming.items():
-                _write(new, result.files[path.relative_to(folder).as_posix()], path)
+            for name, content in result.files.items():
+                coming[folder / name] = _write_beside(folder / name, content)
             if earlier and not result.report:
                 _move(earlier, folder, folder / _ASIDE)
                 yield f"{folder / _ASIDE}: has the files of an earlier scan; this one made no report"
@@ -100,16 +99,27 @@ def _move(paths: Iterable[Path], folder: Path, target: Path) -> None:
         path.replace(place)
 
 
-def _write(path: Path, content: bytes, name: Path | None = None) -> None:
-    """Write a file that its owner alone can read, for it may have an account's users; remove one that is not whole.
-
-    An error names the file, as `name` if that is given.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _write_beside(path: Path, content: bytes) -> Path:
+    """Write a new file, to take a file's place, that its owner alone can read: it may have an account's users."""
+    new = None
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            new = Path(file.name)
             file.write(content)
     except OSError as error:
-        if path.is_file():  # not a device
+        if new:
+            new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    return new
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file, which may be a device; remove one that is not whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        if path.is_file():
             path.unlink()
-        raise OSError(error.errno, error.strerror, str(name or path)) from error
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -71,9 +71,10 @@ def test_what_the_file_does_not_say_the_stack_keeps_and_each_deployment_names_su
     assert choose_parameters("dev", template["Parameters"], kept, []) == {"WarnDays": "7"}
 
     told = capsys.readouterr().err
-    for one in ("MaxAgeDays=365", "ScanSchedule=rate(1 day)"):
+    for one in ("MaxAgeDays=365", "ScanSchedule=rate(1 day)", "NotifyOn=always"):
         assert f"{one} is not in .chalice/parameters-dev.json; the stack keeps it until" in told
-    assert told.count("the stack keeps it") == 2
+    assert told.count("the stack keeps it") == 3
+    assert "the stack keeps it until NotifyOn=findings or that file changes it" in told
     assert '{"max_age_days": 365, "warn_days": 7, "include_inactive": false}' in told
 
 

@@ -1,8 +1,11 @@
 """The local AWS answers its own user's programs, and nobody else on the machine."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,6 +43,7 @@ def test_a_request_to_this_machine_is_served(host: str) -> None:
     [
         ("rebound.example:4566", ""),
         ("", ""),
+        ("[", ""),
         ("127.0.0.1.example", ""),
         ("localhost.example", ""),
         ("127.0.0.1:4566", "https://evil.example"),
@@ -80,4 +84,36 @@ def test_another_user_of_the_machine_is_refused(aws: "LocalAws") -> None:
 
 def test_a_connection_that_is_gone_is_nobodys() -> None:
     if Path("/proc/net/tcp").exists():
-        assert not is_of_this_user(1, 1)
+        assert not is_of_this_user(("127.0.0.1", 1), ("127.0.0.1", 1))
+
+
+@contextlib.contextmanager
+def listening() -> "Iterator[socket.socket]":
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="takes Linux")
+def test_a_client_that_has_closed_is_nobody() -> None:
+    with listening() as server:
+        client = socket.create_connection(server.getsockname())
+        connection, address = server.accept()
+        with connection:
+            assert is_of_this_user(address, server.getsockname())
+            client.close()
+            assert not is_of_this_user(address, server.getsockname())
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="takes Linux")
+def test_a_client_at_the_same_port_of_another_address_is_another_one() -> None:
+    with listening() as server, socket.create_connection(server.getsockname()) as client:
+        assert not is_of_this_user(("127.0.0.2", client.getsockname()[1]), server.getsockname())
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="takes Linux with IPv6")
+def test_a_client_of_ipv6_is_known_by_its_mapped_address() -> None:
+    with listening() as server, socket.socket(socket.AF_INET6) as client:
+        client.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
+        connection, address = server.accept()
+        with connection:
+            assert is_of_this_user(address, server.getsockname())

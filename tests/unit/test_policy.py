@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.policy import InvalidPolicyError, ScanPolicy, details_cutoff, parse_policy, parse_policy_text
+from chalicelib.policy import InvalidPolicyError, ScanPolicy, describe_details_cutoff, parse_policy, parse_policy_text
 from chalicelib.settings import parse_stage_defaults
 
 DEFAULTS = ScanPolicy()
@@ -224,4 +224,4 @@ AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 def test_more_is_asked_of_keys_that_may_be_too_old_or_due_soon(
     policy: ScanPolicy, as_of: datetime, created_before: str, inactive: bool
 ) -> None:
-    assert details_cutoff(policy, as_of) == {"created_before": created_before, "inactive": inactive}
+    assert describe_details_cutoff(policy, as_of) == {"created_before": created_before, "inactive": inactive}
