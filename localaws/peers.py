@@ -3,18 +3,19 @@
 It has a real account's users where `--account` names one, and runs functions for whoever may deploy to it.
 """
 
-import ipaddress
+import functools
 import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import socket
+import struct
 from urllib.parse import urlsplit
 
-# https://www.kernel.org/doc/Documentation/networking/proc_net_tcp.txt; other systems than Linux do not have them.
-_TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_ESTABLISHED = "01"  # in any other state the client may have gone, and then its user is not known any more
 _LOCAL_NAMES = ("127.0.0.1", "localhost")
 _ROOT = 0
+# https://man7.org/linux/man-pages/man7/sock_diag.7.html
+_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST = 4, 20, 1
+_HEADER, _REQUEST, _SOCKET_ID, _COOKIE = "=IHHII", "=BBBBI", "!HH4s12x4s12x", "=III"
+_ANY = 0xFFFFFFFF
+_ESTABLISHED = 1  # in any other state the client may have gone, and then its user is not known any more
 Address = tuple[str, int]
 
 
@@ -35,33 +36,39 @@ def why_refused(host: str, origin: str) -> str | None:
 
 
 def is_of_this_user(client: Address, server: Address) -> bool:
-    """Return whether a connection on this machine is this user's or root's; on other systems than Linux, true."""
-    if not _TABLES[0].exists():
+    """Return whether a connection on this machine is this user's or root's; true where the kernel tells nobody."""
+    if not _kernel_answers():
         return True
-    owners = list(_owners(client, server))
-    if not owners:  # the table is not read at one instant
-        time.sleep(0.01)
-        owners = list(_owners(client, server))
-    return bool(owners) and all(owner in (os.getuid(), _ROOT) for owner in owners)
+    try:
+        state, user = _ask_kernel(client, server)
+    except OSError:  # nobody knows
+        return False
+    return state == _ESTABLISHED and user in (os.getuid(), _ROOT)
 
 
-def _owners(client: Address, server: Address) -> Iterator[int]:
-    """Yield the user id of an established connection's client; nothing if it has gone."""
-    wanted = {(_hex(client, v6), _hex(server, v6)) for v6 in (False, True)}
-    port = f":{client[1]:04X} "
-    for table in _TABLES:
-        try:
-            rows = table.read_text().splitlines()
-        except OSError:  # without IPv6
-            continue
-        for row in rows:
-            if port in row:
-                _, local, remote, state, *_, user = row.split()[:8]
-                if (local, remote) in wanted and state == _ESTABLISHED:
-                    yield int(user)
+@functools.cache
+def _kernel_answers() -> bool:
+    """Return whether this is a Linux whose kernel may be asked; asked once, so that nobody can make it fail later."""
+    if not hasattr(socket, "AF_NETLINK"):
+        return False
+    try:
+        _ask_kernel(("127.0.0.1", 1), ("127.0.0.1", 1))
+    except OSError:
+        return False
+    return True
 
 
-def _hex(address: Address, v6: bool) -> str:
-    """Return an IPv4 address and port as the kernel writes them, in its table of IPv6 as a mapped one."""
-    packed = ipaddress.IPv4Address(address[0]).packed[::-1].hex().upper()
-    return f"{'0000000000000000FFFF0000' if v6 else ''}{packed}:{address[1]:04X}"
+def _ask_kernel(client: Address, server: Address) -> tuple[int, int]:
+    """Return the state and the user id of a client, also of one by IPv6 with a mapped address; (0, 0) if none."""
+    ends = socket.inet_aton(client[0]), socket.inet_aton(server[0])
+    wanted = struct.pack(_SOCKET_ID, client[1], server[1], *ends) + struct.pack(_COOKIE, 0, _ANY, _ANY)
+    request = struct.pack(_REQUEST, socket.AF_INET, socket.IPPROTO_TCP, 0, 0, _ANY) + wanted
+    size = struct.calcsize(_HEADER) + len(request)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as kernel:
+        kernel.send(struct.pack(_HEADER, size, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, 1, 0) + request)
+        answer = kernel.recv(4096)
+    if struct.unpack_from(_HEADER, answer)[1] != _SOCK_DIAG_BY_FAMILY:
+        return 0, 0
+    # struct inet_diag_msg: family, state, timer, retransmissions, the socket's id, three numbers, user id, inode
+    _, state = struct.unpack_from("=BB", answer, 16)
+    return state, struct.unpack_from("=I", answer, 16 + 4 + 48 + 12)[0]

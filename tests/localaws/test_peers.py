@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,7 +13,7 @@ import pytest
 import requests
 
 from localaws.clients import CALLER_OF_THE_API, REGION
-from localaws.peers import is_of_this_user, why_refused
+from localaws.peers import _kernel_answers, is_of_this_user, why_refused
 from localaws.sigv4 import SignedBy
 
 if TYPE_CHECKING:
@@ -67,7 +66,9 @@ def test_web_pages_and_other_names_are_refused_by_what_is_served(aws: "LocalAws"
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists() or os.getuid() != 0, reason="takes Linux, and another user")
+@pytest.mark.skipif(
+    not _kernel_answers() or os.getuid() != 0, reason="takes a Linux whose kernel answers, and another user"
+)
 def test_another_user_of_the_machine_is_refused(aws: "LocalAws") -> None:
     endpoint, api = aws.endpoint_url, aws.api_url
 
@@ -82,9 +83,9 @@ def test_another_user_of_the_machine_is_refused(aws: "LocalAws") -> None:
     assert ask(f"{api}/scan", NOBODY) == "no answer"
 
 
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
 def test_a_connection_that_is_gone_is_nobodys() -> None:
-    if Path("/proc/net/tcp").exists():
-        assert not is_of_this_user(("127.0.0.1", 1), ("127.0.0.1", 1))
+    assert not is_of_this_user(("127.0.0.1", 1), ("127.0.0.1", 1))
 
 
 @contextlib.contextmanager
@@ -93,7 +94,7 @@ def listening() -> "Iterator[socket.socket]":
         yield server
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="takes Linux")
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
 def test_a_client_that_has_closed_is_nobody() -> None:
     with listening() as server:
         client = socket.create_connection(server.getsockname())
@@ -104,13 +105,13 @@ def test_a_client_that_has_closed_is_nobody() -> None:
             assert not is_of_this_user(address, server.getsockname())
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="takes Linux")
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
 def test_a_client_at_the_same_port_of_another_address_is_another_one() -> None:
     with listening() as server, socket.create_connection(server.getsockname()) as client:
         assert not is_of_this_user(("127.0.0.2", client.getsockname()[1]), server.getsockname())
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp6").exists(), reason="takes Linux with IPv6")
+@pytest.mark.skipif(not _kernel_answers() or not socket.has_ipv6, reason="takes a Linux whose kernel answers with IPv6")
 def test_a_client_of_ipv6_is_known_by_its_mapped_address() -> None:
     with listening() as server, socket.socket(socket.AF_INET6) as client:
         client.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
