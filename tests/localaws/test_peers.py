@@ -66,9 +66,7 @@ def test_web_pages_and_other_names_are_refused_by_what_is_served(aws: "LocalAws"
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-@pytest.mark.skipif(
-    not _kernel_answers() or os.getuid() != 0, reason="takes a Linux whose kernel answers, and another user"
-)
+@pytest.mark.skipif(not _kernel_answers() or os.getuid() != 0, reason="takes a kernel that answers, and another user")
 def test_another_user_of_the_machine_is_refused(aws: "LocalAws") -> None:
     endpoint, api = aws.endpoint_url, aws.api_url
 
@@ -83,7 +81,7 @@ def test_another_user_of_the_machine_is_refused(aws: "LocalAws") -> None:
     assert ask(f"{api}/scan", NOBODY) == "no answer"
 
 
-@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a kernel that answers")
 def test_a_connection_that_is_gone_is_nobodys() -> None:
     assert not is_of_this_user(("127.0.0.1", 1), ("127.0.0.1", 1))
 
@@ -94,7 +92,7 @@ def listening() -> "Iterator[socket.socket]":
         yield server
 
 
-@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a kernel that answers")
 def test_a_client_that_has_closed_is_nobody() -> None:
     with listening() as server:
         client = socket.create_connection(server.getsockname())
@@ -105,13 +103,13 @@ def test_a_client_that_has_closed_is_nobody() -> None:
             assert not is_of_this_user(address, server.getsockname())
 
 
-@pytest.mark.skipif(not _kernel_answers(), reason="takes a Linux whose kernel answers")
+@pytest.mark.skipif(not _kernel_answers(), reason="takes a kernel that answers")
 def test_a_client_at_the_same_port_of_another_address_is_another_one() -> None:
     with listening() as server, socket.create_connection(server.getsockname()) as client:
         assert not is_of_this_user(("127.0.0.2", client.getsockname()[1]), server.getsockname())
 
 
-@pytest.mark.skipif(not _kernel_answers() or not socket.has_ipv6, reason="takes a Linux whose kernel answers with IPv6")
+@pytest.mark.skipif(not _kernel_answers() or not socket.has_ipv6, reason="takes a kernel that answers with IPv6")
 def test_a_client_of_ipv6_is_known_by_its_mapped_address() -> None:
     with listening() as server, socket.socket(socket.AF_INET6) as client:
         client.connect(("::ffff:127.0.0.1", server.getsockname()[1]))
