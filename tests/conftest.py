@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 
 from localaws.accounts.account_file import Account
 from localaws.clients import forget_the_users_aws
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from localaws.environment import LocalAws
 
 forget_the_users_aws()  # before moto is imported, which reads them
-
-settings.register_profile("any machine", deadline=None)  # how long an example takes is not what is tested
-settings.load_profile("any machine")
 
 # The files that take longest, longest first, so that none is left for the end, when other workers have nothing to do.
 LONGEST_FIRST = (
@@ -52,6 +48,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage less often, and not in what is loaded, which stays: it takes a tenth of the time and more."""
+    if hypothesis := sys.modules.get("hypothesis"):  # how long an example takes is not what is tested
+        hypothesis.settings.register_profile("any machine", deadline=None)
+        hypothesis.settings.load_profile("any machine")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
