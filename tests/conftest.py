@@ -48,9 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Look for garbage less often, and not in what is loaded, which stays: it takes a tenth of the time and more."""
-    if hypothesis := sys.modules.get("hypothesis"):  # how long an example takes is not what is tested
-        hypothesis.settings.register_profile("any machine", deadline=None)
-        hypothesis.settings.load_profile("any machine")
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from localaws.__main__ import main
 from localaws.accounts.account_file import Account, AccountError, load_account
 from localaws.strict_json import is_plain
+from tests.support.examples import given
+from tests.support.examples import strategies as st
 from tests.support.scanner import Scanner, user
 
 KEY = {"created_at": "2026-01-01T00:00:00Z"}

@@ -13,8 +13,6 @@ from typing import Any
 import jsonschema
 import pytest
 import requests
-from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
 from openapi_spec_validator import validate
 
 import app
@@ -22,6 +20,8 @@ from chalicelib.api.openapi import openapi_document
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_request
 from localaws.environment import PROJECT
 from tests.support.api_reference import PAGE, page_with
+from tests.support.examples import HealthCheck, event, given, settings
+from tests.support.examples import strategies as st
 from tests.support.scanner import user
 from tests.support.serving import Served, start
 

@@ -4,8 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.age import AgeRule
 from chalicelib.documents import Finding
@@ -13,6 +11,8 @@ from chalicelib.evaluation.advice import Advice, advise
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
+from tests.support.examples import given
+from tests.support.examples import strategies as st
 from tests.support.reports import AS_OF, Used, key, used
 from tests.support.reports import user as outcome_of
 from tests.support.scanner import Scanner

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.age import AgeRule, Verdict
 from chalicelib.instants import format_instant, parse_instant, read_instant
+from tests.support.examples import given
+from tests.support.examples import strategies as st
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

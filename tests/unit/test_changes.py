@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from markupsafe import escape
 
 from chalicelib.documents import InvalidEvidenceError, Report
@@ -17,6 +15,8 @@ from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sns import compose_notification
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import is_new_baseline, join_and_compare
+from tests.support.examples import given
+from tests.support.examples import strategies as st
 from tests.support.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
 OLD = key("AKIAOLD", 200)

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.documents import InvalidEvidenceError, Page, Report, TooManyChildrenFailedError
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.build import join_pages, read_root
 from chalicelib.report.summary import summarize
+from tests.support.examples import given
+from tests.support.examples import strategies as st
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
