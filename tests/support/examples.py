@@ -1,8 +1,8 @@
 """Hypothesis, without a deadline: how long an example takes is not what is tested."""
 
-from hypothesis import given, settings, strategies
+from hypothesis import HealthCheck, event, given, settings, strategies
 
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
-__all__ = ["given", "settings", "strategies"]
+__all__ = ["HealthCheck", "event", "given", "settings", "strategies"]
