@@ -9,10 +9,11 @@ from typing import Any
 import pandas
 import pytest
 
-from chalicelib.documents import Report
+from chalicelib.documents import REPORT_FORMATS, Report
 from chalicelib.outputs.report_csv import render_csv
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.report_json import render_json
+from chalicelib.outputs.reports import RENDERERS
 from tests.support.reports import AS_OF, before, key, report_of, unchecked, user
 
 NASTY = "=cmd|x@y.z"
@@ -234,3 +235,7 @@ def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> 
     assert "Named by the scan policy, not in IAM" in page
     assert "an instant that the scan policy sets; the scan started at 2026-11-22T08:00:00Z" in page
     assert "No key is overdue or due soon." in page
+
+
+def test_each_format_of_a_report_has_a_renderer() -> None:
+    assert set(RENDERERS) == set(REPORT_FORMATS)
