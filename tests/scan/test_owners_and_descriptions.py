@@ -202,7 +202,7 @@ def test_the_description_of_a_key_comes_with_the_tags_and_costs_no_call(scanner:
     assert "\n      Description: nightly backup of the billing db\n" in result.mail[0]["Message"]
     assert b"nightly backup of the billing db" in result.files["report.html"]
     assert result.files["report.csv"].startswith(b"\xef\xbb\xbfverdict")
-    [row] = csv.DictReader(io.StringIO(result.files["report.csv"].decode("utf-8-sig"), newline=""))
+    [row, *_] = csv.DictReader(io.StringIO(result.files["report.csv"].decode("utf-8-sig"), newline=""))
     assert row["description"] == "nightly backup of the billing db"
     calls = [
         {name: count for name, count in each.stats["calls"].items() if name.startswith("iam:")}
