@@ -104,7 +104,7 @@ class Totals(TypedDict):
 class JudgedKey(TypedDict):
     """A key as IAM described it, with its verdict: null if it is not judged.
 
-    That is an inactive key that was passed over, or one created after the instant that keys are judged at.
+    That is an inactive key that was skipped, or one created after the instant that keys are judged at.
     """
 
     access_key_id: str
@@ -245,7 +245,7 @@ class Report(TypedDict):
     details_unknown: list[Unchecked]
     not_found: list[str]
     not_covered: list[str]  # in words
-    inactive_overdue: list[str]  # access key ids of inactive keys that are passed over and too old
+    inactive_overdue: list[str]  # access key ids of inactive keys that are skipped and too old
     scan_kind: Literal["full", "users", "as_of"]
     age_histogram: list[AgeBin]
     changes: Changes | None  # null unless the scan is a full one

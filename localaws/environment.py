@@ -70,7 +70,7 @@ class LocalAws:
         self._cleanup.close()
 
     def client(self, service: str) -> Any:
-        """Return a client of the harness's own, whose calls are not counted."""
+        """Return a client whose calls are not counted."""
         return make_client(service, REGION, self.endpoint_url, HARNESS)
 
     def seed(self, account: Account) -> None:
@@ -210,7 +210,7 @@ class LocalAws:
 
 class _QuietRequestHandler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
-        """Leave requests unlogged: the gate counts them."""
+        """Leave requests unlogged: the middleware counts them."""
 
 
 def package(folder: Path) -> Path:

@@ -44,7 +44,7 @@ class Gate:
     def serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any], application: Application
     ) -> Iterable[bytes]:
-        """Serve a request by an application that answers as the gate's own does."""
+        """Serve a request by an application that answers as the middleware's own does."""
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account_id
         caller, service = _caller_of(environ)
         if caller not in (INTERPRETER, FUNCTION, GUEST):

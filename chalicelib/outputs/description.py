@@ -24,7 +24,6 @@ class Description:
     not_covered: tuple[str, ...]
     not_found: tuple[str, ...]  # user names that the scan policy names and IAM does not know
     next_steps: tuple[str, ...]  # what to fix if the report is incomplete
-    complete: bool
     tone: Tone
 
     @property
@@ -52,7 +51,6 @@ def describe_report(report: Report) -> Description:
         not_covered=tuple(f"Not covered: {what}." for what in report["not_covered"]),
         not_found=tuple(report["not_found"]) if sentences.names_users(report) else (),
         next_steps=tuple(sentences.next_steps(report, gaps)),
-        complete=not gaps,
         tone=_tone(report, complete=not gaps),
     )
 

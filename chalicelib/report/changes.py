@@ -138,7 +138,7 @@ class _Comparison:
         return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
 
     def _was_inactive(self, key_id: str) -> bool:
-        """Return whether a key was too old and inactive at the last scan, whether it was judged or passed over."""
+        """Return whether a key was too old and inactive at the last scan, whether it was judged or skipped."""
         before = self.was_expired.get(key_id)
         return key_id in self.was_inactive or (before is not None and before["status"] != ACTIVE)
 

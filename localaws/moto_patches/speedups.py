@@ -44,7 +44,7 @@ _gate: Gate
 
 
 def apply(gate: Gate, endpoint_url: str) -> None:
-    """Quicken the interpreter, which reaches AWS through the gate."""
+    """Quicken the interpreter, which reaches AWS through the middleware."""
     global _gate  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
     _gate = gate
     reuse_clients(endpoint_url)

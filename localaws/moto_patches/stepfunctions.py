@@ -174,7 +174,7 @@ def name_service_errors_as_aws_does() -> None:
 
 
 def measure_payloads() -> None:
-    """Measure every state's input, output and Assign: moto enforces no quota, so the harness has to look."""
+    """Measure every state's input, output and Assign: moto enforces no quota, so the local AWS has to look."""
     publish = EventManager._publish_history_event
 
     def publish_and_measure(self: EventManager, **event: Any) -> None:

@@ -234,6 +234,45 @@ def test_a_failure_of_no_resource_is_said_with_the_stacks_reason(aws_of_a_test: 
         stack.deploy(aws_of_a_test.client, wanted())
 
 
+def test_who_may_not_delete_an_empty_change_set_succeeds_all_the_same(aws_of_a_test: Aws, wanted: Wanted) -> None:
+    aws_of_a_test.has("CREATE_COMPLETE")
+    aws_of_a_test.makes_a_change_set("FAILED", "No updates are to be performed")
+    aws_of_a_test.stubber.add_client_error("delete_change_set", "AccessDenied", "not authorized", 403)
+    aws_of_a_test.has("CREATE_COMPLETE")
+
+    assert stack.deploy(aws_of_a_test.client, wanted())["StackId"] == STACK_ID
+
+
+def test_who_may_not_see_the_events_hears_the_stacks_status(aws_of_a_test: Aws, wanted: Wanted) -> None:
+    aws_of_a_test.has(None)
+    aws_of_a_test.makes_a_change_set()
+    aws_of_a_test.answers("execute_change_set", {})
+    aws_of_a_test.has("ROLLBACK_COMPLETE", StackStatusReason="The role may not log")
+    aws_of_a_test.stubber.add_client_error("describe_stack_events", "AccessDenied", "not authorized", 403)
+
+    with pytest.raises(stack.StackError, match="was not deployed, and is ROLLBACK_COMPLETE: The role may not log"):
+        stack.deploy(aws_of_a_test.client, wanted())
+
+
+def test_a_deployment_that_aws_stops_telling_of_is_not_said_to_have_failed(aws_of_a_test: Aws, wanted: Wanted) -> None:
+    aws_of_a_test.has("UPDATE_COMPLETE")
+    aws_of_a_test.makes_a_change_set()
+    aws_of_a_test.answers("execute_change_set", {})
+    aws_of_a_test.stubber.add_client_error("describe_stacks", "ExpiredToken", "The token is expired", 403)
+
+    with pytest.raises(stack.StackError, match=r"not known whether the stack iam-key-age-dev was deployed: .*expired"):
+        stack.deploy(aws_of_a_test.client, wanted())
+
+
+@pytest.mark.parametrize("answer", [{"VersionId": "null"}, {}])
+def test_a_bucket_whose_versions_do_not_stay_gets_no_version_named(
+    aws_of_a_test: Aws, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str]
+) -> None:
+    monkeypatch.setattr(aws_of_a_test.s3, "put_object", lambda **_: answer)
+
+    assert "versionId" not in stack._upload_template(aws_of_a_test.s3, wanted())
+
+
 @pytest.mark.parametrize("status", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"])
 def test_a_stack_whose_first_deployment_failed_has_to_be_destroyed_first(
     aws_of_a_test: Aws, wanted: Wanted, status: str
