@@ -10,6 +10,7 @@ from chalicelib.policy import ScanPolicy
 from chalicelib.settings import InvalidSettingError
 from deploy.parameters import choose_parameters, read_thresholds
 from deploy.settings import SETTINGS
+from deploy.stage_file import read_assignments
 
 FILE = "parameters-dev.json"
 
@@ -219,3 +220,16 @@ def test_the_thresholds_of_chalice_are_those_of_its_configuration(
     write(project, FILE, {"MaxAgeDays": 60})
     with pytest.raises(InvalidSettingError, match="where Chalice deploys the functions, it is the setting"):
         choose_parameters("dev", known, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [('{"WarnDays": 7, "WarnDays": 8}', "a name twice"), ("[" * 100_000, "is not JSON")],
+    ids=["twice", "nested deeply"],
+)
+def test_a_file_that_is_read_in_two_ways_or_in_none_is_refused(project: Path, text: str, says: str) -> None:
+    path = project / ".chalice" / FILE
+    path.write_text(text)
+
+    with pytest.raises(InvalidSettingError, match=says):
+        read_assignments(path)
