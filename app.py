@@ -5,7 +5,7 @@ What one handler alone needs is imported in it: a cold start of one function doe
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
@@ -13,8 +13,12 @@ from chalicelib import scan_ids, settings
 from chalicelib.api import operations, routing
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions
-from chalicelib.instants import parse_instant
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.policy import InvalidPolicyError, describe_details_cutoff, parse_policy, parse_request
+
+if TYPE_CHECKING:
+    from chalicelib.documents import AccountFacts
+    from chalicelib.evaluation.account import Wanted
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
@@ -108,19 +112,30 @@ def get_openapi(request: Request, _query: Query) -> Any:
 @app.lambda_function()
 def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
-    from chalicelib.report.summary import scan_kind
-
     scan = event["scan"]
     try:
         policy = parse_policy(scan["policy"], settings.stage_defaults())
     except InvalidPolicyError as error:
         raise error.for_a_log() from None  # Lambda logs what a function raises
-    complete = policy.to_json()
     return {
-        "policy": complete,
-        "scan_kind": scan_kind(complete),
+        "policy": policy.to_json(),
         "ask_about": describe_details_cutoff(policy, policy.as_of or parse_instant(scan["started_at"])),
     }
+
+
+@app.lambda_function()
+def read_account(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Read once what findings need of the account besides keys, and keep it; called by the state machine."""
+    from chalicelib.aws import account, clients, report_store
+
+    wanted = wanted_facts(event["scan"])
+    owner_tags, read_at = settings.tag_settings().owner_tags, format_instant(datetime.now(UTC))
+    began = time.monotonic()
+    facts = account.read_account(
+        clients.iam(), wanted, owner_tags, read_at, lambda: time.monotonic() - began > account.GIVE_UP_SECONDS
+    )
+    report_store.save_account(facts)
+    return {"read_at": read_at, "users": len(facts["users"]), "unknown": [one["part"] for one in facts["unknown"]]}
 
 
 @app.lambda_function()
@@ -136,7 +151,8 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         account_id=scan_ids.account_of(scan["execution_arn"]),
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
-        tag_settings=settings.tag_settings(),
+        account=account_facts(event),
+        max_exempt_days=settings.tag_settings().max_exempt_days,
         started_at=parse_instant(scan["started_at"]),
     )
     page = evaluate_page(context, event["page"], event["listed"], event["outcomes"], event["users_before"])
@@ -157,7 +173,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     scan_id = event["scan"]["scan_id"]
     notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    report = join_and_compare(pages, report_store.load_last_report, event.get("root", {}), now)
+    report = join_and_compare(pages, report_store.load_last_report, account_facts(event), now)
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     folder = report_store.scan_folder(scan_id)
@@ -169,6 +185,32 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
         "notify": should_notify(report, notify_on),
         "latest": report_store.baseline_pointer(report) if is_new_baseline(report) else {},
     }
+
+
+def wanted_facts(scan: dict[str, Any]) -> "Wanted":
+    """Return what a scan needs to know of its account."""
+    from chalicelib.evaluation.account import Wanted
+    from chalicelib.report.summary import scan_kind
+
+    arn, policy = scan["execution_arn"], scan["policy"]
+    return Wanted(
+        scan_id=scan["scan_id"],
+        account_id=scan_ids.account_of(arn),
+        partition=scan_ids.partition_of(arn),
+        users=policy.get("users"),
+        root=scan_kind(policy) == "full",
+    )
+
+
+def account_facts(event: dict[str, Any]) -> "AccountFacts":
+    """Return what a scan read of its account; where that failed as a whole, all of it is unknown."""
+    from chalicelib.aws import report_store
+    from chalicelib.evaluation.account import unknown_account
+
+    scan, read = event["scan"], event["account"]
+    if "cause" in read:
+        return unknown_account(wanted_facts(scan), scan["started_at"], read["cause"])
+    return report_store.load_account(scan["scan_id"], read["read_at"])
 
 
 def status_of(scan: executions.Scan) -> tuple[Any, Any]:

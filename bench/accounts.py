@@ -1,8 +1,11 @@
 """Made-up accounts of any size, the same each time."""
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
+from chalicelib.documents import AccountFacts
+from chalicelib.evaluation.account import Wanted, no_facts, read_root
 from localaws.accounts.account_file import Account
 
 
@@ -38,6 +41,23 @@ def quota_account(users: int = 5_000) -> Account:
             for number in range(users)
         ]
     )
+
+
+def account_facts(names: Iterable[str], tags: dict[str, str]) -> AccountFacts:
+    """Make what a scan reads of an account whose users all have these tags, the owner's among them."""
+    facts = no_facts(Wanted("scan-1", "123456789012", "aws", None, root=True), "2026-11-22T08:00:00Z")
+    facts["root"] = read_root(0)
+    for name in names:
+        facts["users"][name] = {
+            "path": "/",
+            "tags": tags,
+            "owner": tags["owner"],
+            "can_administer": False,
+            "administers_by": None,
+            "quarantined_by": None,
+            "cause": None,
+        }
+    return facts
 
 
 def _key(draw: random.Random, number: int, index: int) -> dict[str, Any]:

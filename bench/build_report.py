@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.accounts import account_facts
 from bench.tables import print_table
+from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.instants import format_instant
@@ -25,23 +27,28 @@ from chalicelib.report.changes import join_and_compare
 SIZES = (100, 1_000, 10_000)
 _AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 _USERS_A_PAGE = 100
+_TAGS = {UNTIL_TAG: "2026-01-01", REASON_TAG: "r" * 256, "owner": "o" * 256}
 _FOLDER = "s3://reports/scans/scan-1/"
 
 
 def write_evidence(folder: Path, keys: int) -> None:
     """Write the pages of a scan in which every user has two expired keys, and the report of the scan before."""
     users = [f"{'n' * 59}{number:05}" for number in range(keys // 2)]
+    account = account_facts(users, _TAGS)
+    (folder / "account.json").write_text(json.dumps(account))
     pages = []
     for number, start in enumerate(range(0, len(users), _USERS_A_PAGE), start=1):
         names = users[start : start + _USERS_A_PAGE]
-        pages.append(evaluate_page(_terms("scan-1"), number, names, [_outcome(name, (91, 200)) for name in names]))
+        pages.append(
+            evaluate_page(_terms("scan-1", account), number, names, [_outcome(name, (91, 200)) for name in names])
+        )
         (folder / f"{number:04}.json").write_text(json.dumps(pages[-1], indent=1))
-    day_before = _terms("scan-0", _AS_OF - timedelta(days=1))
+    day_before = _terms("scan-0", account, _AS_OF - timedelta(days=1))
     before = []
     for page in pages:
         names = [user["user_name"] for user in page["users"]]
         before.append(evaluate_page(day_before, page["page"], names, [_outcome(name, (200, 300)) for name in names]))
-    last: Any = join_and_compare(before, lambda: None, {"access_keys": 0})
+    last: Any = join_and_compare(before, lambda: None, account)
     still = [{**key, "reported_since": format_instant(_AS_OF - timedelta(days=30))} for key in last["changes"]["new"]]
     last["changes"] |= {"new": [], "still_expired": still}
     (folder / "last.json").write_text(json.dumps(last, indent=1))
@@ -56,9 +63,8 @@ def measure(folder: Path) -> dict[str, float]:
 
     boto3.client("s3", region_name="us-east-1")  # takes its memory as in the function
     began = time.perf_counter()
-    report = join_and_compare(
-        _pages(folder), lambda: json.loads((folder / "last.json").read_text()), {"access_keys": 0}
-    )
+    account = json.loads((folder / "account.json").read_text())
+    report = join_and_compare(_pages(folder), lambda: json.loads((folder / "last.json").read_text()), account)
     taken: dict[str, float] = {"findings": len(report["findings"]), "join_seconds": time.perf_counter() - began}
     for kind, render in RENDERERS.items():
         began = time.perf_counter()
@@ -81,8 +87,8 @@ def run(keys: int) -> dict[str, float]:
     return taken
 
 
-def _terms(scan_id: str, as_of: datetime = _AS_OF) -> ScanContext:
-    return ScanContext(scan_id, "123456789012", as_of, ScanPolicy())
+def _terms(scan_id: str, account: AccountFacts, as_of: datetime = _AS_OF) -> ScanContext:
+    return ScanContext(scan_id, "123456789012", as_of, ScanPolicy(), account)
 
 
 def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
@@ -95,12 +101,7 @@ def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
         for age in ages
     ]
     last_used = {"at": format_instant(_AS_OF - timedelta(days=3)), "service": "dynamodb", "region": "ap-southeast-2"}
-    tags = {UNTIL_TAG: "2026-01-01", REASON_TAG: "r" * 256, "owner": "o" * 256}
-    details = {
-        "last_used": [last_used] * len(keys),
-        "tags": [{"key": tag, "value": value} for tag, value in tags.items()],
-        "cause": "",
-    }
+    details = {"last_used": [last_used] * len(keys), "cause": ""}
     return {"user_name": name, "outcome": "checked", "keys": keys, "details": details}
 
 

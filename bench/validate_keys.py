@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bench.accounts import account_facts
 from bench.tables import print_table
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
@@ -33,7 +34,10 @@ def make_pages(youngest: int, oldest: int) -> list[Page]:
 
 def judge_all(pages: list[Page]) -> Counter[str]:
     """Do what `validate_keys` does, but for S3."""
-    terms = ScanContext("scan-1", "123456789012", _AS_OF, ScanPolicy())
+    names = [outcome["user_name"] for page in pages for outcome in page]
+    terms = ScanContext(
+        "scan-1", "123456789012", _AS_OF, ScanPolicy(), account_facts(names, {"owner": "team@example.com"})
+    )
     totals: Counter[str] = Counter()
     for number, outcomes in enumerate(pages, start=1):
         page = evaluate_page(terms, number, [outcome["user_name"] for outcome in outcomes], outcomes)
@@ -126,8 +130,7 @@ def _outcome(page: int, number: int, youngest: int, oldest: int) -> dict[str, An
     outcome: dict[str, Any] = {"user_name": f"user-{page:03}-{number:03}", "outcome": "checked", "keys": keys}
     if max(ages) >= 76:  # noqa: PLR2004  # due soon, or older
         used = {"at": format_instant(_AS_OF - timedelta(days=1)), "service": "s3", "region": "us-east-1"}
-        tags = [{"key": "owner", "value": "team@example.com"}]
-        outcome["details"] = {"last_used": [used] * len(keys), "tags": tags, "cause": ""}
+        outcome["details"] = {"last_used": [used] * len(keys), "cause": ""}
     return outcome
 
 

@@ -47,6 +47,37 @@ class Exemption(TypedDict):
     why_not: str | None
 
 
+class LeaveKeys(TypedDict):
+    """What to have instead of an access key: for which use, what to do, and AWS's page for it."""
+
+    use: str
+    instead: str
+    url: str
+
+
+class Seen(TypedDict):
+    """A value in CloudTrail's events of a key, and in how many of them it is."""
+
+    value: str
+    events: int
+
+
+class SeenFrom(TypedDict):
+    """What CloudTrail's management events say of who uses a key; each list has the three most frequent values."""
+
+    status: Literal["seen", "nothing", "not_asked", "throttled", "refused", "unknown"]
+    cause: str | None
+    region: str | None  # in which CloudTrail was asked
+    events: int  # that were read
+    more: bool  # there are more than those
+    first_at: str | None
+    last_at: str | None
+    addresses: list[Seen]
+    user_agents: list[Seen]
+    actions: list[Seen]
+    errors: list[Seen]
+
+
 class Finding(TypedDict):
     """An expired, unused, due-soon or exempt key, and what to do with it."""
 
@@ -67,6 +98,15 @@ class Finding(TypedDict):
     advice_in_words: str | None
     safe_to_deactivate: bool | None  # null without advice and for an inactive key
     exemption: Exemption | None
+    severity: Literal["critical", "high", "medium", "low"]  # of an exempt key: that of `exempt_from`
+    can_administer: bool | Unknown
+    administers_by: str | None  # the policy that makes the user an administrator
+    quarantined_by: str | None  # AWS's policy that says that a key of this user leaked; "unknown", too
+    user_path: str | None
+    console_url: str
+    controls: list[str]  # that the key violates
+    leave_keys: LeaveKeys | None
+    seen_from: SeenFrom | None  # null unless the stage asks CloudTrail
     exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
 
 
@@ -87,7 +127,7 @@ class Coverage(TypedDict):
     keys_judged: int
     keys_inactive_skipped: int
     keys_not_yet_created: int  # at the instant that keys are judged at
-    detail_calls: int  # for last uses and tags, without those that had to be made again
+    detail_calls: int  # for last uses, without those that had to be made again
     keys_last_use_unknown: int  # of active, judged keys whose last use was asked for
 
 
@@ -122,6 +162,18 @@ class Details(TypedDict):
     tags: dict[str, str] | Unknown
     exemption: Exemption | None
     cause: str | None
+
+
+class UserFacts(TypedDict):
+    """What a scan reads of a user once; of the tags the owner's, an exemption's and the descriptions of keys."""
+
+    path: str | None
+    tags: dict[str, str] | Unknown
+    owner: str | None  # "unknown", too, where the tags are
+    can_administer: bool | Unknown
+    administers_by: str | None
+    quarantined_by: str | None  # "unknown", too
+    cause: str | None  # of what is unknown
 
 
 class UserEvidence(TypedDict):
@@ -204,6 +256,7 @@ class Changes(TypedDict):
     unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
     new_unused: list[str]  # access key ids
     reactivated: list[str]  # access key ids of expired active keys that were too old and inactive at the last scan
+    became_safe: list[str]  # access key ids of expired keys that are safe to deactivate now and were not then
     new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
 
@@ -214,6 +267,64 @@ class Root(TypedDict):
     access_keys: int | Unknown
     verdict: Literal["root_access_keys", "ok", "unknown"]
     cause: str | None
+
+
+class KeyStatus(TypedDict):
+    """A key and whether it can be used."""
+
+    access_key_id: str
+    status: str
+
+
+class Quarantined(TypedDict):
+    """A user to whom AWS attached a policy because a key of theirs leaked; with the keys, whatever their verdict."""
+
+    user_name: str
+    policy: str
+    access_keys: list[KeyStatus] | Unknown
+    owner: str | None
+    owner_known: bool
+    console_url: str
+
+
+class AccountUnknown(TypedDict):
+    """What could not be read of the account, and why."""
+
+    part: Literal["alias", "users"]
+    cause: str
+
+
+class AccountFacts(TypedDict):
+    """`account.json`: what a scan reads of the account once, before it asks for keys."""
+
+    schema_version: int
+    scan_id: str
+    account_id: str
+    partition: str  # of ARNs, such as "aws"
+    read_at: str
+    alias: str | None
+    root: Root | None  # null unless the scan is a full one
+    users: dict[str, UserFacts]  # by name: of all users, or of those that the scan policy names
+    unknown: list[AccountUnknown]
+
+
+class ControlRow(TypedDict):
+    """A clause of a benchmark that a kind of finding violates."""
+
+    kind: str  # expired, unused, root_access_keys or two_active_keys
+    benchmark: str
+    version: str
+    control: str
+    title: str
+
+
+class SeverityCounts(TypedDict):
+    """How many findings have which severity."""
+
+    critical: int
+    high: int
+    medium: int
+    low: int
 
 
 class AdviceCounts(TypedDict):
@@ -249,6 +360,12 @@ class Report(TypedDict):
     scan_kind: Literal["full", "users", "as_of"]
     age_histogram: list[AgeBin]
     changes: Changes | None  # null unless the scan is a full one
+    account_alias: str | None  # null, too, where it is unknown
+    account_unknown: list[AccountUnknown]
+    quarantined: list[Quarantined]
+    two_active_keys: list[str]  # names of users
+    severities: SeverityCounts  # of the findings
+    controls: list[ControlRow]  # that the report is evidence for
 
 
 class ChangeCounts(TypedDict):
@@ -261,6 +378,7 @@ class ChangeCounts(TypedDict):
     unknown: int
     new_unused: int
     reactivated: int
+    became_safe: int
 
 
 class Summary(TypedDict):
@@ -277,6 +395,10 @@ class Summary(TypedDict):
     root: Root | None
     advice: AdviceCounts
     changes: ChangeCounts | None
+    account_alias: str | None
+    severities: SeverityCounts
+    quarantined: int  # users
+    two_active_keys: int  # users
 
 
 class InvalidEvidenceError(Exception):

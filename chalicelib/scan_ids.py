@@ -76,5 +76,10 @@ def account_of(execution_arn: str) -> str:
     return execution_arn.split(":")[4]
 
 
+def partition_of(execution_arn: str) -> str:
+    """Read the partition, such as "aws", out of an execution's ARN."""
+    return execution_arn.split(":")[1]
+
+
 def _stamp(instant: datetime) -> str:
     return format_instant(instant.replace(microsecond=0)).replace(":", "")

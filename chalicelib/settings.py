@@ -13,7 +13,7 @@ from chalicelib.schema import RefusedError
 
 DEFAULT_SCHEDULE = "cron(0 8 * * ? *)"
 MOST_AT_ONCE = 40
-MAX_EXEMPT_DAYS_LIMIT = 3650
+DEFAULT_MAX_EXEMPT_DAYS, MAX_EXEMPT_DAYS_LIMIT = 366, 3650
 _MAX_OWNER_TAGS, _MAX_OWNER_TAGS_LENGTH = 10, 640  # of the 4 KB that Lambda gives all variables of a function
 _MAX_TAG_NAME_LENGTH = 128
 _OWNER_TAGS_TAKES = (
@@ -49,7 +49,7 @@ class TagSettings:
     """Which tags name a user's owner, the first that is there, and how many days ahead an exemption may end."""
 
     owner_tags: tuple[str, ...] = ("owner", "Owner", "email")
-    max_exempt_days: int = 366
+    max_exempt_days: int = DEFAULT_MAX_EXEMPT_DAYS
 
 
 def parse_tag_settings(settings: Mapping[str, str]) -> TagSettings:

@@ -1,9 +1,10 @@
-"""The clients of AWS, each made on first use and kept; none waits longer than API Gateway does."""
+"""The clients of AWS, each made on first use and kept."""
 
 import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from types_boto3_iam import IAMClient
     from types_boto3_s3 import S3Client
     from types_boto3_stepfunctions import SFNClient
 
@@ -32,3 +33,16 @@ def s3() -> "S3Client":
         s3={"addressing_style": "virtual"},  # of the Region: elsewhere S3 redirects, which a link's signature forbids
     )
     return boto3.client("s3", config=config)
+
+
+@functools.cache
+def iam() -> "IAMClient":
+    """Return the client of IAM: it tries a throttled call nine times, as the state machine does.
+
+    A call may so take four minutes at worst: nine times 15 seconds, and 91 seconds between them.
+    """
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 9})
+    return boto3.client("iam", config=config)

@@ -7,6 +7,7 @@ _SERVER_ERROR = 500
 # Step Functions answers these with 400, as it does what another try would meet again.
 _TRANSIENT_CODES = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
 _LASTING_OF_S3 = (400, 403, 404)
+_LONGEST_CAUSE = 300
 
 
 class UnavailableError(Exception):
@@ -38,6 +39,20 @@ class TooManyScansError(UnavailableError):
 
 class EvidenceUnavailableError(UnavailableError):
     """S3 would not take or give a file just now; the state machine tries again."""
+
+
+def in_words(error: Exception) -> str:
+    """Return why a call failed, as a cause that a report has: AWS's code and words, or botocore's."""
+    from botocore.exceptions import ClientError
+
+    if isinstance(error, ClientError):
+        said = error.response.get("Error", {})
+        words = f"{said.get('Code', 'Unknown')}: {said.get('Message', '')}"
+    elif isinstance(error, TimeoutError):
+        words = str(error)
+    else:
+        words = f"{type(error).__name__}: {error}"
+    return words[:_LONGEST_CAUSE]
 
 
 @contextmanager

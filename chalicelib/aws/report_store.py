@@ -1,5 +1,6 @@
 """The evidence bucket in S3: files under `scans/<scan_id>/`, and `latest.json`, which points to the last full scan."""
 
+import functools
 import json
 import os
 import tempfile
@@ -9,13 +10,27 @@ from typing import IO, Any, cast
 
 from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
-from chalicelib.documents import InvalidEvidenceError, Page, Progress, Report
+from chalicelib.documents import AccountFacts, InvalidEvidenceError, Page, Progress, Report
 from chalicelib.report.summary import report_locations
 from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
 
 LINK_SECONDS = 300
 _LATEST_KEY = "latest.json"
 _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
+
+
+def save_account(account: AccountFacts) -> None:
+    """Keep what a scan read of the account."""
+    _put(_account_key(account["scan_id"]), json.dumps(account, indent=1).encode(), _MEDIA_TYPES["json"])
+
+
+@functools.lru_cache(maxsize=1)  # each page needs it, and a warm function has it from the page before
+def load_account(scan_id: str, _read_at: str) -> AccountFacts:
+    """Return what a scan read of the account; raise InvalidEvidenceError if it is missing."""
+    account = _get(_account_key(scan_id))
+    if account is None:
+        raise InvalidEvidenceError("account.json is missing")
+    return cast(AccountFacts, account)
 
 
 def save_page(page: Page) -> None:
@@ -125,6 +140,10 @@ def baseline_pointer(report: Report) -> dict[str, Any]:
 def scan_folder(scan_id: str) -> str:
     """Return where a scan's files are, as an s3:// URI that ends in a slash."""
     return f"s3://{_bucket()}/{_folder(scan_id)}/"
+
+
+def _account_key(scan_id: str) -> str:
+    return f"{_folder(scan_id)}/account.json"
 
 
 def _page_key(scan_id: str, number: int) -> str:

@@ -1,33 +1,30 @@
-"""What IAM says of a user besides the keys: when each was used last, and tags, for the owner and exemptions. Pure."""
+"""When IAM says that each of a user's keys was used last. Pure."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from chalicelib.documents import Details, LastUse, Unknown
+from chalicelib.documents import LastUse
 from chalicelib.instants import format_instant, parse_instant
 
 # IAM knows of no use before: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html
 RECORD_BEGAN = datetime(2015, 4, 22, tzinfo=UTC)
-_NOT_ASKED = "the scan did not ask for the last use and the tags"
-_ODD = "IAM described the last use or the tags in a way that cannot be read"
+_NOT_ASKED = "the scan did not ask for the last use"
+_ODD = "IAM described the last use in a way that cannot be read"
 
 
-def read_details(answer: object, keys: int) -> tuple[Details, Sequence[LastUse]]:
-    """Read what the state machine asked about a user with so many keys, and give each key's last use.
+def read_last_uses(answer: object, keys: int) -> tuple[Sequence[LastUse], str | None]:
+    """Read what the state machine asked about a user with so many keys: each key's last use, and why one is unknown.
 
-    `answer` is `{"last_used": [{"at", "service", "region"}, {} for never, "unknown"], "tags": [{"key", "value"}],
-    "cause"}`, one last use for each key, in order; what is missing or odd in it is unknown. The exemption is left open.
+    `answer` is `{"last_used": [{"at", "service", "region"}, {} for never, "unknown"], "cause"}`, one last use for each
+    key, in order; what is missing or odd in it is unknown.
     """
     if not isinstance(answer, Mapping) or not answer:
-        return {"tags": "unknown", "exemption": None, "cause": _NOT_ASKED}, ["unknown"] * keys
+        return ["unknown"] * keys, _NOT_ASKED
     given = answer.get("last_used")
     last_uses: list[LastUse] = ["unknown"] * keys
     if isinstance(given, list) and len(given) == keys:
         last_uses = [_last_use(each) for each in given]
-    tags = _tags(answer.get("tags"))
-    cause = str(answer.get("cause") or "") or (_ODD if "unknown" in (*last_uses, tags) else None)
-    return {"tags": tags, "exemption": None, "cause": cause}, last_uses
+    return last_uses, str(answer.get("cause") or "") or (_ODD if "unknown" in last_uses else None)
 
 
 def precedes_record(created_at: str) -> bool:
@@ -45,10 +42,3 @@ def _last_use(given: object) -> LastUse:
         case dict() if not given:
             return None
     return "unknown"
-
-
-def _tags(given: Any) -> dict[str, str] | Unknown:
-    try:
-        return {str(tag["key"]): str(tag["value"]) for tag in given}
-    except (TypeError, KeyError):
-        return "unknown"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,7 +12,9 @@ from chalicelib.documents import (
     ACTIVE,
     NO_OUTCOME,
     SCHEMA_VERSION,
+    AccountFacts,
     Coverage,
+    Details,
     Exemption,
     Finding,
     InvalidEvidenceError,
@@ -22,12 +24,17 @@ from chalicelib.documents import (
     Page,
     UserEvidence,
 )
+from chalicelib.evaluation.account import facts_of
 from chalicelib.evaluation.advice import advise
-from chalicelib.evaluation.details import read_details
-from chalicelib.evaluation.tags import find_owner, read_exemption, split_descriptions
+from chalicelib.evaluation.console import security_credentials_url
+from chalicelib.evaluation.details import read_last_uses
+from chalicelib.evaluation.leave_keys import suggest_alternative
+from chalicelib.evaluation.severity import rate_severity
+from chalicelib.evaluation.tags import read_exemption, split_descriptions
 from chalicelib.instants import format_instant, parse_instant, read_instant
 from chalicelib.policy import ScanPolicy
-from chalicelib.settings import TagSettings
+from chalicelib.report.controls import controls_of
+from chalicelib.settings import DEFAULT_MAX_EXEMPT_DAYS
 
 _FINDING_VERDICTS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
 
@@ -40,7 +47,8 @@ class ScanContext:
     account_id: str
     as_of: datetime
     policy: ScanPolicy
-    tag_settings: TagSettings = field(default_factory=TagSettings)
+    account: AccountFacts
+    max_exempt_days: int = DEFAULT_MAX_EXEMPT_DAYS
     started_at: datetime | None = None
 
     @cached_property
@@ -110,7 +118,7 @@ def _coverage(users: list[UserEvidence], by_user: Mapping[str, Mapping[str, Any]
         "keys_judged": judged,
         "keys_inactive_skipped": len(keys) - judged - not_yet_created,
         "keys_not_yet_created": not_yet_created,
-        "detail_calls": sum(1 + len(user["keys"]) for user in detailed if by_user[user["user_name"]].get("details")),
+        "detail_calls": sum(len(user["keys"]) for user in detailed if by_user[user["user_name"]].get("details")),
         "keys_last_use_unknown": sum(
             key["last_used"] == "unknown" and _is_judged_active(key) for user in detailed for key in user["keys"]
         ),
@@ -204,14 +212,14 @@ def _need_details(keys: list[_Key], context: ScanContext) -> bool:
 
 def _evaluate_with_details(user_name: str, keys: list[_Key], answer: object, context: ScanContext) -> UserEvidence:
     """Evaluate a user's keys by their age, their last use and the user's exemption."""
-    details, last_uses = read_details(answer, len(keys))
+    last_uses, cause = read_last_uses(answer, len(keys))
+    facts = facts_of(context.account, user_name)
+    details: Details = {"tags": "unknown", "exemption": None, "cause": cause or facts["cause"]}
     descriptions: dict[str, str] = {}
-    if details["tags"] != "unknown":
-        tags, descriptions = split_descriptions(details["tags"], [key.access_key_id for key in keys])
+    if facts["tags"] != "unknown":
+        tags, descriptions = split_descriptions(facts["tags"], [key.access_key_id for key in keys])
         details["tags"] = tags
-        details["exemption"] = read_exemption(
-            tags, context.as_of, context.rule_of_use.as_of, context.tag_settings.max_exempt_days
-        )
+        details["exemption"] = read_exemption(tags, context.as_of, context.rule_of_use.as_of, context.max_exempt_days)
     evaluated: list[JudgedKey] = []
     for key, last_used in zip(keys, last_uses, strict=True):
         verdict, exempt_from = evaluate_key(key, last_used, details["exemption"], context)
@@ -243,6 +251,10 @@ def _findings(user: UserEvidence, context: ScanContext) -> Iterator[Finding]:
 def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], context: ScanContext) -> Finding:
     created_at = parse_instant(key["created_at"])
     exempt = key["verdict"] == Verdict.EXEMPT
+    facts = facts_of(context.account, user["user_name"])
+    violated = key["exempt_from"] if exempt else str(key["verdict"])
+    quarantined_by = facts["quarantined_by"]
+    severity = rate_severity(violated, quarantined_by not in (None, "unknown"), facts["can_administer"] is True)
     known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
     advice = advise(key, others, context.rule_of_use) if known else None
     finding: Finding = {
@@ -254,7 +266,7 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
         "overdue_at": format_instant(context.rule.overdue_at(created_at)),
         "verdict": str(key["verdict"]),
         "last_used": key["last_used"],
-        "owner": find_owner(user["details"]["tags"], context.tag_settings.owner_tags),
+        "owner": facts["owner"],
         "owner_known": user["details"]["tags"] != "unknown",
         "tags": user["details"]["tags"],
         "description": key.get("description"),
@@ -263,6 +275,22 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
         "advice_in_words": advice and advice.sentence,
         "safe_to_deactivate": advice and advice.safe_to_deactivate,
         "exemption": user["details"]["exemption"],
+        "severity": severity.value,
+        "can_administer": facts["can_administer"],
+        "administers_by": facts["administers_by"],
+        "quarantined_by": quarantined_by,
+        "user_path": facts["path"],
+        "console_url": security_credentials_url(user["user_name"], context.account["partition"]),
+        "controls": controls_of(violated),
+        "leave_keys": suggest_alternative(
+            service=key["last_used"]["service"] if isinstance(key["last_used"], dict) else None,
+            user_name=user["user_name"],
+            tags=user["details"]["tags"],
+            description=key.get("description"),
+            user_agents=(),
+            region=key["last_used"]["region"] if isinstance(key["last_used"], dict) else None,
+        ),
+        "seen_from": None,
     }
     if exempt:
         finding["exempt_from"] = key["exempt_from"]

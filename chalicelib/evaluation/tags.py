@@ -1,7 +1,7 @@
 """A user's tags: the owner, an exemption from the rule, descriptions of keys. Pure."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from chalicelib.documents import Exemption, Unknown
@@ -9,6 +9,9 @@ from chalicelib.documents import Exemption, Unknown
 UNTIL_TAG = "iam-key-age:exempt-until"
 REASON_TAG = "iam-key-age:exempt-reason"
 _EXEMPTION_TAGS = (UNTIL_TAG, REASON_TAG)
+_OWNERS_KEPT, _DESCRIPTIONS_KEPT = 2, 20
+# As AWS makes them: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
+_KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
@@ -22,12 +25,21 @@ def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> 
     return next((tags[name] for name in owner_tags if tags.get(name, "").strip()), None)
 
 
+def keep_tags(tags: Iterable[Mapping[str, str]], owner_tags: Sequence[str]) -> dict[str, str]:
+    """Return the tags that findings need: the first two owner tags that say something, an exemption's, descriptions."""
+    given = {tag["Key"]: tag["Value"] for tag in tags}
+    owners = [name for name in owner_tags if given.get(name, "").strip()][:_OWNERS_KEPT]
+    exemption = [name for name in given if name.lower() in _EXEMPTION_TAGS]
+    descriptions = [name for name in given if _KEY_ID.fullmatch(name)][:_DESCRIPTIONS_KEPT]
+    return {name: given[name] for name in dict.fromkeys([*owners, *exemption, *descriptions])}
+
+
 def split_descriptions(tags: Mapping[str, str], key_ids: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return a user's tags without the descriptions of keys, and the descriptions by access key id.
+    """Return a user's tags without those named as an access key id, and the descriptions of the keys.
 
     The IAM console keeps the description of a key as a tag of the user that is named by the key's id.
     """
-    others = {name: value for name, value in tags.items() if name not in key_ids}
+    others = {name: value for name, value in tags.items() if name not in key_ids and not _KEY_ID.fullmatch(name)}
     return others, {name: tags[name] for name in key_ids if tags.get(name, "").strip()}
 
 

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -11,18 +11,28 @@ from chalicelib.documents import (
     ACTIVE,
     NO_OUTCOME,
     SCHEMA_VERSION,
+    AccountFacts,
     AgeBin,
+    ControlRow,
     Coverage,
-    Finding,
     InvalidEvidenceError,
     Page,
+    Quarantined,
     Report,
-    Root,
     TooManyChildrenFailedError,
     Totals,
+    UserEvidence,
 )
+from chalicelib.evaluation.console import security_credentials_url
 from chalicelib.instants import parse_instant
-from chalicelib.report.summary import count_advice, is_of_the_past, scan_kind
+from chalicelib.report.controls import CONTROLS, Control, is_evidence
+from chalicelib.report.summary import (
+    count_advice,
+    count_severities,
+    is_of_the_past,
+    most_severe_first,
+    scan_kind,
+)
 
 _ROOT_USER = "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
 _GONE_SINCE = (
@@ -30,12 +40,11 @@ _GONE_SINCE = (
 )
 _USED_SINCE = "whether a key that was used since {} was unused then: IAM keeps the last use alone"
 _USED_UNTIL = "uses after {}: last uses, and the advice that follows from them, are of that instant"
-_ROOT_NOT_TOLD = "IAM did not say whether the root user has access keys"
 _ONE_IN = 5  # users at most may be without an outcome
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 
 
-def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
+def join_pages(pages: Iterable[Page], account: AccountFacts) -> Report:
     """Join all pages of a scan, in order, into its report; InvalidEvidenceError if they do not fit together.
 
     TooManyChildrenFailedError where more than one user in five has no outcome at all.
@@ -45,15 +54,19 @@ def join_pages(pages: Iterable[Page], root: Root | None = None) -> Report:
     ages: Counter[int] = Counter()
     for number, page in enumerate(pages, start=1):
         if report is None:
-            report = _empty_report(page, root)
+            report = _empty_report(page, account)
         _check_page(report, page, number)
         _add_page(report, page, seen)
+        report["quarantined"].extend(_quarantined(page, account))
         _count_ages(ages, page)
     if report is None:
         raise InvalidEvidenceError("the scan has no page")
     _check_outcomes(report)
-    report["findings"].sort(key=_oldest_first)
-    report["exempt"].sort(key=_oldest_first)
+    gone = [name for name in account["users"] if name not in seen]
+    report["quarantined"].extend(filter(None, (_if_quarantined(account, name, None) for name in gone)))
+    report["findings"].sort(key=most_severe_first)
+    report["exempt"].sort(key=most_severe_first)
+    report["severities"] = count_severities(report["findings"])
     report["advice"] = count_advice(report["findings"])
     report["age_histogram"] = _histogram(ages, report["policy"]["max_age_days"])
     return report
@@ -69,17 +82,8 @@ def _check_outcomes(report: Report) -> None:
         )
 
 
-def read_root(answer: Mapping[str, Any]) -> Root | None:
-    """Read what IAM said of the root user: `{"access_keys"}`, `{"cause"}`, or {} where it was not asked."""
-    if not answer:
-        return None
-    access_keys = answer.get("access_keys")
-    if type(access_keys) is not int:
-        return {"access_keys": "unknown", "verdict": "unknown", "cause": str(answer.get("cause") or _ROOT_NOT_TOLD)}
-    return {"access_keys": access_keys, "verdict": "root_access_keys" if access_keys else "ok", "cause": None}
-
-
-def _empty_report(page: Page, root: Root | None) -> Report:
+def _empty_report(page: Page, account: AccountFacts) -> Report:
+    root = account["root"]
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": page["scan_id"],
@@ -111,6 +115,22 @@ def _empty_report(page: Page, root: Root | None) -> Report:
         "scan_kind": scan_kind(page["policy"]),
         "age_histogram": [],
         "changes": None,
+        "account_alias": account["alias"],
+        "account_unknown": account["unknown"],
+        "quarantined": [],
+        "two_active_keys": [],
+        "severities": count_severities([]),
+        "controls": [_row(control) for control in CONTROLS if is_evidence(control.kind, page["policy"])],
+    }
+
+
+def _row(control: Control) -> ControlRow:
+    return {
+        "kind": control.kind,
+        "benchmark": control.benchmark,
+        "version": control.version,
+        "control": control.control,
+        "title": control.title,
     }
 
 
@@ -146,6 +166,8 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
             report["not_found"].append(user["user_name"])
         elif "details" in user and user["details"]["cause"] is not None:
             report["details_unknown"].append({"user_name": user["user_name"], "cause": user["details"]["cause"]})
+        if sum(key["status"] == ACTIVE for key in user.get("keys", ())) > 1:
+            report["two_active_keys"].append(user["user_name"])
     report["inactive_overdue"].extend(_inactive_overdue(page))
     _add_counts(report["coverage"], page["coverage"])
     _add_counts(report["totals"], page["totals"])
@@ -188,5 +210,26 @@ def _add_counts(counts: Coverage | Totals, more: Coverage | Totals) -> None:
         counts[name] += more[name]  # type: ignore[literal-required]  # both are of one type, and all its fields int
 
 
-def _oldest_first(finding: Finding) -> tuple[datetime, str, str]:
-    return parse_instant(finding["created_at"]), finding["user_name"], finding["access_key_id"]
+def _quarantined(page: Page, account: AccountFacts) -> Iterator[Quarantined]:
+    for user in page["users"]:
+        if user["outcome"] != "not_found" and (found := _if_quarantined(account, user["user_name"], user)):
+            yield found
+
+
+def _if_quarantined(account: AccountFacts, user_name: str, user: UserEvidence | None) -> Quarantined | None:
+    """Return a user to whom AWS attached a quarantine policy, with the keys, whatever their age; None for others."""
+    facts = account["users"].get(user_name)
+    if facts is None or facts["quarantined_by"] in (None, "unknown"):
+        return None
+    known = user is not None and user["outcome"] == "checked"
+    keys = user.get("keys", []) if user else []
+    return {
+        "user_name": user_name,
+        "policy": str(facts["quarantined_by"]),
+        "access_keys": [{"access_key_id": key["access_key_id"], "status": key["status"]} for key in keys]
+        if known
+        else "unknown",
+        "owner": facts["owner"],
+        "owner_known": facts["tags"] != "unknown",
+        "console_url": security_credentials_url(user_name, account["partition"]),
+    }

@@ -11,6 +11,7 @@ from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import (
     ACTIVE,
     SCAN_ID_PATTERN,
+    AccountFacts,
     Changes,
     ExpiredKey,
     InvalidEvidenceError,
@@ -22,7 +23,7 @@ from chalicelib.documents import (
 )
 from chalicelib.instants import parse_instant
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
-from chalicelib.report.build import join_pages, read_root
+from chalicelib.report.build import join_pages
 from chalicelib.report.summary import has_root_access_keys, scan_kind
 
 _NO_LAST_SCAN = "No earlier full scan is on record, so every overdue key counts as new."
@@ -44,21 +45,21 @@ _COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a polic
 def join_and_compare(
     pages: Iterable[Page],
     load_last_report: Callable[[], Mapping[str, Any] | None],
-    root: Mapping[str, Any],
+    account: AccountFacts,
     now: datetime | None = None,
 ) -> Report:
     """Join pages as `join_pages` does; the report of a full scan tells what changed since the last one.
 
-    `root` is what IAM said of the root user, as `read_root` takes it. A last report from after `now` is damaged.
+    `account` is what the scan read of the account before. A last report from after `now` is damaged.
     """
     coming = iter(pages)
     first = list(islice(coming, 1))
     pages = chain(first, coming)
     if not first or scan_kind(first[0]["policy"]) != "full":
-        return join_pages(pages)
+        return join_pages(pages, account)
     comparison = _compare_with(load_last_report, first[0], now)
-    report = join_pages(comparison.watch(pages), read_root(root or {"cause": ""}))
-    report["changes"] = comparison.changes(report)
+    report = join_pages(comparison.watch(pages), account)
+    report["changes"] = comparison.changes(report, account)
     return report
 
 
@@ -77,6 +78,7 @@ class _Comparison:
     was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
     had_root_access_keys: bool = False
     was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
+    was_unsafe: frozenset[str] = frozenset()  # by access key id, of those not safe to deactivate
     notes: list[str] = field(default_factory=list)
     superseded: bool = False
     _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
@@ -94,7 +96,7 @@ class _Comparison:
                         self._owners[key["access_key_id"]] = user
             yield page
 
-    def changes(self, report: Report) -> Changes:
+    def changes(self, report: Report, account: AccountFacts) -> Changes:
         """Return what changed, once all pages of the report have passed by."""
         changes: Changes = {
             "since": self.since,
@@ -105,6 +107,11 @@ class _Comparison:
             "unknown": [],
             "new_unused": [],
             "reactivated": [],
+            "became_safe": [
+                finding["access_key_id"]
+                for finding in report["findings"]
+                if finding["safe_to_deactivate"] and finding["access_key_id"] in self.was_unsafe
+            ],
             "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
             "superseded": self.superseded,
         }
@@ -123,7 +130,8 @@ class _Comparison:
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
-                how = self._resolution(key, anybody_unchecked=bool(report["unchecked"]))
+                out_of_sight = bool(report["unchecked"]) or key["user_name"] in account["users"]
+                how = self._resolution(key, out_of_sight=out_of_sight)
                 if how == "unknown":
                     changes["unknown"].append(key)
                 else:
@@ -150,12 +158,12 @@ class _Comparison:
         return rule.is_unused(*self.was_unused[key_id])
 
     def _resolution(
-        self, was: ExpiredKey, anybody_unchecked: bool
+        self, was: ExpiredKey, *, out_of_sight: bool
     ) -> Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching", "unknown"]:
         owner = self._owners.get(was["access_key_id"])
         user = owner or self._users.get(was["user_name"])
-        if user is None:  # deleted, or renamed to one of those who are unchecked
-            return "unknown" if anybody_unchecked else "deleted"
+        if user is None:  # deleted, or renamed: to one of those who are unchecked, or while the scan ran
+            return "unknown" if out_of_sight else "deleted"
         if user["outcome"] != "checked":  # not found: deleted or renamed while the scan ran
             return "unknown"
         keys = user.get("keys", [])
@@ -208,6 +216,9 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
             },
             had_root_access_keys=has_root_access_keys(report),
             was_inactive=frozenset(report["inactive_overdue"]),
+            was_unsafe=frozenset(
+                key["access_key_id"] for key in report["findings"] if key["safe_to_deactivate"] is False
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error

@@ -1,6 +1,7 @@
 """What a report says in few words: its kind, its counts, whether it is complete. Pure."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.documents import (
@@ -11,8 +12,10 @@ from chalicelib.documents import (
     Finding,
     Page,
     Report,
+    SeverityCounts,
     Summary,
 )
+from chalicelib.evaluation.severity import Severity
 from chalicelib.instants import parse_instant
 
 _URGENCY = {"expired": 0, "unused": 1, "due_soon": 2}
@@ -49,10 +52,24 @@ def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
     return counts
 
 
+def count_severities(findings: Iterable[Finding]) -> SeverityCounts:
+    """Count findings by how severe they are."""
+    counts: SeverityCounts = {"critical": 0, "high": 0, "medium": 0, "low": 0}
+    for finding in findings:
+        counts[finding["severity"]] += 1
+    return counts
+
+
+def most_severe_first(finding: Finding) -> tuple[int, datetime, str, str]:
+    """Return what findings are ordered by: the most severe first, then the oldest."""
+    severity, created_at = Severity(finding["severity"]), parse_instant(finding["created_at"])
+    return severity.rank, created_at, finding["user_name"], finding["access_key_id"]
+
+
 class Gap(NamedTuple):
     """Something that a scan is for and that could not be found out; without it, no report is clean."""
 
-    kind: Literal["users_unchecked", "root_unknown", "last_use_unknown"]
+    kind: Literal["users_unchecked", "root_unknown", "account_unknown", "last_use_unknown"]
     number: int  # of users, or of keys
 
 
@@ -62,6 +79,7 @@ def find_gaps(report: Report) -> list[Gap]:
     gaps = [
         Gap("users_unchecked", coverage["users_unchecked"]),
         Gap("root_unknown", int(bool(root and root["verdict"] == "unknown"))),
+        Gap("account_unknown", int(any(unknown["part"] == "users" for unknown in report["account_unknown"]))),
         Gap("last_use_unknown", coverage["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
     ]
     return [gap for gap in gaps if gap.number]
@@ -86,6 +104,10 @@ def summarize(report: Report) -> Summary:
         "root": report["root"],
         "advice": report["advice"],
         "changes": _count_changes(report["changes"]),
+        "account_alias": report["account_alias"],
+        "severities": report["severities"],
+        "quarantined": len(report["quarantined"]),
+        "two_active_keys": len(report["two_active_keys"]),
     }
 
 
@@ -105,6 +127,7 @@ def _count_changes(changes: Changes | None) -> ChangeCounts | None:
         "unknown": len(changes["unknown"]),
         "new_unused": len(changes["new_unused"]),
         "reactivated": len(changes["reactivated"]),
+        "became_safe": len(changes["became_safe"]),
     }
 
 
@@ -114,6 +137,7 @@ def report_verdict(report: Report) -> str:
         "expired": report["totals"]["expired"],
         "unchecked": not is_complete(report),
         "root_access_keys": has_root_access_keys(report),
+        "quarantined": report["quarantined"],
         "unused": report["totals"]["unused"],
         "due_soon": report["totals"]["due_soon"],
         "not_judged": judges_no_key(report),
@@ -123,7 +147,7 @@ def report_verdict(report: Report) -> str:
 
 
 def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]:
-    """Return the first findings: the new expired ones, the oldest, the unused, those due soon; each with its change."""
+    """Return the first findings with their change: the most severe first, then the new ones, then the oldest."""
     changes = report["changes"]
     new = {key["access_key_id"] for key in changes["new"]} if changes else set()
 
@@ -134,7 +158,11 @@ def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]
 
     urgent = sorted(
         report["findings"],
-        key=lambda finding: (_URGENCY.get(finding["verdict"], 0), finding["access_key_id"] not in new),
+        key=lambda finding: (
+            Severity(finding["severity"]).rank,
+            _URGENCY.get(finding["verdict"], 0),
+            finding["access_key_id"] not in new,
+        ),
     )
     return [(finding, change(finding)) for finding in urgent[:number]]
 

@@ -13,6 +13,7 @@ from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
 from tests.support.examples import given
 from tests.support.examples import strategies as st
+from tests.support.facts import facts
 from tests.support.reports import AS_OF, Used, key, used
 from tests.support.reports import user as outcome_of
 from tests.support.scanner import Scanner
@@ -229,8 +230,9 @@ def test_where_the_use_of_a_successor_is_unknown_there_is_no_advice(of: list[Any
 
 def findings(keys: list[dict[str, Any]], policy: ScanPolicy, as_of: datetime) -> list[Finding]:
     """What a scan that starts at AS_OF finds of a user's keys, as of another instant."""
-    terms = ScanContext("scan-1", "123456789012", as_of, policy, started_at=AS_OF)
-    return evaluate_page(terms, 1, ["rotating"], [outcome_of("rotating", *keys)])["findings"]
+    rotating = outcome_of("rotating", *keys)
+    terms = ScanContext("scan-1", "123456789012", as_of, policy, facts([rotating]), started_at=AS_OF)
+    return evaluate_page(terms, 1, ["rotating"], [rotating])["findings"]
 
 
 ROTATING = [key("AKIAOLD", 100, used=0.5), key("AKIANEW", 1, used="never")]

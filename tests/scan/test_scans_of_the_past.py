@@ -18,6 +18,7 @@ from chalicelib.outputs.sns import compose_notification
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.build import join_pages
 from chalicelib.settings import HttpsFormat
+from tests.support.facts import facts
 from tests.support.reports import AS_OF, FOLDER, key, report_of, unchecked, user
 from tests.support.scanner import Scanner
 from tests.support.scanner import user as user_of_account
@@ -66,7 +67,7 @@ def test_an_inactive_key_that_was_created_later_is_not_passed_over_as_inactive(i
 
 
 def test_the_evidence_has_the_key_that_was_created_later_without_a_verdict() -> None:
-    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(as_of=AS_OF), started_at=LATER)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(as_of=AS_OF), facts(), started_at=LATER)
 
     page = evaluate_page(terms, 1, ["ann"], [user("ann", key("AKIAA", 10), key("AKIAB", -2))])
 
@@ -87,12 +88,14 @@ def test_a_key_that_was_created_later_is_neither_unused_nor_leaves_a_scan_incomp
 
 def test_pages_of_scans_that_started_at_different_instants_are_not_joined() -> None:
     pages = [
-        evaluate_page(ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(), started_at=start), number, [], [])
+        evaluate_page(
+            ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(), facts(), started_at=start), number, [], []
+        )
         for number, start in enumerate((AS_OF, LATER), start=1)
     ]
 
     with pytest.raises(InvalidEvidenceError, match="page 2 has another started_at than page 1"):
-        join_pages(pages)
+        join_pages(pages, facts())
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import is_new_baseline, join_and_compare
 from tests.support.examples import given
 from tests.support.examples import strategies as st
+from tests.support.facts import facts
 from tests.support.reports import AS_OF, FOLDER, before, key, report_of, unchecked, user
 
 OLD = key("AKIAOLD", 200)
@@ -245,9 +246,11 @@ def test_a_last_report_of_the_future_does_not_supersede_the_scans_until_then(
     ahead: timedelta, superseded: bool
 ) -> None:
     last: Any = damaged(as_of=format_instant(AS_OF + ahead))
-    page = evaluate_page(ScanContext("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
+    page = evaluate_page(
+        ScanContext("s", "123456789012", AS_OF, ScanPolicy(), facts()), 1, ["alice"], [user("alice", OLD)]
+    )
 
-    report = join_and_compare([page], lambda: last, {}, now=AS_OF)
+    report = join_and_compare([page], lambda: last, facts(), now=AS_OF)
 
     assert report["changes"] is not None
     assert report["changes"]["superseded"] is superseded
@@ -259,9 +262,11 @@ def test_a_last_report_that_cannot_be_loaded_is_said() -> None:
     def lost() -> None:
         raise InvalidEvidenceError("the report that latest.json points to is not there")
 
-    page = evaluate_page(ScanContext("s", "123456789012", AS_OF, ScanPolicy()), 1, ["alice"], [user("alice", OLD)])
+    page = evaluate_page(
+        ScanContext("s", "123456789012", AS_OF, ScanPolicy(), facts()), 1, ["alice"], [user("alice", OLD)]
+    )
 
-    report = join_and_compare([page], lost, {})
+    report = join_and_compare([page], lost, facts())
 
     assert report["changes"] is not None
     assert report["changes"]["notes"] == [

@@ -1,22 +1,25 @@
 """Judging pages of users and joining them: nobody lost, nobody counted twice."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from chalicelib.documents import InvalidEvidenceError, Page, Report, TooManyChildrenFailedError
+from chalicelib.evaluation.account import read_root
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.build import join_pages, read_root
+from chalicelib.report.build import join_pages
 from chalicelib.report.summary import summarize
 from tests.support.examples import given
 from tests.support.examples import strategies as st
+from tests.support.facts import facts, user_facts
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
 OLD, DUE, FRESH = "2026-08-24T07:59:59Z", "2026-08-24T08:00:00Z", "2026-11-01T00:00:00Z"
 LATER = "2026-11-22T08:00:01Z"
-TERMS = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy())
+TERMS = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(), facts())
 
 
 USED = {"at": "2026-11-21T08:00:00Z", "service": "s3", "region": "us-east-1"}
@@ -29,8 +32,8 @@ def checked(
     outcome = {"user_name": name, "outcome": "checked", "keys": list(keys)}
     if last_used is None:
         return outcome
-    pairs = tags if tags == "unknown" else [{"key": key, "value": value} for key, value in (tags or {}).items()]
-    return {**outcome, "details": {"last_used": last_used, "tags": pairs, "cause": cause}}
+    known = user_facts(tags, cause="denied") if tags == "unknown" else user_facts(tags)
+    return {**outcome, "details": {"last_used": last_used, "cause": cause}, "facts": known}
 
 
 def key(key_id: str, created_at: str = OLD, status: str = "Active") -> dict[str, Any]:
@@ -41,7 +44,7 @@ def judge(
     *outcomes: dict[str, Any], number: int = 1, terms: ScanContext = TERMS, listed: list[str] | None = None
 ) -> Page:
     names = [outcome["user_name"] for outcome in outcomes] if listed is None else listed
-    return evaluate_page(terms, number, names, outcomes)
+    return evaluate_page(replace(terms, account=facts(outcomes)), number, names, outcomes)
 
 
 def accounted_for(report: Report | Page) -> bool:
@@ -55,9 +58,14 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
     page = judge(
         checked(
             "alice",
-            *(key("A1"), key("A2", FRESH)),
+            *(key("AKIAALICE0000001"), key("AKIAALICE0000002", FRESH)),
             last_used=[USED, {}],
-            tags={"Owner": "web", "team": "x", "A1": "nightly backup", "A2": "its successor"},
+            tags={
+                "Owner": "web",
+                "team": "x",
+                "AKIAALICE0000001": "nightly backup",
+                "AKIAALICE0000002": "its successor",
+            },
         ),
         checked("bob", key("B1", DUE), key("B2", OLD, "Inactive")),
         checked("carol"),
@@ -73,14 +81,14 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
         "keys_judged": 3,
         "keys_inactive_skipped": 1,
         "keys_not_yet_created": 0,
-        "detail_calls": 3,
+        "detail_calls": 2,
         "keys_last_use_unknown": 1,
     }
     assert page["totals"] == {"expired": 1, "due_soon": 1, "ok": 1, "unused": 0, "exempt": 0}
     assert page["findings"] == [
         {
             "user_name": "alice",
-            "access_key_id": "A1",
+            "access_key_id": "AKIAALICE0000001",
             "status": "Active",
             "created_at": OLD,
             "age_days": 90,
@@ -89,11 +97,11 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "last_used": USED,
             "owner": "web",
             "owner_known": True,
-            "tags": {"Owner": "web", "team": "x"},
+            "tags": {"Owner": "web"},
             "description": "nightly backup",
             "other_keys": [
                 {
-                    "access_key_id": "A2",
+                    "access_key_id": "AKIAALICE0000002",
                     "age_days": 21,
                     "status": "Active",
                     "last_used": None,
@@ -102,7 +110,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             ],
             "advice": "rotate",
             "advice_in_words": (
-                "In use, last on 2026-11-21 for s3 in us-east-1, and its successor A2 is not in use:"
+                "In use, last on 2026-11-21 for s3 in us-east-1, and its successor AKIAALICE0000002 is not in use:"
                 " move what uses this key to it, then deactivate this one."
             ),
             "safe_to_deactivate": False,
@@ -139,7 +147,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
 
 
 def test_inactive_keys_are_judged_where_the_policy_includes_them() -> None:
-    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(include_inactive=True))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(include_inactive=True), facts())
 
     page = judge(checked("bob", key("B1", OLD, "Inactive")), terms=terms)
 
@@ -156,33 +164,42 @@ def test_a_user_whose_outcome_is_missing_is_unchecked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "root", "complete", "not_covered"),
+    ("access_keys", "cause", "root", "complete"),
     [
-        ({"access_keys": 0}, {"access_keys": 0, "verdict": "ok", "cause": None}, True, 0),
-        ({"access_keys": 1}, {"access_keys": 1, "verdict": "root_access_keys", "cause": None}, True, 0),
-        ({"cause": "denied"}, {"access_keys": "unknown", "verdict": "unknown", "cause": "denied"}, False, 0),
+        (0, None, {"access_keys": 0, "verdict": "ok", "cause": None}, True),
+        (1, None, {"access_keys": 1, "verdict": "root_access_keys", "cause": None}, True),
+        ("unknown", "denied", {"access_keys": "unknown", "verdict": "unknown", "cause": "denied"}, False),
         (
-            {"access_keys": None},
+            None,
+            None,
             {
                 "access_keys": "unknown",
                 "verdict": "unknown",
                 "cause": "IAM did not say whether the root user has access keys",
             },
             False,
-            0,
         ),
-        ({}, None, True, 1),
     ],
 )
 def test_what_iam_says_of_the_root_user_is_told(
-    answer: dict[str, Any], root: dict[str, Any] | None, complete: bool, not_covered: int
+    access_keys: object, cause: str | None, root: dict[str, Any], complete: bool
 ) -> None:
-    report = join_pages([judge(checked("alice"))], read_root(answer))
+    account = facts(root=read_root(access_keys, cause))
+
+    report = join_pages([judge(checked("alice"))], account)
 
     assert report["root"] == root
     assert summarize(report)["root"] == root
     assert summarize(report)["complete"] is complete
-    assert len(report["not_covered"]) == not_covered
+    assert report["not_covered"] == []
+
+
+def test_a_scan_that_did_not_ask_about_the_root_user_says_so() -> None:
+    report = join_pages([judge(checked("alice"))], facts())
+
+    assert report["root"] is None
+    assert summarize(report)["complete"]
+    assert len(report["not_covered"]) == 1
 
 
 def test_the_summary_counts_findings_by_advice() -> None:
@@ -194,7 +211,8 @@ def test_the_summary_counts_findings_by_advice() -> None:
                 checked("rotating", key("C1"), key("C2", FRESH), last_used=[USED, USED]),
                 checked("unknown", key("D1", DUE), last_used=["unknown"], cause="denied"),
             )
-        ]
+        ],
+        facts(),
     )
 
     assert summarize(report)["advice"] == {"deactivate": 1, "finish_rotation": 1, "rotate": 1, "delete": 0, "none": 1}
@@ -212,7 +230,7 @@ def test_the_summary_counts_findings_by_advice() -> None:
     ],
 )
 def test_a_user_with_a_key_that_cannot_be_judged_is_unchecked(odd: dict[str, Any]) -> None:
-    report = join_pages([judge(checked("bob", key("B1"), odd))])
+    report = join_pages([judge(checked("bob", key("B1"), odd))], facts())
 
     assert report["coverage"]["users_unchecked"] == 1
     assert report["unchecked"][0]["user_name"] == "bob"
@@ -244,7 +262,7 @@ def test_pages_are_joined_oldest_key_first_then_by_user_then_by_key() -> None:
         judge(checked("cat", key("C1", "2024-12-31T23:59:59Z")), number=3),
     ]
 
-    report = join_pages(pages)
+    report = join_pages(pages, facts())
 
     assert [finding["access_key_id"] for finding in report["findings"]] == ["C1", "A1", "Z1", "Z2", "B1"]
     assert report["totals"]["expired"] == 5
@@ -256,7 +274,7 @@ def test_a_report_lists_the_unchecked_with_cause_and_the_not_found() -> None:
         judge({"user_name": "gus", "outcome": "not_found"}, number=2),
     ]
 
-    report = join_pages(pages)
+    report = join_pages(pages, facts())
 
     assert report["unchecked"] == [{"user_name": "eve", "cause": "denied"}]
     assert report["not_found"] == ["gus"]
@@ -267,22 +285,22 @@ def test_a_report_lists_the_unchecked_with_cause_and_the_not_found() -> None:
 
 
 def test_a_report_of_named_users_says_that_it_does_not_cover_the_others() -> None:
-    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(users=("alice",)))
+    terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(users=("alice",)), facts())
 
-    report = join_pages([judge(checked("alice"), terms=terms)])
+    report = join_pages([judge(checked("alice"), terms=terms)], facts())
 
     assert "all users but those that the scan policy names" in report["not_covered"]
 
 
 def test_an_account_without_users_has_a_report() -> None:
-    report = join_pages([judge()])
+    report = join_pages([judge()], facts())
 
     assert report["coverage"]["users_listed"] == 0
     assert summarize(report)["complete"]
 
 
-OTHER_POLICY = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_age_days=60))
-OTHER_SCAN = ScanContext("scan-2", "123456789012", AS_OF, ScanPolicy())
+OTHER_POLICY = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_age_days=60), facts())
+OTHER_SCAN = ScanContext("scan-2", "123456789012", AS_OF, ScanPolicy(), facts())
 
 
 @pytest.mark.parametrize(
@@ -300,7 +318,7 @@ OTHER_SCAN = ScanContext("scan-2", "123456789012", AS_OF, ScanPolicy())
 )
 def test_pages_that_do_not_make_up_one_scan_are_refused(pages: list[Page]) -> None:
     with pytest.raises(InvalidEvidenceError):
-        join_pages(pages)
+        join_pages(pages, facts())
 
 
 _outcomes = st.sampled_from(["checked"] * 6 + ["not_found", "unchecked", "missing"])
@@ -310,13 +328,13 @@ _outcomes = st.sampled_from(["checked"] * 6 + ["not_found", "unchecked", "missin
 def test_a_report_is_made_with_one_user_in_five_without_an_outcome_and_with_no_more(without: int, whole: bool) -> None:
     listed = [f"user-{number}" for number in range(10)]
     outcomes = [{"user_name": name, "outcome": "checked", "keys": []} for name in listed[without:]]
-    page = evaluate_page(ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy()), 1, listed, outcomes)
+    page = evaluate_page(ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(), facts()), 1, listed, outcomes)
 
     if whole:
-        assert join_pages([page])["coverage"]["users_unchecked"] == without
+        assert join_pages([page], facts())["coverage"]["users_unchecked"] == without
     else:
         with pytest.raises(TooManyChildrenFailedError, match="3 of 10 users have no outcome"):
-            join_pages([page])
+            join_pages([page], facts())
 
 
 _tags = st.sampled_from([None, "unknown", {}, EXEMPT, {**EXEMPT, "iam-key-age:exempt-until": "2026-01-01"}])
@@ -338,7 +356,7 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
     max_unused_days: int | None,
 ) -> None:
     policy = ScanPolicy(include_inactive=include_inactive, max_unused_days=max_unused_days)
-    terms = ScanContext("scan-1", "123456789012", AS_OF, policy)
+    terms = ScanContext("scan-1", "123456789012", AS_OF, policy, facts())
     pages, keys_of_checked = [], 0
     for number, users in enumerate(made_up, start=1):
         listed = [f"user-{number}-{index}" for index in range(len(users))]
@@ -356,9 +374,9 @@ def test_every_user_ends_in_one_outcome_and_every_key_in_one_count(
 
     if everybody.count("missing") * 5 > len(everybody):
         with pytest.raises(TooManyChildrenFailedError):
-            join_pages(pages)
+            join_pages(pages, facts())
         return
-    report = join_pages(pages)
+    report = join_pages(pages, facts())
 
     coverage, totals = report["coverage"], report["totals"]
     assert accounted_for(report)

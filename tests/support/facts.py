@@ -1,0 +1,49 @@
+"""What a scan read of an account, for tests of what is made of it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chalicelib.documents import AccountFacts, UserFacts
+from chalicelib.evaluation.account import AccountReader, Wanted, no_facts, read_root
+from chalicelib.evaluation.tags import find_owner, keep_tags
+from chalicelib.settings import TagSettings
+
+OWNER_TAGS = TagSettings().owner_tags
+READ_AT = "2026-11-22T08:00:00Z"
+WANTED = Wanted("scan-1", "123456789012", "aws", None, root=True)
+
+
+def user_facts(tags: Mapping[str, str] | str | None = None, **more: Any) -> UserFacts:
+    """A user of whom all is known: with these tags, and no policy."""
+    kept: Any = (
+        tags
+        if isinstance(tags, str)
+        else keep_tags([{"Key": name, "Value": value} for name, value in (tags or {}).items()], OWNER_TAGS)
+    )
+    facts: UserFacts = {
+        "path": "/",
+        "tags": kept,
+        "owner": find_owner(kept, OWNER_TAGS),
+        "can_administer": False,
+        "administers_by": None,
+        "quarantined_by": None,
+        "cause": None,
+    }
+    return {**facts, **more}  # type: ignore[typeddict-item]  # fields of it
+
+
+def facts(outcomes: Iterable[Mapping[str, Any]] = (), root_access_keys: object = None, **more: Any) -> AccountFacts:
+    """An account with the users of these outcomes, each as its "facts" have it."""
+    users = {outcome["user_name"]: outcome.get("facts") or user_facts() for outcome in outcomes}
+    account: AccountFacts = {**no_facts(WANTED, READ_AT), "users": users}
+    if root_access_keys is not None:
+        account["root"] = read_root(root_access_keys)
+    return {**account, **more}  # type: ignore[typeddict-item]  # fields of it
+
+
+def read(*pages: Mapping[str, Any], owner_tags: tuple[str, ...] = OWNER_TAGS) -> dict[str, UserFacts]:
+    """The users that pages of GetAccountAuthorizationDetails describe."""
+    reader = AccountReader(owner_tags)
+    for page in pages:
+        reader.add(page)
+    return reader.users()
