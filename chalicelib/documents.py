@@ -47,6 +47,14 @@ class Exemption(TypedDict):
     why_not: str | None
 
 
+class LeaveKeys(TypedDict):
+    """What the key seems to be used for, what to use instead of an access key, and AWS's page about that."""
+
+    use: str
+    instead: str
+    url: str
+
+
 class Finding(TypedDict):
     """An expired, unused, due-soon or exempt key, and what to do with it."""
 
