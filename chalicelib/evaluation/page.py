@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from chalicelib.age import AgeRule, Verdict
+from chalicelib.console import security_credentials_url
 from chalicelib.documents import (
     ACTIVE,
     NO_OUTCOME,
@@ -26,15 +27,14 @@ from chalicelib.documents import (
 )
 from chalicelib.evaluation.account import facts_of
 from chalicelib.evaluation.advice import advise
-from chalicelib.evaluation.console import security_credentials_url
 from chalicelib.evaluation.details import read_last_uses
 from chalicelib.evaluation.leave_keys import suggest_alternative
-from chalicelib.evaluation.severity import rate_severity
 from chalicelib.evaluation.tags import read_exemption, split_descriptions
 from chalicelib.instants import format_instant, parse_instant, read_instant
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.controls import controls_of
 from chalicelib.settings import DEFAULT_MAX_EXEMPT_DAYS
+from chalicelib.severity import rate_severity
 
 _FINDING_VERDICTS = frozenset((Verdict.EXPIRED, Verdict.UNUSED, Verdict.DUE_SOON))
 

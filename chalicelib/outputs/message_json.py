@@ -16,7 +16,8 @@ _FIRST_FINDINGS = 10
 _MAX_FINDINGS_BYTES = 4_500
 _FIRST_UNCHECKED = 3
 _MAX_CAUSE = 100
-_FOR_REPORTS_ONLY = ("tags", "other_keys", "exemption")  # of a finding; too long for a message
+# Of a finding; too long for a message.
+_FOR_REPORTS_ONLY = ("tags", "other_keys", "exemption", "administers_by", "controls", "leave_keys", "seen_from")
 
 
 def compose_for_programs(report: Report, folder: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from chalicelib.console import security_credentials_url
 from chalicelib.documents import (
     ACTIVE,
     NO_OUTCOME,
@@ -23,7 +24,6 @@ from chalicelib.documents import (
     Totals,
     UserEvidence,
 )
-from chalicelib.evaluation.console import security_credentials_url
 from chalicelib.instants import parse_instant
 from chalicelib.report.controls import CONTROLS, Control, is_evidence
 from chalicelib.report.summary import (

@@ -15,8 +15,8 @@ from chalicelib.documents import (
     SeverityCounts,
     Summary,
 )
-from chalicelib.evaluation.severity import Severity
 from chalicelib.instants import parse_instant
+from chalicelib.severity import Severity
 
 _URGENCY = {"expired": 0, "unused": 1, "due_soon": 2}
 

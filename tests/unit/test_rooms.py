@@ -12,7 +12,7 @@ PRODUCT = [PROJECT / "app.py", *sorted((PROJECT / "chalicelib").rglob("*.py"))]
 ALL = [*PRODUCT, *(path for room in ("deploy", "localaws", "bench") for path in sorted((PROJECT / room).rglob("*.py")))]
 # From the ground floor up; a room imports from its own floor and from those below.
 FLOORS = (
-    {"age", "instants", "schema", "documents", "scan_ids"},
+    {"age", "console", "instants", "schema", "severity", "documents", "scan_ids"},
     {"policy", "settings"},
     {"report"},
     {"evaluation"},
@@ -22,7 +22,7 @@ FLOORS = (
     {"app"},
 )
 # What reads no clock: time is an argument.
-PURE = ("age", "instants", "policy", "schema", "documents", "evaluation", "report", "outputs")
+PURE = ("age", "console", "instants", "severity", "policy", "schema", "documents", "evaluation", "report", "outputs")
 CLOCK = {"now", "utcnow", "today", "time", "monotonic", "perf_counter", "sleep"}
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chalicelib.evaluation.console import security_credentials_url
-from chalicelib.evaluation.severity import Severity, rate_severity
+from chalicelib.console import security_credentials_url
+from chalicelib.severity import Severity, rate_severity
 
 
 @pytest.mark.parametrize(
