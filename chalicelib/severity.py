@@ -19,13 +19,13 @@ class Severity(StrEnum):
         return list(Severity).index(self)
 
 
-def rate_severity(verdict: str, quarantined: bool, can_administer: bool) -> Severity:
+def rate_severity(verdict: str, *, quarantined: bool, can_administer: bool, dormant: bool) -> Severity:
     """Return how severe a finding is, given its verdict: of an exempt key, the one that it is exempt from.
 
-    What is not known of a user is False here: it makes no finding more severe.
+    What is not known of a user or a key is False here: it makes no finding more severe.
     """
     if quarantined:
         return Severity.CRITICAL
     if verdict == Verdict.DUE_SOON:
         return Severity.LOW
-    return Severity.HIGH if can_administer else Severity.MEDIUM
+    return Severity.HIGH if can_administer or dormant else Severity.MEDIUM

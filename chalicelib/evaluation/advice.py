@@ -45,6 +45,14 @@ def advise(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -> Advice
     return _replace(key, last_used, others, rule)
 
 
+def is_dormant(key: JudgedKey, rule: AgeRule) -> bool:
+    """Return whether an active key is known not to have been used for 90 days, or never in 90 days of its life."""
+    last_used = key.get("last_used", "unknown")
+    if isinstance(last_used, str) or key["status"] != ACTIVE:
+        return False
+    return rule.as_of - (parse_instant(last_used["at"]) if last_used else _created(key)) >= UNUSED_AFTER
+
+
 def _replace(key: JudgedKey, last_used: LastUsed, others: Sequence[JudgedKey], rule: AgeRule) -> Advice | None:
     """Return what to do with a key that is in use."""
     successors = _successors(key, others, rule)

@@ -26,7 +26,7 @@ from chalicelib.documents import (
     UserEvidence,
 )
 from chalicelib.evaluation.account import facts_of
-from chalicelib.evaluation.advice import advise
+from chalicelib.evaluation.advice import advise, is_dormant
 from chalicelib.evaluation.details import read_last_uses
 from chalicelib.evaluation.leave_keys import suggest_alternative
 from chalicelib.evaluation.tags import read_exemption, split_descriptions
@@ -254,7 +254,12 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
     facts = facts_of(context.account, user["user_name"])
     violated = key["exempt_from"] if exempt else str(key["verdict"])
     quarantined_by = facts["quarantined_by"]
-    severity = rate_severity(violated, quarantined_by not in (None, "unknown"), facts["can_administer"] is True)
+    severity = rate_severity(
+        violated,
+        quarantined=quarantined_by not in (None, "unknown"),
+        can_administer=facts["can_administer"] is True,
+        dormant=is_dormant(key, context.rule_of_use),
+    )
     known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
     advice = advise(key, others, context.rule_of_use) if known else None
     finding: Finding = {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.age import AgeRule
-from chalicelib.evaluation.advice import advise
+from chalicelib.evaluation.advice import advise, is_dormant
 from chalicelib.instants import format_instant
 from tests.support.reports import AS_OF, Used, used
 
@@ -333,3 +333,19 @@ def test_a_last_use_of_a_key_older_than_the_record_is_said_as_of_any_other() -> 
 
     assert advice is not None
     assert advice.sentence == "Not used for 200 days, last on 2026-05-06 for s3 in us-east-1: deactivate it."
+
+
+@pytest.mark.parametrize(
+    ("key", "dormant"),
+    [
+        (judged(90, "never"), True),
+        (judged(90 - SECOND, "never"), False),
+        (judged(400, 90), True),
+        (judged(400, 90 - SECOND), False),
+        (judged(400, "unknown"), False),
+        (judged(400, "never", "Inactive"), False),
+    ],
+)
+@pytest.mark.parametrize("rule", [RULE, RULE_45])
+def test_a_key_is_dormant_that_was_not_used_for_90_days(key: Any, rule: AgeRule, dormant: bool) -> None:
+    assert is_dormant(key, rule) is dormant

@@ -11,6 +11,7 @@ from chalicelib.evaluation.account import read_root
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.build import join_pages
+from chalicelib.report.controls import controls_of
 from chalicelib.report.summary import summarize
 from tests.support.examples import given
 from tests.support.examples import strategies as st
@@ -115,6 +116,15 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             ),
             "safe_to_deactivate": False,
             "exemption": None,
+            "severity": "medium",
+            "can_administer": False,
+            "administers_by": None,
+            "quarantined_by": None,
+            "user_path": "/",
+            "console_url": "https://console.aws.amazon.com/iam/home#/users/details/alice?section=security_credentials",
+            "controls": controls_of("expired"),
+            "leave_keys": None,
+            "seen_from": None,
         },
         {
             "user_name": "bob",
@@ -125,9 +135,9 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "overdue_at": "2026-11-22T08:00:00Z",
             "verdict": "due_soon",
             "last_used": "unknown",
-            "owner": "unknown",
-            "owner_known": False,
-            "tags": "unknown",
+            "owner": None,
+            "owner_known": True,
+            "tags": {},
             "description": None,
             "other_keys": [
                 {
@@ -142,6 +152,15 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "advice_in_words": None,
             "safe_to_deactivate": None,
             "exemption": None,
+            "severity": "low",
+            "can_administer": False,
+            "administers_by": None,
+            "quarantined_by": None,
+            "user_path": "/",
+            "console_url": "https://console.aws.amazon.com/iam/home#/users/details/bob?section=security_credentials",
+            "controls": [],
+            "leave_keys": None,
+            "seen_from": None,
         },
     ]
 

@@ -7,24 +7,30 @@ from chalicelib.severity import Severity, rate_severity
 
 
 @pytest.mark.parametrize(
-    ("verdict", "quarantined", "can_administer", "severity"),
+    ("verdict", "quarantined", "can_administer", "dormant", "severity"),
     [
-        ("expired", True, True, "critical"),
-        ("expired", True, False, "critical"),
-        ("unused", True, False, "critical"),
-        ("due_soon", True, False, "critical"),
-        ("expired", False, True, "high"),
-        ("unused", False, True, "high"),
-        ("expired", False, False, "medium"),
-        ("unused", False, False, "medium"),
-        ("due_soon", False, True, "low"),
-        ("due_soon", False, False, "low"),
+        ("expired", True, True, False, "critical"),
+        ("expired", True, False, False, "critical"),
+        ("unused", True, False, False, "critical"),
+        ("due_soon", True, False, False, "critical"),
+        ("expired", False, True, False, "high"),
+        ("unused", False, True, False, "high"),
+        ("expired", False, False, False, "medium"),
+        ("unused", False, False, False, "medium"),
+        ("due_soon", False, True, False, "low"),
+        ("due_soon", False, False, False, "low"),
+        ("expired", True, False, True, "critical"),
+        ("expired", False, False, True, "high"),
+        ("unused", False, False, True, "high"),
+        ("due_soon", False, False, True, "low"),
     ],
 )
-def test_severity_is_by_the_verdict_and_by_what_the_user_can_do(
-    verdict: str, quarantined: bool, can_administer: bool, severity: str
+def test_severity_is_by_the_verdict_the_users_permissions_and_the_last_use(
+    verdict: str, quarantined: bool, can_administer: bool, dormant: bool, severity: str
 ) -> None:
-    assert rate_severity(verdict, quarantined, can_administer) == severity
+    rated = rate_severity(verdict, quarantined=quarantined, can_administer=can_administer, dormant=dormant)
+
+    assert rated == severity
 
 
 def test_the_most_severe_has_the_first_rank() -> None:
