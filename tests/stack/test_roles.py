@@ -33,6 +33,16 @@ DELIVERY = {
     *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
 }
 
+# IAM has no resource for these three.
+OF_ALL_USERS = {"iam:GetAccountSummary", "iam:GetAccountAuthorizationDetails", "iam:ListAccountAliases"}
+OF_USERS = {
+    *("iam:ListUserTags", "iam:GetUser", "iam:ListGroupsForUser"),
+    *("iam:ListAttachedUserPolicies", "iam:ListUserPolicies", "iam:GetUserPolicy"),
+}
+OF_GROUPS = {"iam:ListAttachedGroupPolicies", "iam:ListGroupPolicies", "iam:GetGroupPolicy"}
+OF_POLICIES = {"iam:GetPolicy", "iam:GetPolicyVersion"}
+OF_NAMED_USERS = OF_USERS | OF_GROUPS | OF_POLICIES
+
 
 @pytest.mark.parametrize(
     ("function", "role", "granted"),
@@ -50,7 +60,8 @@ DELIVERY = {
             },
         ),
         ("ReadPolicy", "ReadPolicyRole", set()),
-        ("ValidateKeys", "ValidateKeysRole", {"s3:PutObject"}),
+        ("ReadAccount", "ReadAccountRole", {"s3:PutObject", *OF_ALL_USERS, *OF_NAMED_USERS}),
+        ("ValidateKeys", "ValidateKeysRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
         ("BuildReport", "BuildReportRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
     ],
 )
@@ -63,7 +74,7 @@ def test_each_function_has_a_role_of_its_own_with_what_its_code_calls(
     assert set().union(*map(actions, statements(properties))) == granted | LOGS | TRACES
     assert "ManagedPolicyArns" not in properties
     for statement in statements(properties):
-        assert ("*" in resources(statement)) is (actions(statement) == TRACES)
+        assert ("*" in resources(statement)) is (actions(statement) in (TRACES, OF_ALL_USERS))
         if actions(statement) == LOGS:
             assert f"/${{AWS::StackName}}-{function}-*" in json.dumps(statement["Resource"])
 
@@ -82,17 +93,15 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
     of_observing = LOGS | DELIVERY | TRACES_OF_STEP_FUNCTIONS
     assert set().union(*map(actions, by_sid.values())) == called | of_the_map | of_observing
     assert [sid for sid, statement in by_sid.items() if "*" in resources(statement)] == [
-        "ListUsersAndReadAccountSummary",
+        "ListUsers",
         "ConfigureLogDelivery",
         "WriteTraces",
     ]
     assert actions(by_sid["ConfigureLogDelivery"]) == DELIVERY
-    assert set(actions(by_sid["ListUsersAndReadAccountSummary"])) == {
-        "iam:ListUsers",
-        "iam:GetAccountSummary",
-    }
+    assert set(actions(by_sid["ListUsers"])) == {"iam:ListUsers"}
     assert by_sid["InvokeFunctions"]["Resource"] == [
         {"Fn::GetAtt": ["ReadPolicy", "Arn"]},
+        {"Fn::GetAtt": ["ReadAccount", "Arn"]},
         {"Fn::GetAtt": ["ValidateKeys", "Arn"]},
         {"Fn::GetAtt": ["BuildReport", "Arn"]},
     ]
@@ -105,7 +114,7 @@ def test_every_role_has_the_path_and_the_boundary_that_the_account_asks_for(
     document = transformed_by_sam(template)
     roles = [part["Properties"] for part in document["Resources"].values() if part["Type"] == "AWS::IAM::Role"]
 
-    assert len(roles) == 7  # of five functions, of the state machine, of API Gateway's logs
+    assert len(roles) == 8  # of six functions, of the state machine, of API Gateway's logs
     for role in roles:
         assert role["Path"] == {"Ref": "RolePath"}
         [condition, arn, nothing] = role["PermissionsBoundary"]["Fn::If"]
@@ -146,7 +155,8 @@ def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dic
     both = {"kms:Decrypt", "kms:GenerateDataKey"}
     assert allowed == {
         "ApiHandlerRole": {"kms:Decrypt"},
-        "ValidateKeysRole": {"kms:GenerateDataKey"},  # it puts files as a whole, and reads none
+        "ReadAccountRole": {"kms:GenerateDataKey"},  # it puts a file as a whole, and reads none
+        "ValidateKeysRole": both,
         "BuildReportRole": both,
         "ScanStateMachineRole": both,  # for the topic, and latest.json
     }
@@ -196,6 +206,9 @@ PAGE, REPORTS = (
     f"{BUCKET}/scans/some-scan/pages/0001.json",
     [f"{BUCKET}/scans/some-scan/report.{kind}" for kind in ("json", "csv", "html")],
 )
+ACCOUNT = f"{BUCKET}/scans/some-scan/account.json"
+IAM, OF_AWS = "arn:aws:iam::123456789012", "arn:aws:iam::aws"
+CALLED = ("ReadPolicy", "ReadAccount", "ValidateKeys", "BuildReport")
 READ_A_PAGE_OR_A_REPORT = {("s3:GetObject", one) for one in (PAGE, *REPORTS)} | {("s3:ListBucket", BUCKET)}
 READ_AND_WRITE_WITH_THE_KEY = {("kms:Decrypt", KEY), ("kms:GenerateDataKey", KEY)}
 MAY: dict[str, set[tuple[str, str]]] = {
@@ -208,20 +221,33 @@ MAY: dict[str, set[tuple[str, str]]] = {
         ("kms:Decrypt", KEY),
     },
     "ReadPolicyRole": set(),
-    "ValidateKeysRole": {("s3:PutObject", PAGE), ("kms:GenerateDataKey", KEY)},
+    "ReadAccountRole": {
+        *((action, "*") for action in OF_ALL_USERS),
+        *((action, f"{IAM}:user/{user}") for action in OF_USERS for user in ("alice", "a/path/bob")),
+        *((action, f"{IAM}:group/{group}") for action in OF_GROUPS for group in ("admins", "a/path/admins")),
+        *((action, policy) for action in OF_POLICIES for policy in (f"{IAM}:policy/own", f"{OF_AWS}:policy/aws")),
+        ("s3:PutObject", ACCOUNT),
+        ("kms:GenerateDataKey", KEY),
+    },
+    "ValidateKeysRole": {
+        ("s3:PutObject", PAGE),
+        ("s3:GetObject", ACCOUNT),
+        ("s3:ListBucket", BUCKET),
+        *READ_AND_WRITE_WITH_THE_KEY,
+    },
     "BuildReportRole": {
         *(("s3:PutObject", report) for report in REPORTS),
         *(READ_A_PAGE_OR_A_REPORT - {("s3:GetObject", report) for report in REPORTS[1:]}),
+        ("s3:GetObject", ACCOUNT),
         ("s3:GetObject", f"{BUCKET}/latest.json"),
         *READ_AND_WRITE_WITH_THE_KEY,
     },
     "ScanStateMachineRole": {
-        *(("lambda:InvokeFunction", f"{FUNCTION}:{name}") for name in ("ReadPolicy", "ValidateKeys", "BuildReport")),
+        *(("lambda:InvokeFunction", f"{FUNCTION}:{name}") for name in CALLED),
         ("iam:ListUsers", "*"),
-        ("iam:GetAccountSummary", "*"),
         *(
             (f"iam:{action}", f"arn:aws:iam::123456789012:user/{user}")
-            for action in ("ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags")
+            for action in ("ListAccessKeys", "GetAccessKeyLastUsed")
             for user in ("alice", "a/path/bob")
         ),
         ("sns:Publish", TOPIC),
@@ -234,7 +260,7 @@ MAY: dict[str, set[tuple[str, str]]] = {
         *((action, "*") for action in DELIVERY | TRACES_OF_STEP_FUNCTIONS),
     },
 }
-for _function in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys", "BuildReport"):
+for _function in ("ScheduledScan", "APIHandler", *CALLED):
     MAY[f"{_function}Role".replace("APIHandler", "ApiHandler")] |= {
         *((action, LOG_STREAM.format(_function)) for action in LOGS),
         *((action, "*") for action in TRACES),
@@ -256,6 +282,9 @@ OF_ANOTHER = {
     ("lambda:InvokeFunction", f"{FUNCTION}:ScheduledScan"),
     ("iam:ListAccessKeys", "arn:aws:iam::210987654321:user/alice"),
     ("iam:ListUserTags", "arn:aws:iam::123456789012:role/alice"),
+    ("iam:GetUser", "arn:aws:iam::210987654321:user/alice"),
+    ("iam:GetPolicy", "arn:aws:iam::210987654321:policy/own"),
+    ("iam:GetGroupPolicy", "arn:aws:iam::210987654321:group/admins"),
     ("kms:Decrypt", f"{KEY}0"),
     ("logs:PutLogEvents", LOG_STREAM.format("Other")),
     ("logs:PutLogEvents", LOG_STREAM.format("ReadPolicy").replace("prod", "dev")),
@@ -263,6 +292,8 @@ OF_ANOTHER = {
 }
 OF_NO_USE = {
     *((f"iam:{action}AccessKey", "arn:aws:iam::123456789012:user/alice") for action in ("Create", "Update", "Delete")),
+    ("iam:AttachUserPolicy", "arn:aws:iam::123456789012:user/alice"),
+    ("iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:user/alice"),
     ("iam:TagUser", "arn:aws:iam::123456789012:user/alice"),
     ("iam:GetCredentialReport", "*"),
     ("iam:PassRole", "arn:aws:iam::123456789012:role/x"),
@@ -287,7 +318,7 @@ def documents_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
     """The policies of a role with their names resolved, where the stack has a key of the account's own."""
     parts = template["Resources"]
     known = {**STACK, "KmsKeyArn": KEY, "ReportsBucket.Arn": BUCKET, "NotificationsTopic": TOPIC}
-    known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in ("ReadPolicy", "ValidateKeys", "BuildReport")}
+    known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in CALLED}
     own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]
     beside = [
         part["Properties"]["PolicyDocument"]

@@ -4,7 +4,6 @@ import json
 import re
 from typing import Any
 
-from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from deploy.package import PROJECT
 from localaws.accounts.snapshot import READ_POLICY
 
@@ -17,18 +16,25 @@ def iam_actions(policy: dict[str, Any]) -> set[str]:
     return {action for some in actions for action in some if action.startswith("iam:")}
 
 
-def test_the_state_machine_keeps_the_tags_by_which_keys_are_exempted() -> None:
-    [kept] = re.findall(r"\$lowercase\(Key\) in \[(.*?)\]", DEFINITION)
+def calls_in(path: str) -> set[str]:
+    """The operations of IAM that a module calls by its client."""
+    names = re.findall(r"\biam\.([a-z_]+)", (PROJECT / "chalicelib" / "aws" / path).read_text())
+    return {f"iam:{name.title().replace('_', '')}" for name in names if name != "exceptions"}
 
-    assert re.findall("'(.*?)'", kept) == [UNTIL_TAG, REASON_TAG]
 
+def test_the_roles_the_boundary_and_the_snapshot_read_of_iam_what_is_called(template: dict[str, Any]) -> None:
+    def granted(role: str) -> set[str]:
+        [policy] = template["Resources"][role]["Properties"]["Policies"]
+        return iam_actions(policy["PolicyDocument"])
 
-def test_the_role_the_boundary_and_the_snapshot_read_the_same_of_iam(template: dict[str, Any]) -> None:
-    [role] = template["Resources"]["ScanStateMachineRole"]["Properties"]["Policies"]
     boundary = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
-    called = {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", DEFINITION)}
+    by_states = {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", DEFINITION)}
+    of_all_users, of_named_users = calls_in("account.py"), calls_in("named_users.py")
 
-    assert called == iam_actions(role["PolicyDocument"]) == iam_actions(boundary) == iam_actions(READ_POLICY)
+    assert granted("ScanStateMachineRole") == by_states
+    assert granted("ReadAccountRole") == of_all_users | of_named_users
+    assert iam_actions(boundary) == by_states | of_all_users | of_named_users
+    assert iam_actions(READ_POLICY) == by_states | of_all_users
 
 
 def test_each_variable_that_a_function_has_is_read(template: dict[str, Any]) -> None:
