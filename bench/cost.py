@@ -35,6 +35,8 @@ class Durations:
 
     iam_call: float = 0.15  # with its states in an EXPRESS child
     read_policy: float = 0.7  # a cold start
+    read_account: float = 1.2  # a cold start, and two short calls
+    describe_200_users: float = 1.0
     validate_keys: float = 0.6
     build_report: float = 10.0
 
@@ -52,9 +54,10 @@ class Counts:
     s3_puts: int
     s3_gets: int
     publishes: int
+    account_pages: int  # of GetAccountAuthorizationDetails
 
 
-LAMBDA_GB = 0.25
+LAMBDA_GB, READ_ACCOUNT_GB = 0.25, 0.5
 _BILLED_A_MESSAGE = 2  # of 64 KB; a message has up to 98
 _EXPRESS_GB = 64 / 1024  # the smallest step of memory that is billed
 _EXPRESS_STEP = 0.1  # seconds, rounded up
@@ -64,7 +67,7 @@ _STATES_OF_A_STANDARD_CHILD = 2  # the least: ask, and say
 def read_counts(stats: Mapping[str, Any], users: int) -> Counts:
     """Take the counts out of what `--stats` wrote."""
     calls, children = stats["calls"], stats["child_executions"]
-    asked = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags")
+    asked = ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed")
     return Counts(
         users=users,
         transitions=stats["state_transitions"] - children,
@@ -75,6 +78,7 @@ def read_counts(stats: Mapping[str, Any], users: int) -> Counts:
         s3_puts=calls["s3:PutObject"],
         s3_gets=calls["s3:GetObject"],
         publishes=calls.get("sns:Publish", 0),
+        account_pages=calls.get("iam:GetAccountAuthorizationDetails", 0),
     )
 
 
@@ -115,8 +119,10 @@ def _express(children: int, seconds: float, prices: Prices) -> float:
 
 def _rest(counts: Counts, prices: Prices, durations: Durations) -> dict[str, float]:
     seconds = durations.read_policy + counts.pages * durations.validate_keys + durations.build_report
+    reading = durations.read_account + counts.account_pages * durations.describe_200_users
+    gb_seconds = seconds * LAMBDA_GB + reading * READ_ACCOUNT_GB
     return {
-        "lambda": counts.invocations * prices.lambda_request + seconds * LAMBDA_GB * prices.lambda_gb_second,
+        "lambda": counts.invocations * prices.lambda_request + gb_seconds * prices.lambda_gb_second,
         "s3": counts.s3_puts * prices.s3_put + counts.s3_gets * prices.s3_get,
         "sns": counts.publishes * (_BILLED_A_MESSAGE * prices.sns_publish + prices.sns_email),
     }

@@ -127,12 +127,13 @@ def test_the_scan_without_the_arguments_of_a_task_fails_as_on_aws(scanner: Scann
     states = scanner.aws.client("stepfunctions")
     machine = states.describe_state_machine(stateMachineArn=scanner.aws.outputs()["StateMachineArn"])
     definition = json.loads(machine["definition"])
-    del definition["States"]["GetAccountSummary"]["Arguments"]
+    del definition["States"]["ListUsers"]["Arguments"]
+    definition["States"]["ReadAccount"]["Output"] = {"scan_kind": "full"}
 
     execution = run(scanner.aws, definition)
 
     assert (execution["status"], execution["error"]) == ("FAILED", "States.Runtime")
-    assert "GetAccountSummary" in execution["cause"]
+    assert "ListUsers" in execution["cause"]
     assert (
         'The Parameters \'{"scan_kind":"full"}\' could not be used to start the Task:'
         " [The field 'scan_kind' is not supported by Step Functions]"

@@ -49,7 +49,7 @@ def test_a_root_user_that_iam_denies_is_unknown_and_the_subject_says_so(
     assert result.report["root"]["verdict"] == "unknown"
     assert "not authorized" in result.report["root"]["cause"]
     assert "INCOMPLETE: root user unchecked" in result.mail[0]["Subject"]
-    assert "Root user: unknown. Iam.IamException" in result.mail[0]["Message"]
+    assert "Root user: unknown. AccessDenied: User" in result.mail[0]["Message"]
     assert iam_calls(result)["iam:GetAccountSummary"] == 1
 
 

@@ -21,10 +21,12 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
     assert result.messages == []
     assert result.stats["calls"].pop("states:ListExecutions") in (1, 2)  # twice in the first seconds of a minute
     assert result.stats["calls"] == {
+        "iam:GetAccountAuthorizationDetails": 1,
+        "iam:ListAccountAliases": 1,
         "iam:ListUsers": 1,
-        "lambda:InvokeFunction": 3,
-        "s3:GetObject": 1,
-        "s3:PutObject": 4,
+        "lambda:InvokeFunction": 4,
+        "s3:GetObject": 3,  # the page, and the account for two functions
+        "s3:PutObject": 5,
         "states:StartExecution": 1,
     }
 
@@ -171,7 +173,7 @@ def test_a_named_user_whom_iam_does_not_know_is_not_found(scanner: Scanner) -> N
         "keys_judged": 1,
         "keys_inactive_skipped": 0,
         "keys_not_yet_created": 0,
-        "detail_calls": 2,
+        "detail_calls": 1,
         "keys_last_use_unknown": 0,
     }
 
@@ -268,13 +270,15 @@ def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
     }
     page = json.loads(result.files["pages/0001.json"])
     outcomes = [{"user_name": user["user_name"], "outcome": "checked", "keys": user["keys"]} for user in page["users"]]
-    outcomes[0]["details"] = {"last_used": [{}], "tags": [], "cause": ""}
-    listed = {"scan": scan, "page": 1, "users_before": 0, "listed": ["alice", "bob"], "outcomes": outcomes}
+    outcomes[0]["details"] = {"last_used": [{}], "cause": ""}
+    account = {"read_at": json.loads(result.files["account.json"])["read_at"]}
+    of_scan = {"scan": scan, "account": account}
+    listed = {**of_scan, "page": 1, "users_before": 0, "listed": ["alice", "bob"], "outcomes": outcomes}
 
     counts = [invoke(scanner, "ValidateKeys", listed) for _ in range(2)]
-    built = [invoke(scanner, "BuildReport", {"scan": scan, "pages": 1, "root": {}}) for _ in range(2)]
+    built = [invoke(scanner, "BuildReport", {**of_scan, "pages": 1}) for _ in range(2)]
 
-    assert set(result.files) == {"pages/0001.json", "report.json", "report.csv", "report.html"}
+    assert set(result.files) == {"account.json", "pages/0001.json", "report.json", "report.csv", "report.html"}
     assert scanner.aws.files(result.scan_id) == result.files
     assert counts[0] == counts[1]
     assert counts[0]["expired"] == 1
@@ -284,7 +288,8 @@ def test_functions_invoked_again_give_the_same_files(scanner: Scanner) -> None:
 def test_a_report_of_a_scan_with_a_page_missing_is_not_built(scanner: Scanner) -> None:
     result = scanner.scan([user("alice", OLD)])
     name = scanner.aws.function("BuildReport").function_name
-    event = {"scan": {"scan_id": result.scan_id}, "pages": 2}
+    read_at = json.loads(result.files["account.json"])["read_at"]
+    event = {"scan": {"scan_id": result.scan_id}, "account": {"read_at": read_at}, "pages": 2}
 
     answer = scanner.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
 

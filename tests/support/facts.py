@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib.documents import AccountFacts, UserFacts
+from chalicelib.documents import AccountFacts, Unknown, UserFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts, read_root
-from chalicelib.evaluation.tags import find_owner, keep_tags
+from chalicelib.evaluation.tags import find_owner
 from chalicelib.settings import TagSettings
 
 OWNER_TAGS = TagSettings().owner_tags
@@ -13,17 +13,12 @@ READ_AT = "2026-11-22T08:00:00Z"
 WANTED = Wanted("scan-1", "123456789012", "aws", None, root=True)
 
 
-def user_facts(tags: Mapping[str, str] | str | None = None, **more: Any) -> UserFacts:
-    """A user of whom all is known: with these tags, and no policy."""
-    kept: Any = (
-        tags
-        if isinstance(tags, str)
-        else keep_tags([{"Key": name, "Value": value} for name, value in (tags or {}).items()], OWNER_TAGS)
-    )
+def user_facts(tags: dict[str, str] | Unknown | None = None, **more: Any) -> UserFacts:
+    """A user of whom all is known: with these tags as account.json has them, and no policy."""
     facts: UserFacts = {
         "path": "/",
-        "tags": kept,
-        "owner": find_owner(kept, OWNER_TAGS),
+        "tags": tags or {},
+        "owner": find_owner(tags or {}, OWNER_TAGS),
         "can_administer": False,
         "administers_by": None,
         "quarantined_by": None,

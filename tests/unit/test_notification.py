@@ -9,6 +9,7 @@ import pytest
 from chalicelib.documents import Report
 from chalicelib.outputs.sns import compose_notification, should_notify
 from chalicelib.settings import HttpsFormat, NotifyOn
+from tests.support.facts import user_facts
 from tests.support.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
 
 MAX_SNS_BYTES = 256 * 1024
@@ -149,7 +150,7 @@ def test_people_get_text_and_programs_get_json() -> None:
 def test_what_is_too_long_for_a_message_is_left_to_the_report() -> None:
     expired = crowd(expired=10, prefix="n" * 63, used=10)
     for each in expired[:-1]:
-        each["details"]["tags"] = [{"key": "owner", "value": "o" * 256}]
+        each["facts"] = user_facts({"owner": "o" * 256})
 
     document = json.loads(by_protocol(report_of(*expired))["sqs"])
 
@@ -255,7 +256,7 @@ def largest(first: bool) -> Report:
     last = None if first else before(*crowd(expired=5_000, prefix="g" * 60))
     expired = crowd(expired=10_000, prefix="n" * 59, used=10)
     for each in expired[:-1]:
-        each["details"]["tags"] = [{"key": "owner", "value": "o" * 256}]
+        each["facts"] = user_facts({"owner": "o" * 256})
     return report_of(*expired, *denied, last=last, root={"access_keys": 1})
 
 

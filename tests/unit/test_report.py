@@ -98,7 +98,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
             "last_used": USED,
             "owner": "web",
             "owner_known": True,
-            "tags": {"Owner": "web"},
+            "tags": {"Owner": "web", "team": "x"},
             "description": "nightly backup",
             "other_keys": [
                 {
