@@ -19,7 +19,7 @@ _ALWAYS = -1
 _MOST = 1_000_000
 _LONGEST_MS = 60_000
 _REFUSED = "is not authorized"  # which distinguishes a refusal from throttling
-_FUNCTIONS = ("read_policy", "validate_keys", "build_report")
+_FUNCTIONS = ("read_policy", "read_account", "validate_keys", "build_report")
 
 
 def _between(low: float, high: float, takes: str) -> Any:
@@ -62,6 +62,7 @@ class FunctionFaults(Strict):
     """Which functions' invocations fail."""
 
     read_policy: Failing = Failing()
+    read_account: Failing = Failing()
     validate_keys: Failing = Failing()
     build_report: Failing = Failing()
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
 
 # A user may have 50 tags and policies of 2 KB in all, and a page has to fit into memory several times over.
-GIVE_UP_SECONDS = 120  # after which no call is made any more; the one under way may take another four minutes
+GIVE_UP_SECONDS = 120  # after which no call is made any more; the one under way may take another 160
 _AT_ONCE = 200
 _DESCRIBED = ("User", "Group", "LocalManagedPolicy", "AWSManagedPolicy")
 
@@ -23,14 +23,14 @@ def read_account(
     """Return the facts; what IAM would not say, or what there was no time for, is unknown, with its cause."""
     facts, account = no_facts(wanted, read_at), AccountReader(owner_tags)
     asking, of_users = Asking(time_is_up), Asking(time_is_up)
-    if wanted.root:
-        access_keys = asking.attempt("root", lambda: _root_access_keys(iam, asking))
-        facts["root"] = read_root(access_keys, asking.causes.pop("root", None))
-    facts["alias"] = asking.attempt("alias", lambda: _alias(iam, asking))
     if wanted.users is None:
         asking.attempt("users", lambda: _describe_all_users(iam, asking, account))
     else:
         account.add(describe_named_users(iam, of_users, wanted.users))
+    if wanted.root:
+        access_keys = asking.attempt("root", lambda: _root_access_keys(iam, asking))
+        facts["root"] = read_root(access_keys, asking.causes.pop("root", None))
+    facts["alias"] = asking.attempt("alias", lambda: _alias(iam, asking))
     facts["users"] = account.users(of_users.causes, asking.causes.get("users", ""))
     parts: tuple[Literal["users", "alias"], ...] = ("users", "alias")
     facts["unknown"] = [{"part": part, "cause": asking.causes[part]} for part in parts if part in asking.causes]

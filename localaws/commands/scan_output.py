@@ -18,6 +18,8 @@ _KEPT = {
 }
 
 
+# Of a scan, too; but a snapshot has this name, and may be here.
+_ACCOUNT = "account.json"
 _ASIDE = "earlier-scan"
 
 
@@ -42,9 +44,7 @@ class ScanOutput:
                 (self.folder / "pages").mkdir(mode=0o700, exist_ok=True)
                 tempfile.TemporaryFile(dir=self.folder).close()
                 for old, mark in self._earlier():
-                    with old.open(encoding="utf-8", errors="replace") as file:
-                        beginning = file.read(1000)
-                    if mark not in beginning and beginning:
+                    if not _begins_with(old, mark):
                         raise OutputError(f"--out: {old} is not of a scan; choose another folder")
             if self.stats:
                 self.stats.write_text("", encoding="utf-8")
@@ -73,6 +73,8 @@ class ScanOutput:
         coming: dict[Path, Path] = {}
         try:
             for name, content in result.files.items():
+                if name == _ACCOUNT and self._is_a_snapshot(folder / name):
+                    continue
                 coming[folder / name] = _write_beside(folder / name, content)
             if earlier and not result.report:
                 _move(earlier, folder, folder / _ASIDE)
@@ -90,6 +92,20 @@ class ScanOutput:
         if self.folder:
             for pattern, mark in _KEPT.items():
                 yield from ((old, mark) for old in self.folder.glob(pattern))
+            account = self.folder / _ACCOUNT
+            if account.is_file() and not self._is_a_snapshot(account):
+                yield account, _KEPT["report.json"]
+
+    def _is_a_snapshot(self, account: Path) -> bool:
+        """Return whether a file of this name is an account to scan, which stays, and not what a scan read of one."""
+        return account.exists() and not _begins_with(account, _KEPT["report.json"])
+
+
+def _begins_with(path: Path, mark: str) -> bool:
+    """Return whether the mark is in a file's first 1,000 characters; an empty file is taken for one of a scan."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        beginning = file.read(1000)
+    return mark in beginning or not beginning
 
 
 def _move(paths: Iterable[Path], folder: Path, target: Path) -> None:

@@ -86,7 +86,7 @@ def test_30_percent_of_iam_calls_throttled(scanner: Scanner, inject: Inject) -> 
     assert_everybody_once(result, 150)
     assert result.report["totals"]["expired"] == 50
     iam = sum(count for call, count in result.stats["calls"].items() if call.startswith("iam:"))
-    assert iam == 2 + 150 + 50 + 50 + result.stats["throttled"]
+    assert iam == 1 + 1 + 2 + 150 + 50 + result.stats["throttled"]
     assert 0.2 < result.stats["throttled"] / iam < 0.4
 
 
@@ -137,7 +137,8 @@ def test_users_deleted_after_being_listed(scanner: Scanner, inject: Inject) -> N
 
 @pytest.mark.usefixtures("impatient")
 def test_iam_throttling_every_call_for_good(scanner: Scanner, inject: Inject) -> None:
-    inject(iam={"throttle_ratio": 1})
+    # The function that reads the account would wait in real time; tests/unit/test_read_account.py throttles it.
+    inject(iam={"throttle_ratio": 1}, **{"lambda": {"read_account": {"fail": -1}}})
 
     result = scanner.scan(people(3))
 
@@ -152,12 +153,12 @@ def test_validate_keys_and_build_report_failing_twice_and_then_working(scanner: 
     result = scanner.scan(people(120))
 
     assert_everybody_once(result, 120)
-    assert result.stats["calls"]["lambda:InvokeFunction"] == 3 + 4 + 3
+    assert result.stats["calls"]["lambda:InvokeFunction"] == 3 + 1 + 4 + 3
     assert len(result.mail) == 1
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("function", "before"), [("read_policy", 0), ("validate_keys", 1), ("build_report", 2)])
+@pytest.mark.parametrize(("function", "before"), [("read_policy", 0), ("validate_keys", 2), ("build_report", 3)])
 def test_a_function_failing_for_good(scanner: Scanner, inject: Inject, function: str, before: int) -> None:
     inject(**{"lambda": {function: {"fail": -1}}})
 
@@ -165,6 +166,21 @@ def test_a_function_failing_for_good(scanner: Scanner, inject: Inject, function:
 
     assert_nothing_green(result, "Lambda.ServiceException")
     assert result.stats["calls"]["lambda:InvokeFunction"] == before + 6
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_function_that_reads_the_account_failing_for_good(scanner: Scanner, inject: Inject) -> None:
+    inject(**{"lambda": {"read_account": {"fail": -1}}})
+
+    result = scanner.full_scan(people(3))
+
+    assert_everybody_once(result, 3)
+    assert result.stats["calls"]["lambda:InvokeFunction"] == 1 + 6 + 1 + 1
+    assert [unknown["part"] for unknown in result.report["account_unknown"]] == ["users", "alias"]
+    assert all("Lambda.ServiceException" in unknown["cause"] for unknown in result.report["account_unknown"])
+    assert result.report["root"]["verdict"] == "unknown"
+    assert {finding["tags"] for finding in result.report["findings"]} <= {"unknown"}
+    assert "INCOMPLETE" in result.mail[0]["Subject"]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -176,9 +192,16 @@ def test_s3_writes_failing_twice(scanner: Scanner, inject: Inject, times: int) -
     result = scanner.scan(people(120))
 
     assert_everybody_once(result, 120)
-    assert result.stats["calls"]["s3:PutObject"] == 5 + times
-    assert result.stats["calls"]["lambda:InvokeFunction"] == 4 + times // 4
-    assert sorted(result.files) == ["pages/0001.json", "pages/0002.json", "report.csv", "report.html", "report.json"]
+    assert result.stats["calls"]["s3:PutObject"] == 6 + times
+    assert result.stats["calls"]["lambda:InvokeFunction"] == 5 + times // 4
+    assert sorted(result.files) == [
+        "account.json",
+        "pages/0001.json",
+        "pages/0002.json",
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -189,7 +212,7 @@ def test_s3_failing_for_good(scanner: Scanner, inject: Inject) -> None:
 
     assert_nothing_green(result, "EvidenceUnavailableError")
     assert result.files == {}
-    assert result.stats["calls"]["s3:PutObject"] == 6 * 4
+    assert result.stats["calls"]["s3:PutObject"] == 2 * 6 * 4  # of the account, then of the first page
 
 
 @pytest.mark.usefixtures("impatient")
@@ -288,7 +311,7 @@ def test_a_scan_stopped_half_way_and_started_again_over_its_pages(
     result = execute_over(scanner, f"again-{uuid.uuid4()}", old_files)
 
     assert (stopped.status, exit_status(stopped)) == ("ABORTED", 1)
-    assert list(stopped.files) == ["pages/0001.json"]
+    assert list(stopped.files) == ["account.json", "pages/0001.json"]
     assert interference.asked.total() == asked + 250
     own = {name: content for name, content in result.files.items() if name != "pages/0009.json"}
     assert_everybody_once(replace(result, files=own), 250)

@@ -14,6 +14,7 @@ COUNTS = Counts(
     s3_puts=54,
     s3_gets=51,
     publishes=1,
+    account_pages=25,
 )
 FREE = dict.fromkeys(Prices.__dataclass_fields__, 0.0)
 
