@@ -33,7 +33,7 @@ def test_children_cost_their_start_their_request_and_their_memory_by_time() -> N
         ("state_transition", "children", 250),
         ("express_request", "children", 250),
         ("lambda_request", "lambda", 53),
-        ("lambda_gb_second", "lambda", (0.7 + 50 * 0.6 + 10) / 4),
+        ("lambda_gb_second", "lambda", (0.7 + 50 * 0.6 + 10) / 4 + (1.2 + 25) / 2),
         ("s3_put", "s3", 54),
         ("s3_get", "s3", 51),
         ("sns_publish", "sns", 2),
