@@ -395,7 +395,7 @@ def test_a_child_out_of_time(
     assert_everybody_once(result, 20, unchecked=18)
     causes = {person["user_name"]: person["cause"] for person in result.report["unchecked"]}
     assert "Rate exceeded" in causes.pop("user-0002")
-    assert set(causes.values()) == {"Not asked for: the child execution's 180 seconds were over"}
+    assert set(causes.values()) == {"Not asked for: the 180 seconds of the child execution were over"}
     assert result.stats["calls"]["iam:ListAccessKeys"] == 3
 
 
