@@ -92,8 +92,9 @@ def _invalid(value: str, parameter: str, constraint: str) -> ValidationError:
 def answer_account_authorization_details() -> None:
     """Give users, groups, roles and policies page by page, of AWS's policies only those that are attached.
 
-    moto gives all at once, all of AWS's policies, looks for each user's groups among all users of all groups, and takes
-    a role's policies for text, while those of CloudFormation are objects.
+    https://github.com/cloudquery/cloudquery/pull/13322 says so. moto gives all at once, all of AWS's policies, looks for
+    each user's groups among all users of all groups, and takes a role's policies for text, though CloudFormation's are
+    objects.
     """
 
     def get_account_authorization_details(self: IamResponse) -> ActionResult:
@@ -140,16 +141,19 @@ def _entities(backend: IAMBackend, wanted: Collection[str]) -> Iterator[tuple[st
 
 
 def _user_detail(user: User, groups: list[str]) -> dict[str, Any]:
+    inline = user.user_policy_list
     return {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.id,
         "Arn": user.arn,
         "CreateDate": user.create_date,
-        "UserPolicyList": user.user_policy_list,
         "GroupList": groups,
         "AttachedManagedPolicies": user.attached_managed_policies,
         "Tags": user.tags or [],
+        # The other lists are there when they are empty, and this one is not:
+        # https://github.com/salesforce/cloudsplaining/blob/master/test/files/example-authz-details.json
+        **({"UserPolicyList": inline} if inline else {}),
     }
 
 
