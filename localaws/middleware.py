@@ -20,7 +20,7 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/")
 _THROTTLED = re.compile(rb"<Code>Throttling</Code>")  # as IAM says it
 _S3_OPERATIONS = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject", "DELETE": "DeleteObject"}
-_TELL_CALLS_APART = ("UserName", "AccessKeyId", "Marker")
+_TELL_CALLS_APART = ("UserName", "GroupName", "PolicyName", "PolicyArn", "VersionId", "AccessKeyId", "Marker")
 
 
 class Gate:

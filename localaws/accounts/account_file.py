@@ -13,6 +13,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from chalicelib.instants import parse_instant
 from chalicelib.settings import is_tag_text
+from localaws.accounts.permissions import (
+    Group,
+    GroupNames,
+    InlinePolicies,
+    PolicyDocument,
+    PolicyName,
+    PolicyNames,
+)
 from localaws.strict_json import DocumentError, Strict, UserName, is_plain, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
@@ -102,6 +110,14 @@ Status = Annotated[str, matching("Active|Inactive|Expired", '"Active" or "Inacti
 AccountId = Annotated[str, matching(r"[0-9]{12}", "12 digits, as text")]
 TagKey = Annotated[str, AfterValidator(_tag_key)]
 TagValue = Annotated[str, AfterValidator(_tag_value)]
+# https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccountAlias.html
+Alias = Annotated[
+    str,
+    matching(
+        r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*",
+        "3 to 63 lowercase letters, digits and dashes; no dash at an end, nor two in a row",
+    ),
+]
 Words = Annotated[str, AfterValidator(_words)]
 NameOfUse = Annotated[str, AfterValidator(_name_of_use)]
 UserPath = Annotated[str, matching(r"/|/[\x21-\x7e]{1,510}/", "/ or up to 510 characters out of ! to ~ between two /")]
@@ -152,6 +168,9 @@ class User(Strict):
     user_name: UserName
     path: UserPath = "/"
     tags: Annotated[dict[TagKey, TagValue], AfterValidator(_together)] = Field(default={})
+    groups: GroupNames = Field(default=[])
+    policies: PolicyNames = Field(default=[])
+    inline_policies: InlinePolicies = Field(default={})
     access_keys: list[AccessKey] = Field(default=[])
     denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], Words] = Field(default={})
 
@@ -175,22 +194,44 @@ class Root(Strict):
 
 
 class Account(Strict):
-    """An AWS account, as far as this app looks at it."""
+    """An AWS account, as far as this app looks at it.
+
+    `policies` are the account's own; a policy that is attached and not among them is AWS's. One without a document is
+    one that IAM does not tell of.
+    """
 
     account_id: AccountId = "123456789012"
+    alias: Alias | None = None
     root: Root = Root()
+    policies: dict[PolicyName, PolicyDocument | None] = Field(default={})
+    groups: list[Group] = Field(default=[])
     users: list[User]
+    denied: dict[Literal["GetAccountAuthorizationDetails", "ListAccountAliases"], Words] = Field(default={})
 
     @model_validator(mode="after")
     def _has_no_duplicates(self) -> "Account":
         _refuse_duplicates("user_name", (user.user_name for user in self.users), ignore_case=True)
         keys = (key.access_key_id for user in self.users for key in user.access_keys)
         _refuse_duplicates("access_key_id", (key for key in keys if key))
+        _refuse_duplicates("group_name", (group.group_name for group in self.groups), ignore_case=True)
+        _refuse_duplicates("policy", self.policies, ignore_case=True)
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_groups_of_its_users(self) -> "Account":
+        groups = {group.group_name for group in self.groups}
+        for user in self.users:
+            if missing := [name for name in user.groups if name not in groups]:
+                known = ", ".join(sorted(groups)) or "none"
+                raise ValueError(
+                    f'user "{user.user_name}" is in "{missing[0]}"; takes one of the groups of the file: {known}'
+                )
         return self
 
     def denied_calls(self) -> dict[tuple[str, str], str]:
         """Return IAM's words for each call that it refuses, by operation and the user or the key asked about."""
-        denied = {("GetAccountSummary", ""): self.root.denied} if self.root.denied else {}
+        denied: dict[tuple[str, str], str] = {(operation, ""): words for operation, words in self.denied.items()}
+        denied |= {("GetAccountSummary", ""): self.root.denied} if self.root.denied else {}
         for user in self.users:
             for operation, words in user.denied.items():
                 keys = [user.access_key_id(index) for index in range(len(user.access_keys))]

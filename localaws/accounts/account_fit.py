@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from localaws.accounts.account_file import User
+from localaws.accounts.account_details import OPERATION as DETAILS
+from localaws.accounts.account_file import Account, User
 from localaws.accounts.aws_errors import one_line
-from localaws.accounts.iam_answers import Notes, odd_answer
+from localaws.accounts.iam_answers import Notes, OddAnswerError, odd_answer
 from localaws.strict_json import first_mistake
 
 
@@ -45,9 +46,10 @@ class Fitting:
         if _mistake("path", user["path"]):
             self._notes.add('Paths that IAM does not allow, replaced by "/"', user["user_name"])
             user = {**user, "path": "/"}
-        for field, operation in (("tags", "ListUserTags"), ("access_keys", "ListAccessKeys")):
-            if mistake := _mistake(field, user[field]):
-                user = unknown(user, operation, f"the answer to {operation} has {mistake}")
+        if mistake := _mistake("tags", user["tags"]):
+            user = unknown(user, "ListUserTags", f"the answer to {DETAILS} has {mistake}")
+        if mistake := _mistake("access_keys", user["access_keys"]):
+            user = unknown(user, "ListAccessKeys", f"the answer to ListAccessKeys has {mistake}")
         return user
 
     def _with_keys_of_its_own(self, user: dict[str, Any]) -> dict[str, Any]:
@@ -71,3 +73,13 @@ def _mistake(field: str, value: Any) -> str | None:
     except ValidationError as error:
         return first_mistake(error, "user", User)
     return None
+
+
+def alias_that_fits(alias: str | None) -> str | None:
+    """Return an account's alias; OddAnswerError for one that IAM does not allow."""
+    try:
+        return Account.model_validate({"users": [], "alias": alias}).alias
+    except ValidationError as error:
+        raise OddAnswerError(
+            f"the answer to ListAccountAliases has {first_mistake(error, 'account', Account)}"
+        ) from error

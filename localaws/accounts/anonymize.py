@@ -7,15 +7,23 @@ from typing import Any
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.settings import TagSettings
 from localaws.accounts.iam_answers import is_odd, odd_answer
+from localaws.accounts.permissions import STATEMENT_FIELDS, statements_of
 
+_ACCOUNT_ID = "123456789012"
+_SOMETHING = "something"
+_SOME_CONDITION = {"Bool": {"aws:SecureTransport": "true"}}
+_WILDCARDS = set("*?")
+_PARTS_OF_AN_ARN = 6  # arn:partition:service:region:account-id:resource
 _EXEMPTION_TAGS = {UNTIL_TAG.lower(), REASON_TAG.lower()}
 
 
 def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace names, ids, paths and tags, each by the same one wherever it stands; dates and services stay."""
+    """Replace names, ids, paths, tags and resources, each name by the same one; dates, services and actions stay."""
     owner_tags = set(TagSettings().owner_tags)
     tag_names, values, paths = _Replaced("tag"), _Replaced("value"), _Replaced("path")
     keys = _Replaced("AKIA", digits=16, mark="")
+    groups, policies, inline = _Replaced("group"), _Replaced("policy"), _Replaced("inline")
+    own = document.get("policies", {})
 
     key_ids = {
         key["access_key_id"]: keys[key["access_key_id"]] for user in document["users"] for key in user["access_keys"]
@@ -28,21 +36,59 @@ def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
             new = key_ids.get(name) or (name if kept else tag_names[name])  # the console describes a key by such a tag
             yield new, value if is_date or not value.strip() else values[value]
 
+    def permissions(whose: Mapping[str, Any]) -> dict[str, Any]:
+        attached, documents = whose.get("policies", []), whose.get("inline_policies", {})
+        return {
+            "policies": [policies[name] if name in own else name for name in attached],  # the others are AWS's
+            "inline_policies": {inline[name]: _document(one) for name, one in documents.items()},
+        }
+
     def replaced(number: int, user: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "user_name": f"user-{number:04d}",
             "path": user["path"] if user["path"] == "/" else f"/{paths[user['path']]}/",
             "tags": dict(tags(user)),
+            "groups": [groups[name] for name in user.get("groups", [])],
+            **permissions(user),
             "access_keys": [{**key, "access_key_id": key_ids[key["access_key_id"]]} for key in user["access_keys"]],
             "denied": {operation: _denied(operation, words) for operation, words in user["denied"].items()},
         }
 
     root = document["root"]
     return {
-        "account_id": "123456789012",
+        "account_id": _ACCOUNT_ID,
+        "alias": "example-account" if document.get("alias") else None,
         "root": {"denied": _denied("GetAccountSummary", root["denied"])} if "denied" in root else root,
+        "policies": {policies[name]: one and _document(one) for name, one in own.items()},
+        "groups": [{"group_name": groups[one["group_name"]], **permissions(one)} for one in document.get("groups", [])],
         "users": [replaced(number, user) for number, user in enumerate(document["users"], start=1)],
+        "denied": {operation: _denied(operation, words) for operation, words in document.get("denied", {}).items()},
     }
+
+
+def _document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a policy document without what names something: effects and actions stay."""
+    return {"Statement": [_statement(one) for one in statements_of(document)]}
+
+
+def _statement(statement: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: statement[name] for name in STATEMENT_FIELDS if name in statement}
+    for name in kept.keys() & {"Resource", "NotResource"}:
+        resources = [kept[name]] if isinstance(kept[name], str) else kept[name]
+        kept[name] = [_resource(one) for one in resources]
+    return kept | ({"Condition": _SOME_CONDITION} if "Condition" in kept else {})
+
+
+def _resource(text: str) -> str:
+    """Return an ARN, or a pattern of ARNs, without what names something: service, Region and wildcards stay."""
+    if set(text) <= _WILDCARDS:
+        return text
+    parts = text.split(":", _PARTS_OF_AN_ARN - 1)
+    if len(parts) < _PARTS_OF_AN_ARN:
+        return _SOMETHING
+    *of_aws, account, name = parts
+    account = account if set(account) <= _WILDCARDS else _ACCOUNT_ID
+    return ":".join([*of_aws, account, name if set(name) <= _WILDCARDS else _SOMETHING])
 
 
 def _denied(operation: str, words: str) -> str:

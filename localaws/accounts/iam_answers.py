@@ -62,14 +62,20 @@ def ask(operation: str, call: Callable[[], Any]) -> dict[str, Any]:
         raise OddAnswerError(f"the answer to {operation} cannot be read ({one_line(error)[:100]})") from error
 
 
-def items_of(operation: str, field: str, call: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+def items_of(operation: str, field: str, call: Callable[..., Any]) -> Iterator[Any]:
     """Yield the items of all pages; `call` takes the Marker. Raise OddAnswerError if some cannot be had."""
+    for page in pages_of(operation, (field,), call):
+        yield from page[field]
+
+
+def pages_of(operation: str, fields: tuple[str, ...], call: Callable[..., Any]) -> Iterator[dict[str, Any]]:
+    """Yield all pages of lists, each with at least one of the lists; raise OddAnswerError if one cannot be had."""
     markers: list[str] = []
     while True:
         answer = ask(operation, lambda: call(**({"Marker": markers[-1]} if markers else {})))
-        if not isinstance(answer.get(field), list):
-            raise OddAnswerError(f"the answer to {operation} has no {field}")
-        yield from answer[field]
+        if not any(isinstance(answer.get(field), list) for field in fields):
+            raise OddAnswerError(f"the answer to {operation} has no {fields[0]}")
+        yield answer
         marker = answer.get("Marker")
         if not answer.get("IsTruncated", bool(marker)):
             return
@@ -107,19 +113,19 @@ def read_last_use(answer: Mapping[str, Any]) -> dict[str, str] | None:
     return None
 
 
-def read_tags(tags: list[dict[str, Any]], user_name: str, notes: Notes) -> dict[str, str]:
+def read_tags(operation: str, tags: list[dict[str, Any]], user_name: str, notes: Notes) -> dict[str, str]:
     """Return the tags that an account file takes: without those that AWS itself sets, which begin with aws:."""
     read: dict[str, str] = {}
     for tag in tags:
         if not tag.get("Key"):
-            raise OddAnswerError("the answer to ListUserTags has a tag without Key")
+            raise OddAnswerError(f"the answer to {operation} has a tag without Key")
         if tag["Key"].lower().startswith(RESERVED):
             continue
         key, value = _held(tag["Key"]), _held(tag.get("Value") or "")
         if (key, value) != (tag["Key"], tag.get("Value") or ""):
             notes.add("Tags with characters that IAM does not allow, each replaced by _", user_name)
         if key.lower() in {other.lower() for other in read}:
-            raise OddAnswerError(f"the answer to ListUserTags has the tag {key} twice")
+            raise OddAnswerError(f"the answer to {operation} has the tag {key} twice")
         read[key] = value
     return read
 

@@ -16,7 +16,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from deploy.sessions import DEFAULT_REGION, user_session
-from localaws.accounts.account_fit import Fitting
+from localaws.accounts.account_details import OPERATION as DETAILS
+from localaws.accounts.account_details import AccountDetails
+from localaws.accounts.account_fit import Fitting, alias_that_fits, unknown
 from localaws.accounts.aws_errors import Caller, describe, is_refusal, one_line, words
 from localaws.accounts.iam_answers import (
     Notes,
@@ -29,7 +31,6 @@ from localaws.accounts.iam_answers import (
     read_key,
     read_last_use,
     read_root,
-    read_tags,
     what_is_odd,
 )
 
@@ -37,15 +38,20 @@ READ_POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {
-            "Sid": "ListUsersAndReadAccountSummary",
+            "Sid": "ListUsersAndReadTheAccount",  # which IAM allows on no single resource
             "Effect": "Allow",
-            "Action": ["iam:ListUsers", "iam:GetAccountSummary"],
+            "Action": [
+                "iam:ListUsers",
+                "iam:GetAccountAuthorizationDetails",
+                "iam:GetAccountSummary",
+                "iam:ListAccountAliases",
+            ],
             "Resource": "*",
         },
         {
-            "Sid": "ReadKeysAndTagsOfUsers",
+            "Sid": "ReadKeysOfUsers",
             "Effect": "Allow",
-            "Action": ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListUserTags"],
+            "Action": ["iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"],
             "Resource": "arn:*:iam::*:user/*",
         },
     ],
@@ -115,7 +121,7 @@ def _client(session: boto3.session.Session, service: Literal["sts", "iam"], regi
 
 
 def read_account(access: Access, progress: Callable[[int, int], None] = lambda *_: None) -> Snapshot:
-    """Read all users; `progress` gets how many of how many users are read.
+    """Read the account and all users; `progress` gets how many of how many users are read.
 
     A call that is refused, and an answer that cannot be used, is kept as that. Raise SnapshotError for anything else
     that is in the way: the session is over, IAM throttles for good, no network.
@@ -123,26 +129,52 @@ def read_account(access: Access, progress: Callable[[int, int], None] = lambda *
     iam, notes = access.iam, Notes()
     try:
         listed = list(items_of("ListUsers", "Users", iam.list_users))
+        account, details = _read_account(iam, notes)
         users = []
         with ThreadPoolExecutor(_AT_A_TIME) as threads:
             for user in threads.map(lambda user: _read_user(iam, user, notes), listed):
                 users.append(user)
                 progress(len(users), len(listed))
-        root = _read_root(iam)
     except (ClientError, BotoCoreError, OSError, RuntimeError) as error:  # the last two of getting credentials anew
         raise SnapshotError(describe(error, access.caller)) from error
     except OddAnswerError as error:
         raise SnapshotError(_not_of_aws(error)) from error
     pairs = [(of, user) for of, user in zip(listed, users, strict=True) if user is not None]
+    if details:
+        pairs = [(of, _with_details(user, details)) for of, user in pairs]
+        account |= {"policies": details.policies, "groups": list(details.groups.values())}
     fitted = Fitting(notes).fit(pairs)
+    root = account["root"]
     denied = {"(the root user)": {"GetAccountSummary": root["denied"]}} if "denied" in root else {}
-    denied |= {user["user_name"]: user["denied"] for user in fitted}
+    denied |= {"(the account)": account["denied"]} | {user["user_name"]: user["denied"] for user in fitted}
     return Snapshot(
-        document={"account_id": _account_id(access, notes), "root": root, "users": fitted},
+        document={"account_id": _account_id(access, notes), **account, "users": fitted},
         refused=_refused(denied, notes),
         gone=[str(name_of(of)) for of, user in zip(listed, users, strict=True) if user is None],
         notes=notes,
     )
+
+
+def _read_account(iam: Any, notes: Notes) -> tuple[dict[str, Any], AccountDetails | None]:
+    """Return what the file has of the account itself, and what IAM tells of all users at once, if it does."""
+    denied: dict[str, str] = {}
+    alias = _unless_refused(denied, "ListAccountAliases", lambda: _alias(iam))
+    details = _unless_refused(denied, DETAILS, lambda: AccountDetails(iam.get_account_authorization_details, notes))
+    return {"alias": alias, "root": _read_root(iam), "policies": {}, "groups": [], "denied": denied}, details
+
+
+def _alias(iam: Any) -> str | None:
+    aliases = list(items_of("ListAccountAliases", "AccountAliases", iam.list_account_aliases))
+    return alias_that_fits(aliases[0] if aliases else None)  # an account has one at most
+
+
+def _with_details(user: dict[str, Any], details: AccountDetails) -> dict[str, Any]:
+    if "ListUserTags" in user["denied"]:  # a user whose name is not known
+        return user
+    try:
+        return {**user, **details.of_user(user["user_name"])}
+    except OddAnswerError as error:
+        return unknown(user, "ListUserTags", str(error))
 
 
 def _not_of_aws(error: OddAnswerError) -> str:
@@ -184,31 +216,26 @@ def write_privately(document: Mapping[str, Any], path: Path) -> None:
 
 
 def _read_user(iam: Any, listed: Mapping[str, Any], notes: Notes | None = None) -> dict[str, Any] | None:
-    """Read one user; None for one who was deleted meanwhile."""
+    """Read one user's keys; None for one who was deleted meanwhile."""
     notes, name = notes or Notes(), name_of(listed)
-    user: dict[str, Any] = {"user_name": name or "", "path": listed.get("Path") or "/", "tags": {}, "access_keys": []}
+    nothing: dict[str, Any] = {"tags": {}, "groups": [], "policies": [], "inline_policies": {}, "access_keys": []}
+    user: dict[str, Any] = {"user_name": name or "", "path": listed.get("Path") or "/", **nothing}
     if name is None:
         return {**user, "denied": {one: odd_answer(one, _NAMELESS) for one in ("ListAccessKeys", "ListUserTags")}}
     denied: dict[str, str] = {}
     try:
         keys = _unless_refused(denied, "ListAccessKeys", lambda: _keys(iam, name, notes)) or {}
         used = {key_id: _last_used(iam, denied, key_id) for key_id in keys}
-        tags = _unless_refused(denied, "ListUserTags", lambda: _tags(iam, name, notes)) or {}
     except iam.exceptions.NoSuchEntityException:
         return None
     access_keys = [{**key, **last} for key_id, key in keys.items() if (last := used[key_id]) is not None]
-    return {**user, "tags": tags, "access_keys": access_keys, "denied": denied}
+    return {**user, "access_keys": access_keys, "denied": denied}
 
 
 def _keys(iam: Any, user_name: str, notes: Notes) -> dict[str, dict[str, Any]]:
     """Return a user's keys by their ids: none is there twice, though it may be listed twice."""
     listed = items_of("ListAccessKeys", "AccessKeyMetadata", partial(iam.list_access_keys, UserName=user_name))
     return {key["access_key_id"]: key for key in (read_key(one, notes) for one in listed)}
-
-
-def _tags(iam: Any, user_name: str, notes: Notes) -> dict[str, str]:
-    listed = items_of("ListUserTags", "Tags", partial(iam.list_user_tags, UserName=user_name))
-    return read_tags(list(listed), user_name, notes)
 
 
 def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any] | None:

@@ -18,7 +18,11 @@ from localaws.moto_patches.cloudformation import (
     take_requests_for_encrypted,
     update_by_conditions,
 )
-from localaws.moto_patches.iam import find_access_keys_by_id, paginate_iam_lists
+from localaws.moto_patches.iam import (
+    answer_account_authorization_details,
+    find_access_keys_by_id,
+    paginate_iam_lists,
+)
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.stepfunctions import (
     accept_express_children,
@@ -51,6 +55,7 @@ def _patch_once() -> None:
     measure_payloads()
     limit_payloads_in_utf8()
     paginate_iam_lists()
+    answer_account_authorization_details()
     find_access_keys_by_id()
     run_lambda_functions()
     run_the_serverless_transform()

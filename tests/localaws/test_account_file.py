@@ -103,7 +103,7 @@ def test_what_iam_has_in_no_text_is_refused_in_each_field(tmp_path: Path, docume
         (alice(path="/a b/"), 'users.0.path: "/a b/" is not accepted: takes / or up to 510 characters out of ! to ~'),
         (alice(path="/é/"), "users.0.path: "),
         (alice(path="//"), "users.0.path: "),
-        ({"users": [], "a\u0007": 1}, "a\\u0007: unknown field; the fields here are account_id, root, users"),
+        ({"users": [], "a\u0007": 1}, "a\\u0007: unknown field; the fields here are account_id, alias, root, policies"),
         (b'{"users": [], "a\\u0007": 1, "a\\u0007": 2}', "an object has a field twice; its fields are users, a\\u0007"),
     ],
 )

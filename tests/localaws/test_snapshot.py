@@ -40,6 +40,22 @@ for number in (0, 30):
         "region": "eu-west-1",
     }
 PEOPLE[60]["tags"] |= {"iam-key-age:exempt-until": "2027-01-31", "iam-key-age:exempt-reason": "CHG-1"}
+PEOPLE[90]["policies"] = ["AdministratorAccess", "deployers"]
+PEOPLE[93]["groups"] = ["acme-admins"]
+PEOPLE[96]["inline_policies"] = {"acme": {"Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}}
+PEOPLE[99]["policies"] = ["AWSCompromisedKeyQuarantineV2"]
+PEOPLE[102]["policies"] = ["untold"]
+FILES = {"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::acme-files/*"}]}
+ACCOUNT: dict[str, Any] = {
+    "alias": "acme-web",
+    "policies": {
+        "deployers": FILES,
+        "all-but-files": {"Statement": {"Effect": "Allow", "NotAction": "s3:*", "Resource": "arn:aws:iam::*:*"}},
+        "untold": None,
+    },
+    "groups": [{"group_name": "acme-admins", "policies": ["all-but-files"]}],
+}
+OF_THE_ACCOUNT = ("account_alias", "account_unknown", "quarantined", "two_active_keys", "severities", "controls")
 DENIED = ["user-004", "user-033"]
 
 
@@ -52,7 +68,7 @@ def account(scanner: Scanner) -> Iterator[Scanner]:
 
 @pytest.fixture(autouse=True)
 def _as_it_was(account: Scanner) -> None:
-    account.seed(PEOPLE, root_access_keys=1)
+    account.seed(PEOPLE, root_access_keys=1, **ACCOUNT)
     faults = {"iam": {"deny": DENIED}}
     account.aws.inject(parse_faults(json.dumps(faults)))
 
@@ -97,8 +113,13 @@ def test_a_scan_of_the_snapshot_finds_what_a_scan_of_the_account_finds(account: 
     account.aws.inject(Faults())
     account.aws.seed(read)
     scanned = account.aws.scan('{"as_of": "2026-11-22T08:00:00Z"}').report
-    for field in ("coverage", "totals", "findings", "exempt", "not_found", "details_unknown"):
+    for field in ("coverage", "totals", "findings", "exempt", "not_found", "details_unknown", *OF_THE_ACCOUNT):
         assert scanned[field] == direct[field], field
+    administrators = {one["user_name"]: one["administers_by"] for one in direct["findings"] if one["administers_by"]}
+    assert administrators.keys() == {"user-090", "user-093", "user-096"}
+    assert scanned["account_alias"] == "acme-web"
+    assert [one["user_name"] for one in scanned["quarantined"]] == ["user-099"]
+    assert {one["user_name"] for one in scanned["findings"] if one["can_administer"] == "unknown"} == {"user-102"}
     assert {unchecked["user_name"] for unchecked in scanned["unchecked"]} == set(DENIED)
     assert all("explicit deny" in unchecked["cause"] for unchecked in scanned["unchecked"])
 
@@ -134,7 +155,7 @@ def test_an_anonymous_snapshot_tells_no_name_and_scans_alike(account: Scanner, t
 
     assert done.returncode == 0, done.stderr
     text = out.read_text()
-    for told in ("user-299", "team-", "example.com", "/ops/", "CHG-1", "cost"):
+    for told in ("user-299", "team-", "example.com", "/ops/", "CHG-1", "cost", "acme", "deployers", "all-but-files"):
         assert told not in text
     read = load_account(out)
     assert [person.path for person in read.users[:6]] == ["/path-0001/", "/", "/", "/", "/", "/path-0001/"]
@@ -145,6 +166,8 @@ def test_an_anonymous_snapshot_tells_no_name_and_scans_alike(account: Scanner, t
     assert report["totals"]["expired"] == 98  # 100 users have an old key, one is exempt, one may not be asked for
     assert report["totals"]["exempt"] == 1
     assert report["coverage"]["users_unchecked"] == len(DENIED)
+    assert sum(one["can_administer"] is True for one in report["findings"]) == 3
+    assert len(report["quarantined"]) == 1
 
 
 def test_names_are_replaced_by_the_same_one_wherever_they_stand() -> None:
@@ -215,11 +238,19 @@ def test_the_policy_that_is_printed_allows_what_is_called_and_no_more() -> None:
 
     policy = IAMPolicy(json.dumps(json.loads(done.stdout)))
     alice = "arn:aws:iam::123456789012:user/ops/alice"
-    allowed = [("iam:ListUsers", "*"), ("iam:GetAccountSummary", "*")]
-    allowed += [(f"iam:{action}", alice) for action in ("ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags")]
+    of_account = ("ListUsers", "GetAccountSummary", "GetAccountAuthorizationDetails", "ListAccountAliases")
+    allowed = [(f"iam:{action}", "*") for action in of_account]
+    allowed += [(f"iam:{action}", alice) for action in ("ListAccessKeys", "GetAccessKeyLastUsed")]
     for action, resource in allowed:
         assert policy.is_action_permitted(action, resource) == PermissionResult.PERMITTED
-    for action in ("iam:CreateAccessKey", "iam:DeleteAccessKey", "iam:UpdateAccessKey", "iam:GetUser", "s3:GetObject"):
+    for action in (
+        "iam:ListUserTags",
+        "iam:CreateAccessKey",
+        "iam:DeleteAccessKey",
+        "iam:UpdateAccessKey",
+        "iam:GetUser",
+        "s3:GetObject",
+    ):
         assert policy.is_action_permitted(action, alice) == PermissionResult.NEUTRAL
 
 

@@ -325,7 +325,9 @@ def test_credentials_that_aws_does_not_take_are_said_with_the_region_that_was_ca
 
 
 def test_a_session_that_ends_while_users_are_read_says_the_same(person: Person) -> None:
-    person.aws.answers["ListUserTags"] = error("ExpiredToken", "The security token included in the request is expired")
+    person.aws.answers["GetAccessKeyLastUsed"] = error(
+        "ExpiredToken", "The security token included in the request is expired"
+    )
 
     done = person.without_a_terminal("base")
 

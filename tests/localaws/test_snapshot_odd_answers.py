@@ -1,45 +1,21 @@
 """A snapshot of an account whose IAM answers otherwise than AWS documents: unknown is said, and a report is made."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from localaws.accounts.account_file import load_account
-from localaws.accounts.anonymize import anonymize
-from localaws.accounts.snapshot import Snapshot, SnapshotError, take_snapshot
+from localaws.accounts.snapshot import SnapshotError, take_snapshot
 from localaws.commands.snapshot import snapshot
-from tests.support.fake_aws import KEY_ID, FakeAws, error, key, listing, member, user
+from tests.support.fake_aws import KEY_ID, FakeAws, detail, details, error, key, listing, member, user
 from tests.support.scanner import Scanner
+from tests.support.snapshots import only_user, readable
 
 USED_AT = "<LastUsedDate>2026-11-20T00:00:00Z</LastUsedDate>"
 LAST_USED = "<UserName>alice</UserName><AccessKeyLastUsed>{}</AccessKeyLastUsed>"
 TRUNCATED = "<IsTruncated>true</IsTruncated>"
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
-    with FakeAws() as aws:
-        settings = {"ENDPOINT_URL": aws.url, "ACCESS_KEY_ID": "AKIAX", "SECRET_ACCESS_KEY": "y"}
-        for name, value in settings.items():
-            monkeypatch.setenv(f"AWS_{name}", value)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        yield aws
-
-
-def only_user(taken: Snapshot) -> dict[str, Any]:
-    [one] = taken.document["users"]
-    return dict(one)
-
-
-def readable(taken: Snapshot, tmp_path: Path) -> None:
-    """Require that an account file of the snapshot is taken, an anonymous one, too."""
-    path = tmp_path / "account.json"
-    for document in (taken.document, anonymize(taken.document)):
-        path.write_text(json.dumps(document))
-        load_account(path)
 
 
 @pytest.mark.usefixtures("fake")
@@ -47,10 +23,21 @@ def test_an_account_that_answers_as_aws_does_has_nothing_odd(tmp_path: Path) -> 
     taken = take_snapshot(None)
 
     assert list(taken.notes.lines()) == []
+    assert {name: taken.document[name] for name in taken.document if name != "users"} == {
+        "account_id": "111122223333",
+        "alias": None,
+        "root": {"access_keys": 0},
+        "policies": {},
+        "groups": [],
+        "denied": {},
+    }
     assert only_user(taken) == {
         "user_name": "alice",
         "path": "/",
         "tags": {"owner": "web"},
+        "groups": [],
+        "policies": [],
+        "inline_policies": {},
         "access_keys": [
             {
                 "access_key_id": KEY_ID,
@@ -220,7 +207,7 @@ def test_pages_are_read_to_the_end_also_where_an_answer_does_not_say_that_it_is_
 def test_tags_are_kept_as_far_as_iam_allows_them(
     fake: FakeAws, tmp_path: Path, tags: list[str], kept: dict[str, str]
 ) -> None:
-    fake.answers["ListUserTags"] = listing("Tags", *tags)
+    fake.answers["GetAccountAuthorizationDetails"] = details(detail("".join(tags)))
 
     taken = take_snapshot(None)
 
@@ -230,25 +217,22 @@ def test_tags_are_kept_as_far_as_iam_allows_them(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "tags",
     [
-        listing("Tags", member(Key=None, Value="x")),
-        listing("Tags", member(Key="Owner", Value="x"), member(Key="owner", Value="y")),
-        listing("Tags", member(Key="a" * 129, Value="x")),
-        listing("Tags", member(Key="a", Value="x" * 257)),
-        listing("Tags", *(member(Key=str(number), Value="x") for number in range(51))),
-        listing("Tags", more=TRUNCATED),
-        "<IsTruncated>false</IsTruncated>",
-        (200, "<html>"),
+        [member(Key=None, Value="x")],
+        [member(Key="Owner", Value="x"), member(Key="owner", Value="y")],
+        [member(Key="a" * 129, Value="x")],
+        [member(Key="a", Value="x" * 257)],
+        [member(Key=str(number), Value="x") for number in range(51)],
     ],
 )
-def test_tags_that_cannot_all_be_read_are_unknown(fake: FakeAws, tmp_path: Path, answer: Any) -> None:
-    fake.answers["ListUserTags"] = answer
+def test_tags_that_cannot_all_be_read_are_unknown(fake: FakeAws, tmp_path: Path, tags: list[str]) -> None:
+    fake.answers["GetAccountAuthorizationDetails"] = details(detail("".join(tags)))
 
     taken = take_snapshot(None)
 
     assert only_user(taken)["tags"] == {}
-    assert "the answer to ListUserTags" in only_user(taken)["denied"]["ListUserTags"]
+    assert "the answer to GetAccountAuthorizationDetails has" in only_user(taken)["denied"]["ListUserTags"]
     assert [line.rpartition(": ")[2] for line in taken.notes.lines()] == ["alice"]
     readable(taken, tmp_path)
 
@@ -312,15 +296,13 @@ def test_users_that_cannot_all_be_listed_are_no_snapshot(fake: FakeAws, answer: 
 
 def test_words_of_a_refusal_become_one_line_that_an_account_file_takes(fake: FakeAws, tmp_path: Path) -> None:
     fake.answers["ListAccessKeys"] = error("AccessDenied", "is not\n authorized&#x9;to &#x85; ask")
-    fake.answers["ListUserTags"] = error("AccessDeniedException", "")
+    fake.answers["GetAccountAuthorizationDetails"] = error("AccessDeniedException", "")
 
     taken = take_snapshot(None)
 
-    assert only_user(taken)["denied"] == {
-        "ListAccessKeys": "AccessDenied: is not authorized to ask",
-        "ListUserTags": "AccessDeniedException: without a message",
-    }
-    assert taken.refused == {"alice": ["ListAccessKeys", "ListUserTags"]}
+    assert only_user(taken)["denied"] == {"ListAccessKeys": "AccessDenied: is not authorized to ask"}
+    assert taken.document["denied"] == {"GetAccountAuthorizationDetails": "AccessDeniedException: without a message"}
+    assert taken.refused == {"(the account)": ["GetAccountAuthorizationDetails"], "alice": ["ListAccessKeys"]}
     readable(taken, tmp_path)
 
 
@@ -328,16 +310,15 @@ def test_many_users_with_the_same_oddity_take_one_line(
     fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.answers["ListUsers"] = listing("Users", *(user(UserName=f"user-{number}") for number in range(7)))
-    fake.answers["ListAccessKeys"] = listing("AccessKeyMetadata")
-    fake.answers["ListUserTags"] = "<IsTruncated>false</IsTruncated>"
+    fake.answers["ListAccessKeys"] = "<IsTruncated>false</IsTruncated>"
+    fake.answers["GetAccountAuthorizationDetails"] = details(*(detail(UserName=f"user-{one}") for one in range(7)))
 
     status = snapshot(None, tmp_path / "account.json", anonymous=False)
 
     assert status == 0
     said = capsys.readouterr().err
-    assert (
-        "Unknown (the answer to ListUserTags has no Tags): user-0, user-1, user-2, user-3, user-4 and 2 more\n" in said
-    )
+    unknown = "the answer to ListAccessKeys has no AccessKeyMetadata"
+    assert f"Unknown ({unknown}): user-0, user-1, user-2, user-3, user-4 and 2 more\n" in said
     assert "Kept 7 users" in said
 
 

@@ -18,6 +18,9 @@ def member(**fields: str | None) -> str:
     )
 
 
+OWNER = member(Key="owner", Value="web")
+
+
 def user(**other: str | None) -> str:
     arn = "arn:aws:iam::111122223333:user/alice"
     created = "2020-01-01T00:00:00Z"
@@ -33,6 +36,18 @@ def key(**other: str | None) -> str:
 
 def listing(field: str, *items: str, more: str = "<IsTruncated>false</IsTruncated>") -> str:
     return f"{more}<{field}>{''.join(items)}</{field}>"
+
+
+def detail(tags: str = OWNER, **other: str | None) -> str:
+    """A user of GetAccountAuthorizationDetails."""
+    lists = {"GroupList": "", "AttachedManagedPolicies": "", "UserPolicyList": "", "Tags": tags}
+    return user(**lists | other)
+
+
+def details(*users: str, groups: str = "", policies: str = "", more: str = "<IsTruncated>false</IsTruncated>") -> str:
+    """An answer to GetAccountAuthorizationDetails."""
+    lists = f"<GroupDetailList>{groups}</GroupDetailList><Policies>{policies}</Policies>"
+    return listing("UserDetailList", *users, more=more) + lists
 
 
 def error(code: str, message: str, status: int = 403) -> tuple[int, str]:
@@ -53,7 +68,8 @@ ANSWERS: dict[str, Any] = {
         "<UserName>alice</UserName><AccessKeyLastUsed><LastUsedDate>2026-11-20T00:00:00Z</LastUsedDate>"
         "<ServiceName>s3</ServiceName><Region>eu-west-1</Region></AccessKeyLastUsed>"
     ),
-    "ListUserTags": listing("Tags", member(Key="owner", Value="web")),
+    "GetAccountAuthorizationDetails": details(detail()),
+    "ListAccountAliases": listing("AccountAliases"),
     "GetAccountSummary": "<SummaryMap><entry><key>AccountAccessKeysPresent</key><value>0</value></entry></SummaryMap>",
 }
 

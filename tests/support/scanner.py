@@ -21,9 +21,9 @@ class Scanner:
     def __init__(self, aws: "LocalAws") -> None:
         self.aws = aws
 
-    def seed(self, account_users: list[dict[str, Any]], root_access_keys: int = 0) -> None:
-        """Replace the users of IAM by these."""
-        account = {"root": {"access_keys": root_access_keys}, "users": account_users}
+    def seed(self, account_users: list[dict[str, Any]], root_access_keys: int = 0, **more: Any) -> None:
+        """Replace the users of IAM by these, and what else of the account file is given."""
+        account = {"root": {"access_keys": root_access_keys}, "users": account_users, **more}
         self.aws.seed(Account.model_validate_json(json.dumps(account)))
 
     def scan(self, account_users: list[dict[str, Any]], /, **policy: Any) -> "ScanResult":
