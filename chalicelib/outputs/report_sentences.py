@@ -55,6 +55,13 @@ def other_key_in_words(key: OtherKey) -> str:
     return f"{key['status']}, {counted(key['age_days'], 'day')} old, {used}{description}"
 
 
+def other_tags(finding: Finding) -> Iterator[str]:
+    """Yield the user's tags in a line, without the one that names the owner; nothing where there are no others."""
+    tags = {} if finding["tags"] == "unknown" else finding["tags"]
+    if others := [f"{name}: {value}" for name, value in tags.items() if value != finding["owner"]]:
+        yield "; ".join(others)
+
+
 def leave_keys_in_words(leave_keys: LeaveKeys) -> str:
     """Return what a key seems to be used for, and what to have instead."""
     return f"{leave_keys['use']}: {leave_keys['instead']}"

@@ -28,7 +28,12 @@ def full_report() -> Report:
             "github-actions",
             key("AKIAGITHUBAAAAAAAAAA", 320, used=1),
             key("AKIAGITHUBBBBBBBBBBB", 20, used=2),
-            tags={"owner": "ci@example.com", "AKIAGITHUBBBBBBBBBBB": HOSTILE, "AKIAGITHUBAAAAAAAAAA": HOSTILE},
+            tags={
+                "owner": "ci@example.com",
+                "email": "ci-alerts@example.com",
+                "AKIAGITHUBBBBBBBBBBB": HOSTILE,
+                "AKIAGITHUBAAAAAAAAAA": HOSTILE,
+            },
             can_administer=True,
             administers_by="policy Admins of group platform",
             path="/ci/",
@@ -146,7 +151,7 @@ def test_a_fold_out_has_what_the_row_has_no_room_for(opened: Opened) -> None:
         "AKIAGITHUBBBBBBBBBBB Active, 20 days old, last used 2026-11-20, s3, us-east-1: <"
     )
     assert facts["Created at"] == "2026-01-06T08:00:00Z"
-    assert facts["Tags"] == "owner: ci@example.com"
+    assert facts["Tags"] == "email: ci-alerts@example.com"
     assert facts["Controls"] == (
         "CIS 2.12 (7.0.0), 2.13 (6.0.0), 1.13 (5.0.0), 1.14 (1.4.0 to 4.0.1); AWS FSBP IAM.3;"
         " PCI DSS 8.3.9 (4.0.1), 8.6.3 (4.0.1)"
