@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from chalicelib.documents import Changes, Finding, LeaveKeys, OtherKey, Quarantined, Report, SeenFrom
 from chalicelib.outputs.sentences import counted, reactivated_lines, why_advised, why_not_exempt
 
-# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html says to follow what
-# AWS wrote in the support case, and until then to leave the policy attached.
+# "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
 QUARANTINE_MEANS = (
-    "AWS found an access key in public and attached a policy to its user that denies some actions; the keys still work"
-    " for all others."
+    "AWS found credentials compromised or exposed in public, and attached a policy to their user that denies some"
+    " actions; the keys still work for all others."
 )
 QUARANTINE_ADVICE = (
-    "Deactivate all keys of the user now, find out in CloudTrail what was done with them, follow AWS's support case,"
-    " and detach the policy only then."
+    "Deactivate or rotate all keys of the user at once, look in CloudTrail for what they were used for, and follow the"
+    " support case that AWS opened; leave the policy attached until then."
 )
-QUARANTINE_PAGE = "https://repost.aws/knowledge-center/potential-account-compromise"
+QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
 
 def account_in_words(report: Report) -> str:

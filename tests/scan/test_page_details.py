@@ -193,14 +193,14 @@ def test_leaked_keys_lead_the_page_with_what_to_do(opened: Opened) -> None:
 
     leak = page.locator("main > *").first
     expect(leak.locator("h2")).to_have_text("Leaked keys: AWS quarantined 2 users")
-    assert "Deactivate all keys of the user now" in leak.inner_text()
+    assert "Deactivate or rotate all keys of the user at once" in leak.inner_text()
     assert leak.locator("tbody td").all_inner_texts() == [
         *(f"leaky\n{HOSTILE}", "AKIALEAKYAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
         *("pubdu", "AKIAPUBDUAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
     ]
     assert (
         leak.locator("a").first.get_attribute("href")
-        == "https://repost.aws/knowledge-center/potential-account-compromise"
+        == "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
     )
 
 
@@ -255,7 +255,7 @@ def test_texts_of_tags_are_never_elements_and_links_are_only_ours(opened: Opened
     assert page.locator("script").count() == 1
     assert details_of(page, "AKIAGITHUBAAAAAAAAAA").locator("dd").nth(1).inner_text().endswith(HOSTILE)
     links = page.locator("a").evaluate_all("all => all.map(one => new URL(one.href).host)")
-    assert set(links) == {"repost.aws", "docs.aws.amazon.com", "console.aws.amazon.com"}
+    assert set(links) == {"docs.aws.amazon.com", "console.aws.amazon.com"}
 
 
 def test_where_the_console_is_not_known_there_is_no_link_to_it(opened: Opened) -> None:

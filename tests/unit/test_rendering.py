@@ -185,7 +185,7 @@ def test_a_quarantined_user_without_a_finding_is_a_row_of_the_csv() -> None:
         f"{policy}; access keys: unknown: the user could not be checked",
     ]
     assert found[0]["advice"] == "deactivate"
-    assert found[0]["advice_in_words"].startswith("Deactivate all keys of the user now")
+    assert found[0]["advice_in_words"].startswith("Deactivate or rotate all keys of the user at once")
     assert found[0]["console_url"].endswith("/young?section=security_credentials")
     assert found[0]["two_active_keys"] == "false"
 
