@@ -2,15 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
-from chalicelib.documents import Finding, Report
+from chalicelib.documents import Finding, Report, Seen, SeenFrom
 from chalicelib.outputs import sentences
+from chalicelib.outputs.report_sentences import QUARANTINE_ADVICE, keys_in_words, leave_keys_in_words
 from chalicelib.report.summary import (
     changes_by_key,
     is_of_the_past,
 )
+from chalicelib.severity import Severity
 
 _COLUMNS = (
     "verdict",
@@ -39,6 +41,23 @@ _COLUMNS = (
     "not_exempt_because",
     "owner_known",
     "description",
+    "account_alias",
+    "user_path",
+    "severity",
+    "can_administer",
+    "administers_by",
+    "quarantined_by",
+    "console_url",
+    "controls",
+    "leave_keys",
+    "leave_keys_url",
+    "became_safe",
+    "two_active_keys",
+    "seen_from_status",
+    "seen_from_addresses",
+    "seen_from_user_agents",
+    "seen_from_actions",
+    "seen_from_last_at",
 )
 # By which Excel knows that a file is UTF-8, and not of its own code page.
 _BYTE_ORDER_MARK = "\ufeff"
@@ -52,17 +71,25 @@ def render_csv(report: Report) -> Iterator[str]:
     There is also a row for
 
     - the root user, if it has access keys or that is unknown;
+    - a user whom AWS quarantined and who has no finding;
+    - what is unknown of the account;
     - a user of whose keys a last use is unknown, if the policy judges by it;
     - a user that the policy names and IAM does not have;
     - the keys that were created after the scan's instant, and what a scan of the past does not cover.
     """
-    of_all = {"account_id": report["account_id"], "scan_id": report["scan_id"], "as_of": report["as_of"]}
+    of_all = {name: report[name] for name in ("account_id", "account_alias", "scan_id", "as_of")}
     changes = changes_by_key(report)
     yield _BYTE_ORDER_MARK + _row(_COLUMNS)
-    for cells in _root_cells(report):
+    for cells in [*_root_cells(report), *_quarantine_cells(report)]:
         yield _record({**cells, **of_all})
+    became_safe, two_active_keys = _became_safe(report), set(report["two_active_keys"])
     for finding in [*report["findings"], *report["exempt"]]:
-        yield _record({**finding, **_detail_cells(finding), **changes.get(finding["access_key_id"], {}), **of_all})
+        key_id = finding["access_key_id"]
+        safe = None if became_safe is None else key_id in became_safe
+        more = {"became_safe": safe, "two_active_keys": finding["user_name"] in two_active_keys}
+        yield _record({**finding, **_detail_cells(finding), **changes.get(key_id, {}), **more, **of_all})
+    for unknown in report["account_unknown"]:
+        yield _record({"verdict": "unknown", "cause": f"{unknown['part']}: {unknown['cause']}", **of_all})
     for user in report["unchecked"]:
         yield _record({"verdict": "unchecked", **user, **of_all})
     for user in report["details_unknown"] if "max_unused_days" in report["policy"] else []:
@@ -81,7 +108,29 @@ def _root_cells(report: Report) -> Iterator[dict[str, Any]]:
         verdict = "unchecked" if root["verdict"] == "unknown" else root["verdict"]
         advice = {"advice": "delete", "advice_in_words": f"{sentences.ROOT_ADVICE.capitalize()}."}
         row = {"verdict": verdict, "user_name": "<root_account>", "cause": root["cause"]}
-        yield {**row, **(advice if root["cause"] is None else {})}
+        yield {**row, **({**advice, "severity": Severity.CRITICAL} if root["cause"] is None else {})}
+
+
+def _quarantine_cells(report: Report) -> Iterator[dict[str, Any]]:
+    with_finding = {finding["user_name"] for finding in report["findings"]}
+    for user in report["quarantined"]:
+        if user["user_name"] not in with_finding:
+            yield {
+                **user,
+                "verdict": "quarantined",
+                "cause": f"{user['policy']}; access keys: {keys_in_words(user)}",
+                "advice": "deactivate",
+                "advice_in_words": QUARANTINE_ADVICE,
+                "severity": Severity.CRITICAL,
+                "quarantined_by": user["policy"],
+                "two_active_keys": user["user_name"] in report["two_active_keys"],
+            }
+
+
+def _became_safe(report: Report) -> Container[str] | None:
+    """Return the ids of the keys that became safe to deactivate; None without an earlier scan to compare with."""
+    changes = report["changes"]
+    return set(changes["became_safe"]) if changes and changes["since"] else None
 
 
 def _detail_cells(finding: Finding) -> dict[str, Any]:
@@ -91,20 +140,44 @@ def _detail_cells(finding: Finding) -> dict[str, Any]:
         used: dict[str, Any] = {"last_used_at": last_used or sentences.no_use_in_words(finding)}
     else:
         used = {f"last_used_{name}": value for name, value in last_used.items()}
-    safe = finding["safe_to_deactivate"]
     exemption = finding["exemption"] or {"until": None, "reason": None, "why_not": None}
+    leave_keys, seen_from = finding["leave_keys"], finding["seen_from"]
     return {
         **used,
-        "safe_to_deactivate": None if safe is None else str(safe).lower(),
         "exempt_until": exemption["until"],
         "exempt_reason": exemption["reason"],
         "not_exempt_because": exemption["why_not"],
-        "owner_known": str(finding["owner_known"]).lower(),
+        "leave_keys": leave_keys and leave_keys_in_words(leave_keys),
+        "leave_keys_url": leave_keys and leave_keys["url"],
+        **(_seen_cells(seen_from) if seen_from else {}),
     }
 
 
+def _seen_cells(seen: SeenFrom) -> dict[str, Any]:
+    return {
+        "seen_from_status": seen["status"],
+        "seen_from_addresses": [_numbered(one) for one in seen["addresses"]],
+        "seen_from_user_agents": [_numbered(one) for one in seen["user_agents"]],
+        "seen_from_actions": [_numbered(one) for one in seen["actions"]],
+        "seen_from_last_at": seen["last_at"],
+    }
+
+
+def _numbered(seen: Seen) -> str:
+    return f"{seen['value']} ({seen['events']})"
+
+
 def _record(cells: dict[str, Any]) -> str:
-    return _row("" if (cell := cells.get(column)) is None else _harmless(str(cell)) for column in _COLUMNS)
+    return _row(_harmless(_text(cells.get(column))) for column in _COLUMNS)
+
+
+def _text(cell: object) -> str:
+    """Return a cell as text: nothing for None, and what JSON has for true and false."""
+    if cell is None:
+        return ""
+    if isinstance(cell, list):
+        return "; ".join(cell)
+    return str(cell).lower() if isinstance(cell, bool) else str(cell)
 
 
 def _row(cells: Iterable[str]) -> str:

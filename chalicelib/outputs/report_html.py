@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.documents import AgeBin, Report
-from chalicelib.outputs import sentences
+from chalicelib.outputs import evidence, report_sentences, sentences
 from chalicelib.outputs.description import describe_report
 from chalicelib.report.summary import changes_by_key
 
@@ -41,11 +41,19 @@ def render_html(report: Report) -> Iterator[str]:
         trim_blocks=True,
         lstrip_blocks=True,
     ).get_template("report.html.jinja")
+    safe = set(report["changes"]["became_safe"]) if report["changes"] else ()
     bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
     stream = page.stream(
         report=report,
         described=describe_report(report),
+        account=report_sentences.account_in_words(report),
         sentences=sentences,
+        report_sentences=report_sentences,
+        became_safe=[finding for finding in report["findings"] if finding["access_key_id"] in safe],
+        controls_in_short=evidence.controls_in_short,
+        controls=evidence.controls(report),
+        results=evidence.results(report),
+        not_evidence_for=evidence.not_evidence_for(report),
         changes_by_key=changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
         bars=bars,
         limit_x=limit_x,

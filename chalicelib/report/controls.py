@@ -48,7 +48,7 @@ def _cis() -> Iterator[Control]:
 
 CONTROLS: tuple[Control, ...] = (*_AWS, *_cis(), *_PCI)
 # What the clauses ask for, in days.
-_LIMITS = {"expired": ("max_age_days", 90), "unused": ("max_unused_days", 45)}
+LIMITS = {"expired": ("max_age_days", 90), "unused": ("max_unused_days", 45)}
 
 
 def controls_of(kind: str) -> list[str]:
@@ -64,7 +64,7 @@ def is_evidence(kind: str, policy: Mapping[str, Any]) -> bool:
     """
     if policy.get("users") is not None or policy.get("as_of") is not None:
         return False
-    if kind not in _LIMITS:
+    if kind not in LIMITS:
         return any(control.kind == kind for control in CONTROLS)
-    field, days = _LIMITS[kind]
+    field, days = LIMITS[kind]
     return policy.get(field) is not None and policy[field] <= days

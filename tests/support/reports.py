@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib.documents import Report
+from chalicelib.documents import Report, Unknown
 from chalicelib.evaluation.account import read_root
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
@@ -31,7 +31,7 @@ def key(key_id: str, age: float, status: str = "Active", used: Used = None) -> d
 
 
 def user(
-    name: str, *keys: dict[str, Any], tags: dict[str, str] | None = None, cause: str = "", **more: Any
+    name: str, *keys: dict[str, Any], tags: dict[str, str] | Unknown | None = None, cause: str = "", **more: Any
 ) -> dict[str, Any]:
     """What the state machine says of a user, with details where a key's use is given; `more` are facts."""
     outcome: dict[str, Any] = {"user_name": name, "outcome": "checked"}

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 
-from chalicelib.documents import REPORT_FORMATS, Report
+from chalicelib.documents import REPORT_FORMATS, Report, SeenFrom
 from chalicelib.outputs.report_csv import render_csv
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.report_json import render_json
@@ -30,6 +30,19 @@ REPORT = report_of(
     last=before(user(NASTY, key("AKIAOLD", 200))),
     root={"access_keys": 1},
 )
+SEEN: SeenFrom = {
+    "status": "seen",
+    "cause": None,
+    "region": "us-east-1",
+    "events": 42,
+    "more": False,
+    "first_at": "2026-11-01T07:00:00Z",
+    "last_at": "2026-11-22T07:00:00Z",
+    "addresses": [],
+    "user_agents": [],
+    "actions": [],
+    "errors": [],
+}
 FILE = "".join(render_csv(REPORT)).encode()
 TEXT = FILE.decode("utf-8-sig")
 
@@ -84,6 +97,26 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "not_exempt_because": "the exemption's end, 2030-01-01, is too far ahead: 2027-11-23 is the last day allowed",
         "owner_known": "true",
         "description": "",
+        "account_alias": "",
+        "user_path": "/",
+        "severity": "medium",
+        "can_administer": "false",
+        "administers_by": "",
+        "quarantined_by": "",
+        "console_url": "https://console.aws.amazon.com/iam/home#/users/details/%3Dcmd%7Cx%40y.z?section=security_credentials",
+        "controls": (
+            "AWS FSBP IAM.3; CIS 1.4.0 1.14; CIS 1.5.0 1.14; CIS 2.0.0 1.14; CIS 3.0.0 1.14; CIS 4.0.1 1.14;"
+            " CIS 5.0.0 1.13; CIS 6.0.0 2.13; CIS 7.0.0 2.12; PCI DSS 4.0.1 8.3.9; PCI DSS 4.0.1 8.6.3"
+        ),
+        "leave_keys": "",
+        "leave_keys_url": "",
+        "became_safe": "false",
+        "two_active_keys": "true",
+        "seen_from_status": "",
+        "seen_from_addresses": "",
+        "seen_from_user_agents": "",
+        "seen_from_actions": "",
+        "seen_from_last_at": "",
     }
 
 
@@ -91,13 +124,104 @@ def test_the_csv_tells_never_used_from_unknown_and_why_a_key_is_exempt() -> None
     by_key = {row["access_key_id"]: row for row in rows()}
 
     assert by_key["AKIADUE"]["last_used_at"] == "never"
-    assert by_key["AKIAPLUS"]["last_used_at"] == by_key["AKIAPLUS"]["owner"] == "unknown"
+    assert by_key["AKIAPLUS"]["last_used_at"] == "unknown"
+    assert (by_key["AKIAPLUS"]["owner"], by_key["AKIAPLUS"]["owner_known"]) == ("", "true")
     assert (by_key["AKIAVAULT"]["exempt_until"], by_key["AKIAVAULT"]["exempt_reason"]) == (
         "2026-11-22",
         "'=HYPERLINK(1)",
     )
     assert by_key["AKIAVAULT"]["exempt_from"] == "expired"
     assert by_key["AKIAVAULT"]["advice"] == by_key["AKIAVAULT"]["not_exempt_because"] == ""
+
+
+def test_the_csv_has_the_facts_of_the_user_and_what_to_use_instead() -> None:
+    deploy = user(
+        "github-actions",
+        key("AKIAOLD", 200, used=1),
+        tags="unknown",
+        can_administer=True,
+        administers_by="=policy",
+        path="/ci/",
+    )
+    unknown = user("x", key("AKIAX", 100), tags="unknown", can_administer="unknown", quarantined_by="unknown")
+
+    row, other = rows(report_of(deploy, unknown, account={"alias": "acme-prod"}))
+
+    assert (row["severity"], row["can_administer"], row["administers_by"]) == ("high", "true", "'=policy")
+    assert (row["account_alias"], row["user_path"]) == ("acme-prod", "/ci/")
+    assert row["leave_keys"].startswith("GitHub Actions: Let GitHub Actions assume a role")
+    assert row["leave_keys_url"] == "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html"
+    assert (row["became_safe"], row["two_active_keys"], row["owner"]) == ("", "false", "unknown")
+    assert (other["can_administer"], other["quarantined_by"], other["severity"]) == ("unknown", "unknown", "medium")
+
+
+def test_the_csv_marks_a_key_that_became_safe_to_deactivate() -> None:
+    def outcome(successor_used: Any) -> dict[str, Any]:
+        return user("nightly", key("AKIAOLD", 200, used=70), key("AKIANEW", 60, used=successor_used))
+
+    [row] = rows(report_of(outcome(1), last=before(outcome("never"))))
+
+    assert (row["became_safe"], row["two_active_keys"]) == ("true", "true")
+
+
+def test_a_quarantined_user_without_a_finding_is_a_row_of_the_csv() -> None:
+    policy = "AWSCompromisedKeyQuarantineV3"
+    young = user("young", key("AKIAYOUNG", 5), key("AKIAOFF", 300, "Inactive"), quarantined_by=policy)
+    old = user("old", key("AKIAOLD", 200), quarantined_by=policy)
+    keyless = user("keyless", quarantined_by=policy)
+    hidden = {**unchecked("hidden"), "facts": user("hidden", quarantined_by=policy)["facts"]}
+
+    found = rows(report_of(young, old, keyless, hidden))
+
+    assert [(row["verdict"], row["user_name"], row["severity"], row["quarantined_by"]) for row in found[:4]] == [
+        ("quarantined", "young", "critical", policy),
+        ("quarantined", "keyless", "critical", policy),
+        ("quarantined", "hidden", "critical", policy),
+        ("expired", "old", "critical", policy),
+    ]
+    assert [row["cause"] for row in found[:3]] == [
+        f"{policy}; access keys: AKIAYOUNG Active, AKIAOFF Inactive",
+        f"{policy}; access keys: none",
+        f"{policy}; access keys: unknown: the user could not be checked",
+    ]
+    assert found[0]["advice"] == "deactivate"
+    assert found[0]["advice_in_words"].startswith("Deactivate or rotate all keys of the user at once")
+    assert found[0]["console_url"].endswith("/young?section=security_credentials")
+    assert found[0]["two_active_keys"] == "false"
+
+
+def test_what_is_unknown_of_the_account_is_a_row_of_the_csv() -> None:
+    account = {"unknown": [{"part": "users", "cause": "denied"}, {"part": "alias", "cause": "slow"}]}
+
+    found = rows(report_of(user("alice"), account=account))
+
+    assert [(row["verdict"], row["user_name"], row["cause"]) for row in found] == [
+        ("unknown", "", "users: denied"),
+        ("unknown", "", "alias: slow"),
+    ]
+
+
+def test_the_root_user_with_access_keys_is_critical_in_the_csv() -> None:
+    assert rows()[0]["severity"] == "critical"
+
+
+def test_the_csv_says_who_uses_a_key() -> None:
+    report = report_of(user("alice", key("AKIAOLD", 200, used=1)))
+    report["findings"][0]["seen_from"] = {
+        **SEEN,
+        "addresses": [{"value": "203.0.113.7", "events": 40}, {"value": "2001:db8::1", "events": 2}],
+        "user_agents": [{"value": "=terraform", "events": 42}],
+    }
+
+    [row] = rows(report)
+
+    assert {name: value for name, value in row.items() if name.startswith("seen_from")} == {
+        "seen_from_status": "seen",
+        "seen_from_addresses": "203.0.113.7 (40); 2001:db8::1 (2)",
+        "seen_from_user_agents": "'=terraform (42)",
+        "seen_from_actions": "",
+        "seen_from_last_at": "2026-11-22T07:00:00Z",
+    }
 
 
 def test_a_last_use_that_is_unknown_is_a_row_where_the_policy_wants_to_know_it() -> None:
@@ -162,7 +286,7 @@ def test_the_csv_is_as_rfc_4180_has_it() -> None:
 
     assert '"' not in outside_of_quotes
     assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
-    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {26}
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {43}
 
 
 def test_the_csv_is_read_by_pandas() -> None:
@@ -223,7 +347,7 @@ def test_the_page_escapes_what_it_is_given() -> None:
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert page.count("<script>") == 1
-    assert not re.search(r"(src|href)=(?!\"data:)", page)
+    assert not re.search(r"src=|href=(?!\"(data:|https://console\.aws\.amazon\.com/iam/home#))", page)
 
 
 def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> None:

@@ -1,0 +1,129 @@
+"""What a report is evidence for: the controls of benchmarks, each with what the scan found. Pure."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Literal, NamedTuple
+
+from chalicelib.documents import ACTIVE, Finding, Report
+from chalicelib.instants import parse_instant
+from chalicelib.outputs.sentences import counted
+from chalicelib.report.controls import CONTROLS, LIMITS, Control
+from chalicelib.report.summary import has_root_access_keys, is_complete
+
+_ASKS_FOR = {
+    "expired": "Access keys are rotated every 90 days",
+    "unused": "Access keys that were not used for 45 days are disabled",
+    "root_access_keys": "The root user has no access keys",
+    "two_active_keys": "No IAM user has more than one active access key",
+}
+
+
+class Result(NamedTuple):
+    """What a scan found about the controls of a kind."""
+
+    asks_for: str
+    words: str
+    tone: Literal["bad", "warn", "good"]
+
+
+def results(report: Report) -> dict[str, Result]:
+    """Return what the scan found, by the kinds of controls that it is evidence for."""
+    kinds = dict.fromkeys(row["kind"] for row in report["controls"])
+    return {kind: Result(_ASKS_FOR[kind], *_judge(report, kind)) for kind in kinds}
+
+
+def not_evidence_for(report: Report) -> Iterator[str]:
+    """Yield in sentences what nobody should take the report as evidence for."""
+    policy, kinds = report["policy"], {row["kind"] for row in report["controls"]}
+    if report["scan_kind"] != "full":
+        of = "the users that it names alone" if report["scan_kind"] == "users" else "another instant than now"
+        yield f"It is evidence for no control: the scan is of {of}."
+        return
+    if "expired" not in kinds:
+        limit = counted(policy["max_age_days"], "day")
+        yield f"It is not evidence for the rotation of keys: the limit is {limit}, and the controls ask for 90."
+    if "unused" not in kinds:
+        yield "It is not evidence for unused keys: for that, max_unused_days of the scan policy is at most 45."
+    yield (
+        "It is evidence for access keys of IAM users and of the root user at the instant of the scan: not for"
+        " passwords, which the controls about unused credentials are also about, and not for the time between scans."
+    )
+    if report["exempt"]:
+        yield "The controls know no exemptions: an exempt key violates them like any other."
+    if "expired" in kinds:
+        yield (
+            "PCI DSS 8.3.9 and 8.6.3 are about passwords first, and 8.6.3 asks for the period that your own risk"
+            " analysis sets."
+        )
+
+
+def controls(report: Report) -> list[Control]:
+    """Return the controls that a report is evidence for, in the order of `_newest_first`."""
+    return _newest_first(Control(**row) for row in report["controls"])
+
+
+@cache
+def controls_in_short(kind: str) -> str:
+    """Return the controls about a kind of finding in a line, as in "CIS 2.12 (7.0.0), 2.13 (6.0.0); AWS FSBP IAM.3"."""
+    versions: dict[str, dict[str, list[str]]] = {}
+    for row in _newest_first(row for row in CONTROLS if row.kind == kind):
+        versions.setdefault(row.benchmark, {}).setdefault(row.control, []).append(row.version)
+    return "; ".join(
+        f"{benchmark} {', '.join(control + _span(of_it) for control, of_it in of_benchmark.items())}"
+        for benchmark, of_benchmark in versions.items()
+    )
+
+
+def _newest_first(rows: Iterable[Control]) -> list[Control]:
+    """Return controls by benchmark, the CIS benchmark first, and of each the newest version first."""
+
+    def version(row: Control) -> list[int]:
+        return [int(part) for part in row.version.split(".") if part]
+
+    by_version = sorted(rows, key=version, reverse=True)
+    return sorted(by_version, key=lambda row: (row.benchmark != "CIS", row.benchmark))
+
+
+def _span(versions: list[str]) -> str:
+    """Return the versions of a control, given with the newest first."""
+    newest, oldest = versions[0], versions[-1]
+    return (f" ({newest})" if newest == oldest else f" ({oldest} to {newest})") if newest else ""
+
+
+def _judge(report: Report, kind: str) -> tuple[str, Literal["bad", "warn", "good"]]:
+    if violated_by := " and ".join(_violated_by(report, kind)):
+        return f"violated by {violated_by}", "bad"
+    if not is_complete(report):
+        return "unknown: the scan is incomplete", "warn"
+    return "met by this scan", "good"
+
+
+def _violated_by(report: Report, kind: str) -> Iterator[str]:
+    if kind == "root_access_keys":
+        yield from ["the root user"] if has_root_access_keys(report) else []
+    elif kind == "two_active_keys":
+        users = len(report["two_active_keys"])
+        yield from [counted(users, "user")] if users else []
+    else:
+        keys, exempt = (
+            sum(_breaks(finding, kind, report["as_of"]) for finding in findings)
+            for findings in (report["findings"], report["exempt"])
+        )
+        yield from [counted(keys, "key")] if keys else []
+        yield from [counted(exempt, "exempt key")] if exempt else []
+
+
+def _breaks(finding: Finding, kind: str, as_of: str) -> bool:
+    """Return whether a key is one that the controls are about: a policy may be stricter than they are.
+
+    An overdue key that was not used for long is both, though its verdict says only one.
+    """
+    last_used = finding["last_used"]
+    since = finding["created_at"]
+    if kind == "unused":
+        if last_used == "unknown" or finding["status"] != ACTIVE:
+            return False
+        since = last_used["at"] if last_used else since
+    _, days = LIMITS[kind]
+    return parse_instant(as_of) - parse_instant(since) > timedelta(days=days)
