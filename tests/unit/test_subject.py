@@ -29,7 +29,8 @@ def largest(found: tuple[int, int, int], root: str, gap: str, kind: dict[str, An
     """A report of as many users and keys as IAM lets an account have, or a scan policy name."""
     quarantined, admins, expired = found
     listed = 100 if "users" in kind else 5_000
-    coverage = {**BASE["coverage"], "users_listed": listed, "users_not_found": 99, **GAPS[gap]}
+    coverage = {**BASE["coverage"], "users_listed": listed, **GAPS[gap]}
+    coverage["users_not_found"] = min(99, listed - quarantined)
     policy = {**BASE["policy"], **kind, "max_unused_days": 45}
     return {
         **BASE,
