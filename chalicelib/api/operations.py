@@ -11,6 +11,7 @@ from chalicelib.api.parameters import (
     LIMIT,
     NEXT,
     SCAN_ID,
+    SEVERITY,
     STATUS,
     USER_NAME,
     VERDICT,
@@ -57,8 +58,8 @@ LIST_FINDINGS = Operation(
     "GET",
     "/scan/{scan_id}/findings",
     "listFindings",
-    "List the keys that a scan found, oldest first.",
-    (SCAN_ID, VERDICT, USER_NAME, LIMIT, NEXT),
+    "List the keys that a scan found, the most severe first, then the oldest.",
+    (SCAN_ID, VERDICT, SEVERITY, USER_NAME, LIMIT, NEXT),
 )
 GET_REPORT = Operation(
     "GET",

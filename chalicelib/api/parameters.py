@@ -14,6 +14,7 @@ from chalicelib.age import Verdict
 from chalicelib.documents import REPORT_FORMATS, SCAN_ID_PATTERN
 from chalicelib.policy import USER_NAME_RULE
 from chalicelib.schema import RefusedError, Rule, check
+from chalicelib.severity import Severity
 
 DEFAULT_LIMIT = 100
 _NEXT_TAKES = "the `next` of an earlier answer to the same request"
@@ -62,6 +63,12 @@ VERDICT = Parameter(
     "query",
     {"type": "string", "enum": [str(verdict) for verdict in Verdict if verdict != Verdict.OK]},
     "Only keys of this verdict; without it, all of them but the exempt ones.",
+)
+SEVERITY = Parameter(
+    "severity",
+    "query",
+    {"type": "string", "enum": [str(severity) for severity in Severity]},
+    "Only keys of this severity.",
 )
 USER_NAME = Parameter(
     "user_name", "query", USER_NAME_RULE, "Only this user's keys; the answer then says what became of the user."

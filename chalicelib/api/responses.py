@@ -95,7 +95,10 @@ class ScanList(TypedDict):
 
 
 class Findings(TypedDict):
-    """Keys of a scan's report, oldest first; `complete` is false if the scan could not find out everything."""
+    """Keys of a scan's report, the most severe first, then the oldest.
+
+    `complete` is false if the scan could not find out everything.
+    """
 
     scan_id: str
     as_of: str
@@ -198,14 +201,15 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
 
 def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Finding], str | None]:
     keys = [*report["findings"], *report["exempt"]]
-    user_name, verdict = query.get("user_name"), query.get("verdict")
-    filters = f" {verdict or ''} {user_name or ''}"
+    user_name, verdict, severity = query.get("user_name"), query.get("verdict"), query.get("severity")
+    filters = f" {verdict or ''} {user_name or ''} {severity or ''}"
     start = _position(query.get("next", ""), filters, len(keys))
     matching = [
         (position, key)
         for position, key in enumerate(keys)
         if position >= start
         and user_name in (None, key["user_name"])
+        and severity in (None, key["severity"])
         and (key["verdict"] == verdict if verdict else key["verdict"] != Verdict.EXEMPT)
     ]
     after = encode_next(f"{matching[limit][0]}{filters}") if len(matching) > limit else None

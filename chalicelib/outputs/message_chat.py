@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from chalicelib.documents import Report
+from chalicelib.documents import Finding, Report
 from chalicelib.outputs.description import describe_report
-from chalicelib.outputs.sentences import counted, why_advised
+from chalicelib.outputs.sentences import counted, quarantine_lines, severity_label, why_advised
 from chalicelib.report.summary import most_urgent, report_locations, report_verdict
 
 _IN_CHAT = 10
@@ -24,12 +24,14 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         "",
         described.coverage,
         described.keys,
+        *described.severity,
         *described.changes,
         *described.not_covered,
         "",
         *(
-            f"`{finding['access_key_id']}` `{finding['user_name']}` {counted(finding['age_days'], 'day')} old"
-            f"{_MARKS.get(change or finding['verdict'], '')}. {why_advised(finding)}"
+            f"`{finding['access_key_id']}` `{finding['user_name']}` {_how_severe(finding)}"
+            f"{counted(finding['age_days'], 'day')} old{_MARKS.get(change or finding['verdict'], '')}."
+            f" {next(quarantine_lines(finding), '') or why_advised(finding)}"
             for finding, change in first
         ),
         *([f"and {more} more in the report."] if more else []),
@@ -52,3 +54,9 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         },
         "metadata": {"threadId": f"iam-key-age-{report['account_id']}", "summary": subject, "eventType": "iam-key-age"},
     }
+
+
+def _how_severe(finding: Finding) -> str:
+    """Return the severity of a key to look at first, and whether its user is an administrator; the names are long."""
+    label, administers = severity_label(finding), finding["can_administer"] is True
+    return f"{label}{', administrator' if administers else ''}, " if label else ""

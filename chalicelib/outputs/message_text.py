@@ -1,35 +1,40 @@
 """The message that people get: a report in plain text, for e-mail. Pure."""
 
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from chalicelib.documents import ExpiredKey, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.documents import Changes, ExpiredKey, Finding, Quarantined, Report, ResolvedKey, Unchecked
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.sentences import (
+    administrator_lines,
     advice_label,
     age_in_words,
-    counted,
+    became_safe_lines,
     description_lines,
+    details_unknown,
     how_resolved,
-    names_users,
+    leave_keys_lines,
+    quarantine_lines,
     reactivated_lines,
+    severity_label,
     to_the_second,
     why_advised,
     why_not_exempt,
 )
-from chalicelib.report.summary import Gap, find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
+from chalicelib.outputs.subject import subject
 
 # SNS takes 256 KiB, which the JSON and chat copies share; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 69_000
 _MAX_WIDTH = 79
-_MAX_SUBJECT = 100
 _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 _MAX_CAUSES_BYTES = 2_000  # of why details are unknown: mostly the same for all
 _INDENT = "  "
 _MANY = 50  # keys
+_FEW = 10  # findings, of which the mail says more
+_ORDER = "most severe first, then oldest"
 _Item = TypeVar("_Item")
 
 
@@ -41,95 +46,49 @@ class Message(NamedTuple):
 
 
 def compose_message(report: Report, folder: str, list_due_soon: bool = False) -> Message:
-    """Return the mail: what is new, the verdict, what to do, how complete it is, and the keys, oldest first.
+    """Return the mail: what is most severe, what is new, the verdict, what to do, how complete it is, and the keys.
 
     `folder` is where the scan's files are, as an s3:// URI.
     """
     described = describe_report(report)
+    key_lines = partial(_key_lines, changes=report["changes"], in_full=len(report["findings"]) <= _FEW)
     head = [
         *_wrapped(described.verdict_lines),
         "",
-        *_wrapped([*described.count_lines, *described.not_covered]),
+        *_wrapped([*map(defuse_addresses, described.count_lines), *described.not_covered]),
         *(f"Not found:   {name}" for name in described.not_found),
+        *_section("QUARANTINED BY AWS", report["quarantined"], _quarantined_lines, _MAX_LIST_BYTES),
     ]
     foot = ["", *_how_to(report), *_where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = _section("UNCHECKED", report["unchecked"], _unchecked_lines, _MAX_LIST_BYTES)
-    due_soon = _section("DUE SOON", _of_verdict(report, "due_soon"), _key_lines, _MAX_LIST_BYTES)
-    without = _section("LAST USE OR TAGS UNKNOWN", report["details_unknown"], _unchecked_lines, _MAX_CAUSES_BYTES)
+    due_soon = _section(f"DUE SOON, {_ORDER}", _of_verdict(report, "due_soon"), key_lines, _MAX_LIST_BYTES)
     rest = [
-        *_section("UNUSED, oldest first", _of_verdict(report, "unused"), _key_lines, _MAX_LIST_BYTES),
+        *_section(f"UNUSED, {_ORDER}", _of_verdict(report, "unused"), key_lines, _MAX_LIST_BYTES),
         *_rest_of_changes(report),
         *(due_soon if list_due_soon else ()),
         *_section("EXEMPT, not counted as overdue", report["exempt"], _exempt_lines, _MAX_LIST_BYTES),
-        *without,
+        *_section(
+            "LAST USE, TAGS OR PERMISSIONS UNKNOWN", details_unknown(report), _unchecked_lines, _MAX_CAUSES_BYTES
+        ),
     ]
     room = MAX_MESSAGE_BYTES - sum(map(_size, (head, foot, unchecked, rest)))
-    first, then = _expired_keys(report, room)
+    first, then = _expired_keys(report, key_lines, room)
     return Message(subject(report), "\n".join([*head, *first, *unchecked, *then, *rest, *foot]) + "\n")
 
 
-def subject(report: Report) -> str:
-    """Return the subject: the first of four wordings, longest first, that is under 100 ASCII characters."""
-    account_id, complete, expired = report["account_id"], _how_complete(report), _found(report, "overdue key")
-    root, unused = ("Root access key, ", "Root key, ") if has_root_access_keys(report) else ("", ""), _unused(report)
-    shorter = complete.replace("users unchecked", "unchecked").replace("last use", "use")
-    ways = (
-        f"{root[0]}{_found(report, 'overdue access key')}{unused} in AWS account {account_id}{complete}",
-        f"{root[0]}{expired}{unused} in account {account_id}{complete}",
-        f"{root[0]}{expired} in account {account_id}{shorter}",
-    )
-    shortest = f"{root[1]}{expired} in {account_id}{shorter}"
-    return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
-
-
-def _found(report: Report, noun: str) -> str:
-    expired, changes = counted(report["totals"]["expired"], noun), report["changes"]
-    return f"{len(changes['new'])} new of {expired}" if changes and changes["since"] else expired
-
-
-def _unused(report: Report) -> str:
-    return f", {report['totals']['unused']} unused" if report["totals"]["unused"] else ""
-
-
-def _gap(gap: Gap, users_listed: int) -> str:
-    words = {
-        "users_unchecked": f"{gap.number} of {users_listed} users unchecked",
-        "root_unknown": "root user unchecked",
-        "last_use_unknown": f"last use of {counted(gap.number, 'key')} unknown",
-    }
-    return words[gap.kind]
-
-
-def _how_complete(report: Report) -> str:
-    coverage, totals = report["coverage"], report["totals"]
-    when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
-    for gap in find_gaps(report)[:1]:
-        return f"{when} - INCOMPLETE: {_gap(gap, coverage['users_listed'])}"
-    if totals["due_soon"] and not totals["expired"]:
-        return f"{when}, {totals['due_soon']} due soon"
-    if judges_no_key(report):
-        return f"{when} - NO KEY JUDGED: {coverage['keys_not_yet_created']} created later"
-    users = counted(coverage["users_listed"], "named user" if names_users(report) else "user")
-    missing = (
-        f", {coverage['users_not_found']} not found" if names_users(report) and coverage["users_not_found"] else ""
-    )
-    # A scan of the past is not complete: it does not see what was deleted since.
-    what = "current keys of" if is_of_the_past(report) else "complete:"
-    return f"{when} ({what} {users}{missing})"
-
-
-def _expired_keys(report: Report, room: int) -> tuple[list[str], list[str]]:
+def _expired_keys(
+    report: Report, key_lines: Callable[[Sequence[Finding]], Iterable[str]], room: int
+) -> tuple[list[str], list[str]]:
     """Return the overdue keys in `room` bytes: those to lead with, and those to come later."""
     expired = _of_verdict(report, "expired")
     changes = report["changes"]
     if not changes or not changes["since"]:
-        return [], _section("OVERDUE, oldest first", expired, _key_lines, room)
+        return [], _section(f"OVERDUE, {_ORDER}", expired, key_lines, room)
     new_ids = {key["access_key_id"] for key in changes["new"]}
     new = [finding for finding in expired if finding["access_key_id"] in new_ids]
     still = [finding for finding in expired if finding["access_key_id"] not in new_ids]
-    key_lines = partial(_key_lines, reactivated=changes["reactivated"])
-    later = _section("STILL OVERDUE, oldest first", still, key_lines, room // 2)
-    return _section("NEW, oldest first", new, key_lines, room - _size(later)), later
+    later = _section(f"STILL OVERDUE, {_ORDER}", still, key_lines, room // 2)
+    return _section(f"NEW, {_ORDER}", new, key_lines, room - _size(later)), later
 
 
 def _rest_of_changes(report: Report) -> Iterator[str]:
@@ -182,17 +141,40 @@ def _section(
     return section
 
 
-def _key_lines(findings: Sequence[Finding], reactivated: Collection[str] = ()) -> Iterator[str]:
+def _key_lines(findings: Sequence[Finding], changes: Changes | None, *, in_full: bool) -> Iterator[str]:
     for finding in findings:
         key = _with_user(f"{_INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
-        age = defuse_links(age_in_words(finding))
         if len(findings) > _MANY and finding["last_used"] == "unknown" and not finding["advice"]:
-            about = [f"{age}, use unknown"]  # short, for there may be thousands
+            age, why = f"{age_in_words(finding, brief=True)}, use unknown", []  # short, for there may be thousands
         else:
-            about = [age, why_advised(finding)]
-        lines = [*map(defuse_links, description_lines(finding)), *about, *map(defuse_links, why_not_exempt(finding))]
-        lines += reactivated_lines(finding, reactivated)
+            age, why = age_in_words(finding), [why_advised(finding)]
+        severe = severity_label(finding)
+        said_by_people = [
+            *description_lines(finding),
+            f"{severe}, {age}" if severe else age,
+            *administrator_lines(finding),
+        ]
+        lines = [
+            *map(defuse_links, said_by_people),
+            *quarantine_lines(finding),
+            *became_safe_lines(finding, changes),
+            *why,
+            *map(defuse_links, why_not_exempt(finding)),
+            *reactivated_lines(finding, changes["reactivated"] if changes else ()),
+            *(leave_keys_lines(finding) if in_full else ()),
+        ]
         yield "\n".join([key, *_wrapped(lines, indent=_INDENT * 3)])
+
+
+def _quarantined_lines(users: Sequence[Quarantined]) -> Iterator[str]:
+    for user in users:
+        owner = [f"Owner {defuse_links(user['owner'])}"] if user["owner"] and user["owner_known"] else []
+        keys = user["access_keys"]
+        if keys == "unknown":
+            about = ["Its access keys are unknown: the user could not be checked."]
+        else:
+            about = [f"{key['access_key_id']}  {key['status']}" for key in keys] or ["No access keys."]
+        yield "\n".join([f"{_INDENT}{user['user_name']}", *_wrapped([*owner, *about], indent=_INDENT * 3)])
 
 
 def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:

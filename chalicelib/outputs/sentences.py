@@ -2,12 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from chalicelib.documents import Coverage, Finding, Report, ResolvedKey
+from chalicelib.documents import Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.report.summary import (
     Gap,
     count_advice,
-    has_root_access_keys,
     is_complete,
     is_of_the_past,
     judges_no_key,
@@ -32,58 +31,14 @@ _TO_DO = {
 }
 
 
-def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
-    """Yield the verdict in a sentence or few, what is new first."""
-    account_id, totals, policy = report["account_id"], report["totals"], report["policy"]
-    if has_root_access_keys(report):
-        yield f"The root user of AWS account {account_id} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
-    changes = report["changes"]
-    if changes and changes["since"]:
-        new = len(changes["new"])
-        yield f"{_none_or(new, 'overdue access key')} {_is(new)} new since the last full scan."
-        if again := len(changes["reactivated"]):
-            keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
-            yield f"{keys} that {was} inactive then {_is(again)} active again: find out who activated {them}."
-    if changes and changes["unknown"] and not report["unchecked"]:
-        gone = len(changes["unknown"])
-        was = "key that was" if gone == 1 else "keys that were"
-        yield f"{gone} {was} overdue {_is(gone)} out of sight: a user was deleted or renamed meanwhile. Scan again."
-    if names_users(report) and report["not_found"]:
-        yield f"IAM has no user named {_first_of(report['not_found'])}."
-    where = f"of the users named in the scan policy, AWS account {account_id}"
-    where = where if names_users(report) else f"in AWS account {account_id}"
-    when = f" as of {report['as_of']}" if "as_of" in policy else ""
-    yield _expired_keys(report, where, when)
-    if totals["unused"]:
-        unused = counted(totals["unused"], "other access key" if totals["expired"] else "access key")
-        tense = "was" if totals["unused"] == 1 else "were"
-        yield f"{unused} {tense} not used for more than {counted(policy['max_unused_days'], 'day')}."
-    if totals["due_soon"] and not totals["expired"]:
-        keys, time = counted(totals["due_soon"], "access key"), counted(policy["warn_days"], "day")
-        yield f"{keys} will be overdue within {time}."
-    yield from (f"INCOMPLETE: {_gap_in_words(gap)}." for gap in gaps)
+def account_name(report: Report) -> str:
+    """Return the account's id, with its alias where it has one: "acme-prod (123456789012)"."""
+    alias, account_id = report["account_alias"], report["account_id"]
+    return f"{alias} ({account_id})" if alias else account_id
 
 
-def _expired_keys(report: Report, where: str, when: str) -> str:
-    coverage, expired = report["coverage"], report["totals"]["expired"]
-    if coverage["users_unchecked"] and not coverage["users_checked"]:
-        return f"Nothing is known of the access keys {where}: no user could be checked."
-    if judges_no_key(report):
-        return f"No access key {where} could be judged as of {report['as_of']}: {_why_none_is_judged(coverage)}."
-    of_users = " of an IAM user" if has_root_access_keys(report) and not expired else ""
-    keys = _none_or(expired, "access key") + of_users
-    checked = "" if expired else _of_which_keys(report)
-    age = counted(report["policy"]["max_age_days"], "day")
-    return f"{keys}{checked} {where} {_is(expired)} older than {age}{when}."
-
-
-def _of_which_keys(report: Report) -> str:
-    if report["coverage"]["users_unchecked"]:
-        return " that could be checked"
-    return " that still exists" if is_of_the_past(report) else ""
-
-
-def _why_none_is_judged(coverage: Coverage) -> str:
+def why_none_is_judged(coverage: Coverage) -> str:
+    """Return why a scan that found keys judged none of them."""
     inactive = " or is inactive" if coverage["keys_inactive_skipped"] else ""
     return f"each one was created later{inactive}"
 
@@ -91,20 +46,11 @@ def _why_none_is_judged(coverage: Coverage) -> str:
 def no_finding_line(report: Report) -> str:
     """Return that there is nothing to act on, as far as keys could be judged."""
     if judges_no_key(report):
-        return f"No key could be judged: {_why_none_is_judged(report['coverage'])}."
+        return f"No key could be judged: {why_none_is_judged(report['coverage'])}."
     judged = " that still exists" if is_of_the_past(report) else ""
     judged = judged if is_complete(report) else " that could be judged"
     unused = ", unused" if "max_unused_days" in report["policy"] else ""
     return f"No key{judged} is overdue{unused} or due soon."
-
-
-def _gap_in_words(gap: Gap) -> str:
-    words = {
-        "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
-        "root_unknown": "it is unknown whether the root user has access keys",
-        "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",
-    }
-    return words[gap.kind]
 
 
 def next_steps(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
@@ -159,10 +105,38 @@ def root_lines(report: Report) -> Iterator[str]:
         yield f"Root user: unknown. {report['root']['cause']}"
 
 
+def account_lines(report: Report) -> Iterator[str]:
+    """Yield why the users' tags and permissions are unknown, where they are."""
+    for unknown in report["account_unknown"]:
+        if unknown["part"] == "users":
+            yield f"Tags and permissions of users: unknown. {unknown['cause']}"
+
+
+def details_unknown(report: Report) -> list[Unchecked]:
+    """Return the users of whom details are unknown for another reason than one that holds for all users."""
+    of_all = {unknown["cause"] for unknown in report["account_unknown"]}
+    return [user for user in report["details_unknown"] if user["cause"] not in of_all]
+
+
 def details_lines(report: Report) -> Iterator[str]:
     """Yield how many users have incomplete details."""
-    if unknown := report["details_unknown"]:
-        yield f"Details: the last use or the tags of {counted(len(unknown), 'user')} could not be read."
+    if unknown := details_unknown(report):
+        users = counted(len(unknown), "user")
+        yield f"Details: the last use, the tags or the permissions of {users} could not be read."
+
+
+def severity_line(report: Report) -> Iterator[str]:
+    """Yield the findings counted by severity; nothing where none is severe and all are alike."""
+    severities = report["severities"]
+    counts = [f"{number} {severity}" for severity, number in severities.items() if number]
+    if len(counts) > 1 or severities["critical"] or severities["high"]:
+        yield f"Severity: {', '.join(counts)}."
+
+
+def two_active_keys_line(report: Report) -> Iterator[str]:
+    """Yield how many users have two active keys, where there are any; report.html names them."""
+    if users := len(report["two_active_keys"]):
+        yield f"{counted(users, 'user')} {'has' if users == 1 else 'have'} two active keys."
 
 
 def changes_lines(report: Report) -> Iterator[str]:
@@ -174,6 +148,8 @@ def changes_lines(report: Report) -> Iterator[str]:
             counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
             counted_changes = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
             yield f"Since {to_the_second(changes['since']['as_of'])}: {counted_changes}."
+            if safe := len(changes["became_safe"]):
+                yield f"{counted(safe, 'key')} became safe to deactivate since the last full scan."
         yield from changes["notes"]
 
 
@@ -189,12 +165,29 @@ def why_advised(finding: Finding) -> str:
     return finding["advice_in_words"] or "Its use is not known: find out before you deactivate it."
 
 
-def age_in_words(finding: Finding) -> str:
-    """Return how old a key is, until when it is or was in time, and whose it is."""
+def severity_label(finding: Finding) -> str:
+    """Return "Critical" or "High" for a key to look at before the others; "" for those."""
+    return finding["severity"].capitalize() if finding["severity"] in ("critical", "high") else ""
+
+
+def quarantine_lines(finding: Finding) -> Iterator[str]:
+    """Yield what to do with a key of a quarantined user, which comes before its advice."""
+    if finding["quarantined_by"] not in (None, "unknown"):
+        yield "Its user is quarantined: deactivate or rotate the key at once."
+
+
+def administrator_lines(finding: Finding) -> Iterator[str]:
+    """Yield by which policy the user of a key is an administrator, unless the key is only due soon."""
+    if severity_label(finding) and finding["administers_by"]:
+        yield f"Administrator by {finding['administers_by']}."
+
+
+def age_in_words(finding: Finding, *, brief: bool = False) -> str:
+    """Return how old a key is, until when it is or was in time, and whose it is: nothing of no owner where `brief`."""
     tenses = {"expired": f", overdue since {finding['overdue_at'][:10]}"}
     tenses["exempt"] = f", would be {verdict_label(finding.get('exempt_from', ''))}"
     tenses["due_soon"] = f", in time until {finding['overdue_at'][:10]}"
-    owner = f", owner {finding['owner']}" if finding["owner"] else ", no owner tag"
+    owner = f", owner {finding['owner']}" if finding["owner"] else "" if brief else ", no owner tag"
     owner = owner if finding["owner_known"] else ""
     return f"{counted(finding['age_days'], 'day')} old{tenses.get(finding['verdict'], '')}{owner}"
 
@@ -222,6 +215,21 @@ def reactivated_lines(finding: Finding, reactivated: Collection[str]) -> Iterato
     """Yield that a key was inactive at the last full scan, where it was."""
     if finding["access_key_id"] in reactivated:
         yield "Active again: this key was inactive at the last full scan."
+
+
+def became_safe_lines(finding: Finding, changes: Changes | None) -> Iterator[str]:
+    """Yield that a key was not safe to deactivate at the last full scan, where it is now."""
+    if changes and finding["access_key_id"] in changes["became_safe"]:
+        yield "Became safe to deactivate since the last full scan."
+
+
+def leave_keys_lines(finding: Finding) -> Iterator[str]:
+    """Yield what to use instead of the key, where something speaks for it; the report has AWS's page.
+
+    Nothing of SMTP passwords, of which the advice speaks already.
+    """
+    if finding["leave_keys"] and "SMTP" not in (finding["advice_in_words"] or ""):
+        yield f"Instead of a key: {finding['leave_keys']['instead']}"
 
 
 def why_not_exempt(finding: Finding) -> Iterator[str]:
@@ -256,15 +264,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _first_of(names: Sequence[str]) -> str:
+def first_of(names: Sequence[str]) -> str:
+    """Return the first three names, and how many more there are."""
     shown = ", ".join(names[:_FIRST_NAMES])
     more = len(names) - _FIRST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _none_or(number: int, noun: str) -> str:
-    return counted(number, noun) if number else f"No {noun}"
-
-
-def _is(number: int) -> str:
+def is_or_are(number: int) -> str:
+    """Return the verb for a number of things."""
     return "is" if number <= 1 else "are"

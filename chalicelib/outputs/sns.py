@@ -11,10 +11,11 @@ from chalicelib.report.summary import (
     has_root_access_keys,
     is_complete,
     report_verdict,
+    worst_severity,
 )
 from chalicelib.settings import HttpsFormat, NotifyOn
 
-_FOR_PROGRAMS = ("http", "https", "sqs", "lambda", "firehose")
+_FOR_PROGRAMS = ("https", "sqs", "lambda", "firehose")  # the topic refuses subscriptions by plain HTTP
 
 
 class Notification(TypedDict):
@@ -26,9 +27,14 @@ class Notification(TypedDict):
 
 
 def should_notify(report: Report, notify_on: NotifyOn) -> bool:
-    """Return whether a report is worth a message; one that is incomplete, or lost sight of a key, always is."""
+    """Return whether a report is worth a message.
+
+    Always is one that is incomplete, that lost sight of a key, or of an account with a quarantined user.
+    """
     totals, changes = report["totals"], report["changes"]
-    if not is_complete(report) or notify_on is NotifyOn.ALWAYS or (changes is not None and changes["unknown"]):
+    if report["quarantined"] or not is_complete(report) or (changes is not None and changes["unknown"]):
+        return True
+    if notify_on is NotifyOn.ALWAYS:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         resolved = any(key["how"] != "exempted" for key in changes["resolved"])
@@ -52,6 +58,8 @@ def compose_notification(
 
 
 def _attributes(report: Report) -> dict[str, dict[str, str]]:
+    # Not more than ten, or SNS discards the message for a queue with raw message delivery:
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     return {
         "verdict": {"DataType": "String", "StringValue": report_verdict(report)},
         "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
@@ -60,4 +68,6 @@ def _attributes(report: Report) -> dict[str, dict[str, str]]:
         "complete": {"DataType": "String", "StringValue": json.dumps(is_complete(report))},
         "account_id": {"DataType": "String", "StringValue": report["account_id"]},
         "scan_kind": {"DataType": "String", "StringValue": report["scan_kind"]},
+        "severity": {"DataType": "String", "StringValue": worst_severity(report) or "none"},
+        "quarantined": {"DataType": "Number", "StringValue": str(len(report["quarantined"]))},
     }

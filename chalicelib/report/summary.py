@@ -60,6 +60,14 @@ def count_severities(findings: Iterable[Finding]) -> SeverityCounts:
     return counts
 
 
+def worst_severity(report: Report) -> Severity | None:
+    """Return the highest severity in a report, of root keys and quarantined users, too; None without any."""
+    if report["quarantined"] or has_root_access_keys(report):
+        return Severity.CRITICAL
+    found: Mapping[str, Any] = report["severities"]
+    return next((severity for severity in Severity if found[severity]), None)
+
+
 def most_severe_first(finding: Finding) -> tuple[int, datetime, str, str]:
     """Return what findings are ordered by: the most severe first, then the oldest."""
     severity, created_at = Severity(finding["severity"]), parse_instant(finding["created_at"])

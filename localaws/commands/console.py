@@ -50,7 +50,8 @@ def show_result(console: Console, result: ScanResult) -> None:
         described = describe_report(report)
         if described.not_found:
             print_wrapped(console, f"IAM knows no user named {', '.join(described.not_found)}.", "yellow")
-        for line in (described.coverage, described.keys, *described.changes, *described.not_covered):
+        counts = (described.coverage, described.keys, *described.severity, *described.account)
+        for line in (*counts, *described.changes, *described.not_covered):
             print_wrapped(console, line)
     if result.error:
         print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
@@ -78,10 +79,10 @@ def _show_findings(console: Console, report: Report) -> None:
         return
     _print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
     shown = findings[:_MOST_FINDINGS]
-    table = _table(shown)
-    wanted = console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
-    if wanted <= console.width:
-        console.print(table)
+    tables = (_table(shown, with_severity=with_severity) for with_severity in (True, False))
+    fitting = next((table for table in tables if _width(console, table) <= console.width), None)
+    if fitting:
+        console.print(fitting)
     else:
         for line in _in_lines(shown):
             console.print(line, soft_wrap=True)
@@ -89,9 +90,15 @@ def _show_findings(console: Console, report: Report) -> None:
         print_wrapped(console, f"and {len(findings) - len(shown)} more in the report.\n")
 
 
-def _table(findings: list[Finding]) -> Table:
+def _width(console: Console, table: Table) -> int:
+    return console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
+
+
+def _table(findings: list[Finding], *, with_severity: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Verdict", no_wrap=True)
+    if with_severity:
+        table.add_column("Severity", no_wrap=True)
     table.add_column("Days", justify="right", no_wrap=True)
     table.add_column("What to do", no_wrap=True)
     table.add_column("Access key id", no_wrap=True)
@@ -99,6 +106,7 @@ def _table(findings: list[Finding]) -> Table:
     for finding in findings:
         table.add_row(
             Text(verdict_label(finding["verdict"]), style=_STYLES.get(finding["verdict"], "")),
+            *([finding["severity"]] if with_severity else []),
             str(finding["age_days"]),
             advice_label(finding),
             finding["access_key_id"],
@@ -113,7 +121,7 @@ def _in_lines(findings: list[Finding]) -> Iterator[Text]:
         yield Text(f"{finding['access_key_id']}", style="bold")
         yield Text(finding["user_name"])
         yield Text(
-            f"{verdict_label(finding['verdict'])}, {finding['age_days']} days",
+            f"{verdict_label(finding['verdict'])}, {finding['age_days']} days, {finding['severity']}",
             style=_STYLES.get(finding["verdict"], ""),
         )
         yield Text(f"{advice_label(finding)}\n")

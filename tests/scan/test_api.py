@@ -231,6 +231,7 @@ def test_the_list_can_be_of_one_status(served: Served, scan: dict[str, Any], fai
         ("", "next=%00", 'next: "\\u0000" is not accepted'),
         ("/bad", "limit=1", "it takes none"),
         ("/bad/findings", "verdict=ok", "verdict: "),
+        ("/bad/findings", "severity=High", "severity: "),
         ("/bad/findings", "user_name=a%20b", 'user_name: "a b" is not accepted; it takes an IAM user name'),
         ("/bad/report", "", "format: null is not accepted; it takes one of json, csv, html"),
         ("/bad/report", "format=pdf", 'format: "pdf" is not accepted; it takes one of json, csv, html'),
@@ -257,7 +258,7 @@ def test_a_query_of_post_is_refused_and_starts_nothing(served: Served) -> None:
 # What a scan found.
 
 
-def test_the_findings_go_on_to_the_end_oldest_first(served: Served, scan: dict[str, Any]) -> None:
+def test_the_findings_go_on_to_the_end_the_most_severe_first(served: Served, scan: dict[str, Any]) -> None:
     found: list[Any] = []
     token: dict[str, str] = {}
 
@@ -287,6 +288,25 @@ def test_the_findings_can_be_of_one_verdict(
 
 
 @pytest.mark.parametrize(
+    ("filters", "users"),
+    [
+        ({"severity": "high"}, ["alice", "alice"]),
+        ({"severity": "low"}, ["dan"]),
+        ({"severity": "critical"}, []),
+        ({"severity": "low", "verdict": "expired"}, []),
+        ({"severity": "high", "verdict": "exempt"}, ["vault"]),
+        ({"severity": "high", "user_name": "dan"}, []),
+    ],
+)
+def test_the_findings_can_be_of_one_severity(
+    served: Served, scan: dict[str, Any], filters: dict[str, str], users: list[str]
+) -> None:
+    page = served.get(f"/{scan['scan_id']}/findings", **filters).json()
+
+    assert [key["user_name"] for key in page["findings"]] == users
+
+
+@pytest.mark.parametrize(
     ("user_name", "outcome", "keys"),
     [
         ("alice", "checked", 2),
@@ -307,7 +327,8 @@ def test_the_findings_of_a_user_say_what_became_of_the_user(
 
 
 @pytest.mark.parametrize(
-    "token", ["nonsense", *(encode_next(place) for place in ("-1  ", "1000  ", "1.0  ", "  ", "\u0661  ", "1 ok "))]
+    "token",
+    ["nonsense", *(encode_next(place) for place in ("-1   ", "1000   ", "1.0   ", "   ", "\u0661   ", "1 ok  "))],
 )
 def test_a_place_in_the_findings_that_is_none_is_refused(served: Served, scan: dict[str, Any], token: str) -> None:
     response = served.get(f"/{scan['scan_id']}/findings", next=token)
@@ -322,8 +343,11 @@ def test_a_place_in_the_findings_is_of_the_filters_that_it_was_given_for(served:
     same = served.get(f"/{scan['scan_id']}/findings", verdict="expired", next=token)
     other = served.get(f"/{scan['scan_id']}/findings", verdict="due_soon", next=token)
 
+    of_a_severity = served.get(f"/{scan['scan_id']}/findings", verdict="expired", severity="high", next=token)
+
     assert [key["user_name"] for key in same.json()["findings"]] == ["alice"]
-    assert (other.status_code, other.json()["Code"]) == (400, "BadRequestError")
+    for answer in (other, of_a_severity):
+        assert (answer.status_code, answer.json()["Code"]) == (400, "BadRequestError")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,51 @@ def advised() -> Report:
     )
 
 
+def quarantined() -> Report:
+    """Two users whom AWS has quarantined, one of them without an old key, and a root user with keys."""
+    leaked = key("AKIALEAKEDYOUNG00001", 20, used=0.1), key("AKIALEAKEDOFF0000002", 400, "Inactive", used=300)
+    admin: Any = {"can_administer": True, "administers_by": "AdministratorAccess"}
+    return report_of(
+        user("web", *leaked, tags={"owner": "web@example.com"}, quarantined_by="AWSCompromisedKeyQuarantineV2"),
+        user(
+            "deploy", key("AKIALEAKEDOLD0000003", 120, used=1), quarantined_by="AWSCompromisedKeyQuarantineV3", **admin
+        ),
+        user("old", key("AKIAOLDOLDOLDOLDOLD4", 500, used=2)),
+        account={"alias": "acme-prod"},
+        root={"access_keys": 1},
+    )
+
+
+def administrators() -> Report:
+    """Keys of administrators, of a group and by a policy of the account's own, and what to use instead of keys."""
+    group: Any = {"can_administer": True, "administers_by": "policy everything of group operators"}
+    smtp = user("mail", key("AKIASMTP000000000004", 300, used=1))
+    smtp["details"]["last_used"][0] |= {"service": "ses-smtp", "region": "eu-west-1"}
+    return report_of(
+        user("older", key("AKIAOLDER00000000001", 900, used=1)),
+        user("idle", key("AKIAIDLE000000000002", 95, used="never")),
+        user("github-actions", key("AKIAADMIN00000000003", 100, used=1), **group),
+        smtp,
+        user("soon", key("AKIASOON000000000005", 80, used=1), **group),
+        account={"alias": "acme-prod"},
+    )
+
+
+def account_unknown() -> Report:
+    """An account of which neither the alias nor a user could be read."""
+    cause = "AccessDenied: not authorized to perform: iam:GetAccountAuthorizationDetails on resource: * (explicit deny)"
+    unknown = [{"part": part, "cause": cause} for part in ("users", "alias")]
+    return report_of(*crowd(expired=2, used=3), account={"users": {}, "unknown": unknown})
+
+
+def became_safe() -> Report:
+    """A key that was in use at the last full scan, and is not any more."""
+    names = "AKIASILENT0000000001", "AKIAINUSE00000000002"
+    last = before(*(user(f"u{number}", key(name, 300, used=80)) for number, name in enumerate(names)))
+    now = [user("u0", key(names[0], 301, used=95)), user("u1", key(names[1], 301, used=1))]
+    return report_of(*now, last=last)
+
+
 CASES: dict[str, Report] = {
     "nothing-expired-two-unchecked": report_of(*crowd(denied=2)),
     "one-expired": report_of(*crowd(expired=1, used=2)),
@@ -73,6 +118,10 @@ CASES: dict[str, Report] = {
     "root-unknown": report_of(*crowd(), root={"cause": "Iam.IamException: not authorized"}),
     "changes": compared(),
     "advice": advised(),
+    "quarantined": quarantined(),
+    "administrators": administrators(),
+    "account-unknown": account_unknown(),
+    "became-safe": became_safe(),
     "of-the-past": report_of(
         user("old", key("AKIAOLDOLDOLDOLDOLD1", 91, used="never")),
         user("later", key("AKIALATERLATERLATER1", -5), key("AKIALATERLATERLATER2", -6)),
@@ -117,17 +166,18 @@ def test_the_message_leads_with_what_is_new() -> None:
     text = compose_message(CASES["changes"], FOLDER).text
 
     assert "\n2 overdue access keys are new since the last full scan.\n" in text
-    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, oldest first|, not counted as overdue)?:$", text, re.MULTILINE)
+    sections = re.findall(r"^([A-Z][A-Z ,]+?)(?:, most severe first.*|, not counted as overdue)?:$", text, re.MULTILINE)
     assert sections == [
         *("NEW", "UNCHECKED", "STILL OVERDUE", "UNUSED", "RESOLVED", "OVERDUE LAST TIME, OUT OF SIGHT NOW", "EXEMPT"),
-        "LAST USE OR TAGS UNKNOWN",
+        "LAST USE, TAGS OR PERMISSIONS UNKNOWN",
     ]
 
 
 def test_keys_due_soon_are_listed_where_that_is_asked_for() -> None:
     assert "DUE SOON" not in compose_message(CASES["changes"], FOLDER).text
     assert (
-        "DUE SOON:\n  Rotate AKIASOONAAAAAAAAAAAA, soon\n      80 days old, in time until 2026-12-02, no owner tag\n"
+        "DUE SOON, most severe first, then oldest:\n  Rotate AKIASOONAAAAAAAAAAAA, soon\n"
+        "      80 days old, in time until 2026-12-02, no owner tag\n"
         in compose_message(CASES["changes"], FOLDER, list_due_soon=True).text
     )
 
@@ -154,7 +204,7 @@ def test_the_oldest_keys_come_first_and_the_rest_is_counted(expired: int) -> Non
 
     shown = text.count("days old, overdue since")
     assert shown >= min(expired, 400)
-    assert f"AKIA{expired - 1:016}" in text.partition("OVERDUE, oldest first:\n")[2].splitlines()[0]
+    assert f"AKIA{expired - 1:016}" in text.partition("OVERDUE, most severe first, then oldest:\n")[2].splitlines()[0]
     assert (f"and {expired - shown} more in the report." in text) == (shown < expired)
     assert len(text.encode()) <= MAX_MESSAGE_BYTES
 
@@ -183,7 +233,7 @@ def test_many_new_keys_leave_room_for_the_oldest_ones() -> None:
 
     text = compose_message(report_of(*now, last=last), FOLDER).text
 
-    new, _, still = text.partition("STILL OVERDUE, oldest first:\n")
+    new, _, still = text.partition("STILL OVERDUE, most severe first, then oldest:\n")
     assert new.count("days old, overdue since") > 100
     assert still.count("days old, overdue since") > 100
     assert still.startswith("  Deactivate AKIA0000000000004999")

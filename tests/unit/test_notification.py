@@ -13,6 +13,8 @@ from tests.support.facts import user_facts
 from tests.support.reports import AS_OF, FOLDER, before, crowd, key, report_of, unchecked, user
 
 MAX_SNS_BYTES = 256 * 1024
+# With more, a queue with raw message delivery gets no message: https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
+MAX_ATTRIBUTES = 10
 MAX_STATE_BYTES = 128 * 1024  # half of what AWS takes
 OLD, DUE, FRESH = key("AKIAOLD", 200, used="never"), key("AKIADUE", 80, used=1), key("AKIAFRESH", 1)
 CLEAN = report_of(user("alice", FRESH), last=before(user("alice", FRESH)))
@@ -42,6 +44,18 @@ JUDGED_INACTIVE = before(user("alice", key("AKIAOLD", 200, "Inactive")), include
 REACTIVATED = report_of(user("alice", key("AKIAOLD", 200)), last=JUDGED_INACTIVE, include_inactive=True)
 DARK = key("AKIADARK", 60, used="unknown")
 USE_UNKNOWN = report_of(user("alice", DARK, cause="denied"), last=before(user("alice")), max_unused_days=45)
+QUARANTINE = "AWSCompromisedKeyQuarantineV2"
+QUARANTINED = report_of(
+    user("alice", FRESH, quarantined_by=QUARANTINE), last=before(user("alice", FRESH, quarantined_by=QUARANTINE))
+)
+ACCOUNT: dict[str, Any] = {
+    "users": {},
+    "unknown": [{"part": "users", "cause": "denied"}, {"part": "alias", "cause": "denied"}],
+}
+ACCOUNT_UNKNOWN = report_of(user("alice", FRESH), last=before(user("alice", FRESH)), account=ACCOUNT)
+ALIAS_UNKNOWN = report_of(
+    user("alice", FRESH), last=before(user("alice", FRESH)), account={"unknown": ACCOUNT["unknown"][1:]}
+)
 DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), last=before(user("alice")))
 
 
@@ -67,6 +81,9 @@ DETAILS_UNKNOWN = report_of(user("alice", key("AKIADARK", 80, used="unknown")), 
         pytest.param(REACTIVATED, True, True, True, True, id="active again, and judged while it was inactive"),
         pytest.param(OUT_OF_SIGHT, True, True, True, True, id="a key that was overdue is out of sight"),
         pytest.param(DETAILS_UNKNOWN, False, False, True, True, id="details unknown of a key due soon"),
+        pytest.param(QUARANTINED, True, True, True, True, id="a quarantined user, still, without an old key"),
+        pytest.param(ACCOUNT_UNKNOWN, True, True, True, True, id="tags and permissions unknown"),
+        pytest.param(ALIAS_UNKNOWN, False, False, False, True, id="alias unknown"),
         pytest.param(NAMED, True, True, True, True, id="named users, who are compared with nothing"),
     ],
 )
@@ -95,7 +112,8 @@ def test_people_get_text_and_programs_get_json() -> None:
 
     assert message["default"].startswith("1 overdue access key is new since the last full scan.\n")
     assert message["sms"] == "1 new of 1 overdue access key in AWS account 123456789012 (complete: 1 user)"
-    assert message["https"] == message["http"] == message["sqs"] == message["lambda"] == message["firehose"]
+    assert message["https"] == message["sqs"] == message["lambda"] == message["firehose"]
+    assert "http" not in message, "the topic refuses subscriptions by plain HTTP"
     assert json.loads(message["sqs"]) == {
         "schema_version": 1,
         "verdict": "expired",
@@ -119,8 +137,15 @@ def test_people_get_text_and_programs_get_json() -> None:
                 "unknown": 0,
                 "new_unused": 0,
                 "reactivated": 0,
+                "became_safe": 0,
             },
+            "account_alias": None,
+            "severities": {"critical": 0, "high": 1, "medium": 0, "low": 0},
+            "quarantined": 0,
+            "two_active_keys": 0,
         },
+        "quarantined": [],
+        "quarantined_left_out": 0,
         "findings": [
             {
                 "user_name": "alice",
@@ -137,6 +162,9 @@ def test_people_get_text_and_programs_get_json() -> None:
                 "advice": "deactivate",
                 "advice_in_words": "Never used since it was created on 2026-05-06: deactivate it.",
                 "safe_to_deactivate": True,
+                "severity": "high",
+                "can_administer": False,
+                "quarantined_by": None,
                 "change": "new",
             }
         ],
@@ -191,7 +219,7 @@ def test_chat_gets_a_custom_notification_where_that_is_asked_for() -> None:
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
     assert chat["content"]["title"] == "1 new of 1 overdue access key in AWS account 123456789012 (complete: 1 user)"
     assert (
-        "`AKIAOLD` `alice` 200 days old, new. Never used since it was created on 2026-05-06: deactivate it."
+        "`AKIAOLD` `alice` High, 200 days old, new. Never used since it was created on 2026-05-06: deactivate it."
         in chat["content"]["description"]
     )
     assert "1 listed = 1 checked + 0 not found + 0 unchecked" in chat["content"]["description"]
@@ -222,24 +250,28 @@ def test_chat_is_short_and_says_no_cause_in_a_form_that_it_would_run() -> None:
 @pytest.mark.parametrize(
     ("report", "says"),
     [
-        (ROOT_UNKNOWN, ("unchecked", "0", "0", "false", "full")),
-        (USE_UNKNOWN, ("unchecked", "0", "0", "false", "full")),
-        (NEW_ROOT, ("root_access_keys", "0", "0", "true", "full")),
-        (NEWLY_UNUSED, ("unused", "0", "0", "true", "full")),
-        (EXEMPT, ("ok", "0", "0", "true", "full")),
-        (NEW, ("expired", "1", "0", "true", "full")),
-        (UNCHECKED, ("unchecked", "0", "1", "false", "full")),
-        (DUE_SOON, ("due_soon", "0", "0", "true", "full")),
-        (CLEAN, ("ok", "0", "0", "true", "full")),
-        (NAMED, ("expired", "1", "0", "true", "users")),
-        (report_of(unchecked("alice"), user("bob", OLD), as_of=AS_OF), ("expired", "1", "1", "false", "as_of")),
-        (report_of(user("bob", OLD), root={"cause": "denied"}), ("expired", "1", "0", "false", "full")),
+        (ROOT_UNKNOWN, ("unchecked", "0", "0", "false", "full", "none")),
+        (USE_UNKNOWN, ("unchecked", "0", "0", "false", "full", "none")),
+        (NEW_ROOT, ("root_access_keys", "0", "0", "true", "full", "critical")),
+        (QUARANTINED, ("quarantined", "0", "0", "true", "full", "critical")),
+        (ACCOUNT_UNKNOWN, ("unchecked", "0", "0", "false", "full", "none")),
+        (NEWLY_UNUSED, ("unused", "0", "0", "true", "full", "medium")),
+        (EXEMPT, ("ok", "0", "0", "true", "full", "none")),
+        (NEW, ("expired", "1", "0", "true", "full", "high")),
+        (UNCHECKED, ("unchecked", "0", "1", "false", "full", "none")),
+        (DUE_SOON, ("due_soon", "0", "0", "true", "full", "low")),
+        (CLEAN, ("ok", "0", "0", "true", "full", "none")),
+        (NAMED, ("expired", "1", "0", "true", "users", "high")),
+        (report_of(unchecked("alice"), user("bob", OLD), as_of=AS_OF), ("expired", "1", "1", "false", "as_of", "high")),
+        (report_of(user("bob", OLD), root={"cause": "denied"}), ("expired", "1", "0", "false", "full", "high")),
     ],
 )
 def test_attributes_let_subscribers_filter(report: Report, says: tuple[str, ...]) -> None:
-    verdict, expired, unchecked_users, complete, kind = says
+    verdict, expired, unchecked_users, complete, kind, severity = says
 
-    assert compose_notification(report, FOLDER)["attributes"] == {
+    attributes = compose_notification(report, FOLDER)["attributes"]
+
+    assert attributes == {
         "verdict": {"DataType": "String", "StringValue": verdict},
         "expired": {"DataType": "Number", "StringValue": expired},
         "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
@@ -247,7 +279,10 @@ def test_attributes_let_subscribers_filter(report: Report, says: tuple[str, ...]
         "complete": {"DataType": "String", "StringValue": complete},
         "account_id": {"DataType": "String", "StringValue": "123456789012"},
         "scan_kind": {"DataType": "String", "StringValue": kind},
+        "severity": {"DataType": "String", "StringValue": severity},
+        "quarantined": {"DataType": "Number", "StringValue": "1" if report is QUARANTINED else "0"},
     }
+    assert len(attributes) <= MAX_ATTRIBUTES
 
 
 @functools.cache
@@ -255,9 +290,11 @@ def largest(first: bool) -> Report:
     denied = [unchecked(f"u{'x' * 59}{number:04}", '"\\\n' * 100) for number in range(2_500)]
     last = None if first else before(*crowd(expired=5_000, prefix="g" * 60))
     expired = crowd(expired=10_000, prefix="n" * 59, used=10)
-    for each in expired[:-1]:
-        each["facts"] = user_facts({"owner": "o" * 256})
-    return report_of(*expired, *denied, last=last, root={"access_keys": 1})
+    for number, each in enumerate(expired[:-1]):
+        more: Any = {"can_administer": True, "administers_by": f"inline policy {'p' * 128} of group {'g' * 128}"}
+        more["quarantined_by"] = QUARANTINE if number >= 9_900 else None
+        each["facts"] = user_facts({"owner": "o" * 256}, **more)
+    return report_of(*expired, *denied, last=last, root={"access_keys": 1}, account={"alias": "a" * 63})
 
 
 @pytest.mark.parametrize("https_format", HttpsFormat)
@@ -276,3 +313,4 @@ def test_the_message_of_the_largest_account_fits(https_format: HttpsFormat, firs
     assert document["unchecked_left_out"] + len(document["unchecked"]) == 2_500
     assert document["findings"][0]["age_days"] == 10_090
     assert len(document["findings"]) >= 5
+    assert (len(document["quarantined"]), document["quarantined_left_out"]) == (3, 97)

@@ -1,0 +1,112 @@
+"""What a report leads with: the verdict in sentences, the most severe first. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from chalicelib.documents import Report
+from chalicelib.outputs.sentences import (
+    ROOT_ADVICE,
+    account_name,
+    counted,
+    first_of,
+    is_or_are,
+    names_users,
+    why_none_is_judged,
+)
+from chalicelib.report.summary import Gap, has_root_access_keys, is_of_the_past, judges_no_key
+
+# "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
+_QUARANTINE_ADVICE = (
+    "Deactivate or rotate the keys of a quarantined user at once, look in CloudTrail for what they were used for, and"
+    " follow the support case that AWS opened; leave the policy attached until then:"
+    " https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
+)
+
+
+def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
+    """Yield the verdict in a sentence or few: what is most severe first, then what is new."""
+    yield from _quarantine(report)
+    if has_root_access_keys(report):
+        whose = f"The root user of AWS account {account_name(report)}"
+        yield f"{whose} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
+    yield from _changes(report)
+    if names_users(report) and report["not_found"]:
+        yield f"IAM has no user named {first_of(report['not_found'])}."
+    yield from _verdict(report)
+    yield from (f"INCOMPLETE: {_gap_in_words(gap)}." for gap in gaps)
+
+
+def _quarantine(report: Report) -> Iterator[str]:
+    if users := report["quarantined"]:
+        names = first_of([user["user_name"] for user in users])
+        who, whose = (
+            (f"the user {names}", "of this user") if len(users) == 1 else (f"{len(users)} users ({names})", "of theirs")
+        )
+        policies = " and ".join(sorted({user["policy"] for user in users}))
+        found = f"it found credentials {whose} compromised or exposed in public"
+        yield f"AWS has quarantined {who}: {found}, and restricts what can be done with them by {policies}."
+        yield _QUARANTINE_ADVICE
+
+
+def _changes(report: Report) -> Iterator[str]:
+    changes = report["changes"]
+    if changes and changes["since"]:
+        new = len(changes["new"])
+        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since the last full scan."
+        if again := len(changes["reactivated"]):
+            keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
+            yield f"{keys} that {was} inactive then {is_or_are(again)} active again: find out who activated {them}."
+    if changes and changes["unknown"] and not report["unchecked"]:
+        gone = len(changes["unknown"])
+        was = "key that was" if gone == 1 else "keys that were"
+        out_of_sight = f"{is_or_are(gone)} out of sight: a user was deleted or renamed meanwhile"
+        yield f"{gone} {was} overdue {out_of_sight}. Scan again."
+
+
+def _verdict(report: Report) -> Iterator[str]:
+    totals, policy = report["totals"], report["policy"]
+    where = f"AWS account {account_name(report)}"
+    where = f"of the users named in the scan policy, {where}" if names_users(report) else f"in {where}"
+    when = f" as of {report['as_of']}" if "as_of" in policy else ""
+    yield _expired_keys(report, where, when)
+    if totals["unused"]:
+        unused = counted(totals["unused"], "other access key" if totals["expired"] else "access key")
+        tense = "was" if totals["unused"] == 1 else "were"
+        yield f"{unused} {tense} not used for more than {counted(policy['max_unused_days'], 'day')}."
+    if totals["due_soon"] and not totals["expired"]:
+        keys, time = counted(totals["due_soon"], "access key"), counted(policy["warn_days"], "day")
+        yield f"{keys} will be overdue within {time}."
+
+
+def _expired_keys(report: Report, where: str, when: str) -> str:
+    coverage, expired = report["coverage"], report["totals"]["expired"]
+    if coverage["users_unchecked"] and not coverage["users_checked"]:
+        return f"Nothing is known of the access keys {where}: no user could be checked."
+    if judges_no_key(report):
+        return f"No access key {where} could be judged as of {report['as_of']}: {why_none_is_judged(coverage)}."
+    of_users = " of an IAM user" if has_root_access_keys(report) and not expired else ""
+    keys = _none_or(expired, "access key") + of_users
+    checked = "" if expired else _of_which_keys(report)
+    age = counted(report["policy"]["max_age_days"], "day")
+    return f"{keys}{checked} {where} {is_or_are(expired)} older than {age}{when}."
+
+
+def _of_which_keys(report: Report) -> str:
+    if report["coverage"]["users_unchecked"]:
+        return " that could be checked"
+    return " that still exists" if is_of_the_past(report) else ""
+
+
+def _gap_in_words(gap: Gap) -> str:
+    words = {
+        "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
+        "root_unknown": "it is unknown whether the root user has access keys",
+        "account_unknown": "it is unknown who owns the keys, which users are exempt or administrators, and whether AWS"
+        " has quarantined a user",
+        "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",
+    }
+    return words[gap.kind]
+
+
+def _none_or(number: int, noun: str) -> str:
+    return counted(number, noun) if number else f"No {noun}"
