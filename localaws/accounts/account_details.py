@@ -10,7 +10,8 @@ from localaws.accounts.permissions import STATEMENT_FIELDS, statements_of
 
 OPERATION = "GetAccountAuthorizationDetails"
 _FIELDS = ("UserDetailList", "GroupDetailList", "Policies")
-_WANTED = {"Filter": ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], "MaxItems": 1000}
+# A page may be megabytes; so many come in time.
+_WANTED = {"Filter": ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], "MaxItems": 200}
 _OF_AWS = re.compile(r"arn:[\w-]+:iam::aws:policy/")
 _LONGEST_NAME = 100  # of the 128 that IAM allows, so that there is room for a number
 _UNTOLD = "Policies that IAM does not tell of, unknown in a scan"

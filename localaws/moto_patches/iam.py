@@ -3,12 +3,14 @@
 import base64
 import binascii
 import contextlib
+import functools
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
+from xml.sax.saxutils import escape
 
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import ValidationError
@@ -92,12 +94,12 @@ def _invalid(value: str, parameter: str, constraint: str) -> ValidationError:
 def answer_account_authorization_details() -> None:
     """Give users, groups, roles and policies page by page, of AWS's policies only those that are attached.
 
-    https://github.com/cloudquery/cloudquery/pull/13322 says so. moto gives all at once, all of AWS's policies, looks for
-    each user's groups among all users of all groups, and takes a role's policies for text, though CloudFormation's are
-    objects.
+    https://github.com/cloudquery/cloudquery/pull/13322 says that AWS does so. moto gives all at once, all of AWS's
+    policies, looks for each user's groups among all users of all groups, and takes a role's policies for text, though
+    CloudFormation's are objects.
     """
 
-    def get_account_authorization_details(self: IamResponse) -> ActionResult:
+    def get_account_authorization_details(self: IamResponse) -> Any:
         wanted = self._get_param("Filter") or _ENTITIES
         if not set(wanted) <= set(_ENTITIES):
             allowed = f"[Member must satisfy enum value set: [{', '.join(_ENTITIES)}]]"
@@ -109,13 +111,15 @@ def answer_account_authorization_details() -> None:
                 groups_of[user].append(group.name)
         result: dict[str, Any] = {**{field: [] for field in _DETAIL_FIELDS.values()}, "Policies": [], **more}
         for kind, entity in page:
-            detail = _user_detail(entity, groups_of[entity]) if kind == "User" else entity
-            result[_DETAIL_FIELDS.get(kind, "Policies")].append(detail)
-        return ActionResult(result)
+            result[_DETAIL_FIELDS.get(kind, "Policies")].append(entity)
+        users = [_user_detail(user, groups_of[user]) for user in result["UserDetailList"]]
+        status, headers, body = self.serialized(ActionResult({**result, "UserDetailList": []}))
+        # moto's serializer would take ten times as long for the users, of whom there may be thousands.
+        return status, headers, str(body).replace("<UserDetailList/>", _xml("UserDetailList", users), 1)
 
     def role_policy_list(self: Role) -> list[dict[str, str]]:
         texts = {name: one if isinstance(one, str) else json.dumps(one) for name, one in self.policies.items()}
-        return [{"PolicyName": name, "PolicyDocument": quote(text)} for name, text in texts.items()]
+        return [{"PolicyName": name, "PolicyDocument": _quoted(text)} for name, text in texts.items()]
 
     replace_method(IamResponse, "get_account_authorization_details", get_account_authorization_details)
     replace_method(Role, "role_policy_list", property(role_policy_list))
@@ -141,13 +145,13 @@ def _entities(backend: IAMBackend, wanted: Collection[str]) -> Iterator[tuple[st
 
 
 def _user_detail(user: User, groups: list[str]) -> dict[str, Any]:
-    inline = user.user_policy_list
+    inline = [{"PolicyName": name, "PolicyDocument": _quoted(text)} for name, text in user.policies.items()]
     return {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.id,
         "Arn": user.arn,
-        "CreateDate": user.create_date,
+        "CreateDate": f"{user.create_date:%Y-%m-%dT%H:%M:%SZ}",
         "GroupList": groups,
         "AttachedManagedPolicies": user.attached_managed_policies,
         "Tags": user.tags or [],
@@ -155,6 +159,21 @@ def _user_detail(user: User, groups: list[str]) -> dict[str, Any]:
         # https://github.com/salesforce/cloudsplaining/blob/master/test/files/example-authz-details.json
         **({"UserPolicyList": inline} if inline else {}),
     }
+
+
+@functools.lru_cache(maxsize=10_000)
+def _quoted(document: str) -> str:
+    return quote(document)
+
+
+def _xml(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        value = "".join(_xml(field, one) for field, one in value.items())
+    elif isinstance(value, list):
+        value = "".join(_xml("member", one) for one in value)
+    else:
+        value = escape(value)
+    return f"<{name}>{value}</{name}>"
 
 
 def find_access_keys_by_id() -> None:

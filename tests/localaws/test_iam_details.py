@@ -33,8 +33,8 @@ ACCOUNT: dict[str, Any] = {
     "users": [
         {
             "user_name": "alice",
-            "path": "/ops/",
-            "tags": {"owner": "web", "AKIAIOSFODNN7EXAMPLE": "nightly backup"},
+            "path": "/ops&<a>/",
+            "tags": {"owner": "web\u2028é", "AKIAIOSFODNN7EXAMPLE": "nightly backup"},
             "groups": ["staff", "admins"],
             "policies": ["deployers", "AWSCompromisedKeyQuarantineV3"],
             "inline_policies": {"anything": ANYTHING},
@@ -76,10 +76,10 @@ def test_a_user_has_tags_groups_and_policies(iam: Any) -> None:
 
     assert {name: alice[name] for name in ("UserName", "Path", "Arn", "GroupList", "Tags", "UserPolicyList")} == {
         "UserName": "alice",
-        "Path": "/ops/",
-        "Arn": "arn:aws:iam::123456789012:user/ops/alice",
+        "Path": "/ops&<a>/",
+        "Arn": "arn:aws:iam::123456789012:user/ops&<a>/alice",
         "GroupList": ["admins", "staff"],
-        "Tags": [{"Key": "owner", "Value": "web"}, {"Key": "AKIAIOSFODNN7EXAMPLE", "Value": "nightly backup"}],
+        "Tags": [{"Key": "owner", "Value": "web\u2028é"}, {"Key": "AKIAIOSFODNN7EXAMPLE", "Value": "nightly backup"}],
         "UserPolicyList": [{"PolicyName": "anything", "PolicyDocument": ANYTHING}],
     }
     assert alice["AttachedManagedPolicies"] == [
