@@ -78,4 +78,5 @@ def about_finding(finding: Finding, changes: Changes | None) -> str:
 
 def seen_from_in_words(seen: SeenFrom) -> list[str]:
     """Return who uses a key by CloudTrail's events, or why that is not known."""
-    return [f"{seen['status']} {seen['cause'] or ''}"]
+    cause = f": {seen['cause'].rstrip('.')}" if seen["cause"] else ""
+    return [f"CloudTrail: {seen['status'].replace('_', ' ')}{cause}."]
