@@ -16,11 +16,11 @@ from chalicelib.report.summary import Gap, has_root_access_keys, is_of_the_past,
 
 # "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
-_QUARANTINE_ADVICE = (
+QUARANTINE_ADVICE = (
     "Deactivate or rotate the keys of a quarantined user at once, look in CloudTrail for what they were used for, and"
-    " follow the support case that AWS opened; leave the policy attached until then:"
-    " https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
+    " follow the support case that AWS opened; leave the policy attached until then"
 )
+QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
 
 def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _quarantine(report: Report) -> Iterator[str]:
         policies = " and ".join(sorted({user["policy"] for user in users}))
         found = f"it found credentials {whose} compromised or exposed in public"
         yield f"AWS has quarantined {who}: {found}, and restricts what can be done with them by {policies}."
-        yield _QUARANTINE_ADVICE
+        yield f"{QUARANTINE_ADVICE}: {QUARANTINE_PAGE}"
 
 
 def _changes(report: Report) -> Iterator[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from chalicelib.documents import Finding, Report, Seen, SeenFrom
 from chalicelib.outputs import sentences
-from chalicelib.outputs.report_sentences import QUARANTINE_ADVICE, keys_in_words, leave_keys_in_words
+from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
+from chalicelib.outputs.report_sentences import keys_in_words, leave_keys_in_words
 from chalicelib.report.summary import (
     changes_by_key,
     is_of_the_past,
@@ -120,7 +121,7 @@ def _quarantine_cells(report: Report) -> Iterator[dict[str, Any]]:
                 "verdict": "quarantined",
                 "cause": f"{user['policy']}; access keys: {keys_in_words(user)}",
                 "advice": "deactivate",
-                "advice_in_words": QUARANTINE_ADVICE,
+                "advice_in_words": f"{QUARANTINE_ADVICE}: {QUARANTINE_PAGE}",
                 "severity": Severity.CRITICAL,
                 "quarantined_by": user["policy"],
                 "two_active_keys": user["user_name"] in report["two_active_keys"],

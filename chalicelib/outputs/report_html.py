@@ -9,6 +9,7 @@ from typing import NamedTuple
 from chalicelib.documents import AgeBin, Report
 from chalicelib.outputs import evidence, report_sentences, sentences
 from chalicelib.outputs.description import describe_report
+from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
 from chalicelib.report.summary import changes_by_key
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -46,7 +47,8 @@ def render_html(report: Report) -> Iterator[str]:
     stream = page.stream(
         report=report,
         described=describe_report(report),
-        account=report_sentences.account_in_words(report),
+        quarantine_advice=QUARANTINE_ADVICE,
+        quarantine_page=QUARANTINE_PAGE,
         sentences=sentences,
         report_sentences=report_sentences,
         became_safe=[finding for finding in report["findings"] if finding["access_key_id"] in safe],

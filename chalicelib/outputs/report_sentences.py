@@ -3,44 +3,37 @@
 from collections.abc import Iterator
 
 from chalicelib.documents import Changes, Finding, LeaveKeys, OtherKey, Quarantined, Report, SeenFrom
-from chalicelib.outputs.sentences import counted, reactivated_lines, why_advised, why_not_exempt
+from chalicelib.outputs.sentences import (
+    administrator_lines,
+    became_safe_lines,
+    counted,
+    quarantine_lines,
+    reactivated_lines,
+    why_advised,
+    why_not_exempt,
+)
 
-# "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
-# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
 QUARANTINE_MEANS = (
     "AWS found credentials compromised or exposed in public, and attached a policy to their user that denies some"
     " actions; the keys still work for all others."
 )
-QUARANTINE_ADVICE = (
-    "Deactivate or rotate all keys of the user at once, look in CloudTrail for what they were used for, and follow the"
-    " support case that AWS opened; leave the policy attached until then."
-)
-QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
 
-def account_in_words(report: Report) -> str:
-    """Return the account by its alias and id, or by its id alone."""
-    alias = report["account_alias"]
-    return f"{alias} ({report['account_id']})" if alias else report["account_id"]
-
-
-def account_lines(report: Report) -> Iterator[str]:
-    """Yield what could not be read of the account, and why."""
-    parts = {"alias": "The account's alias is", "users": "The paths, tags and permissions of users are"}
+def alias_lines(report: Report) -> Iterator[str]:
+    """Yield that the account's alias is unknown, and why."""
     for unknown in report["account_unknown"]:
-        yield f"{parts[unknown['part']]} unknown: {unknown['cause'].rstrip('.')}."
+        if unknown["part"] == "alias":
+            yield f"The account's alias is unknown: {unknown['cause'].rstrip('.')}."
 
 
 def _why_severe(finding: Finding) -> Iterator[str]:
     """Yield why a finding is more severe than its verdict alone, or may be, where the advice does not say it."""
-    severity, administers = finding["severity"], finding["can_administer"]
-    if severity == "critical":
-        yield "AWS quarantined this user because a key of theirs leaked: see above what to do first."
-    if administers is True:
-        yield f"Administrator by {finding['administers_by']}."
-    elif severity == "high" and finding["advice"] is None:  # no administrator's, so it is because of this
+    severity, can_administer = finding["severity"], finding["can_administer"]
+    yield from quarantine_lines(finding)
+    yield from administrator_lines(finding)
+    if severity == "high" and can_administer is not True and finding["advice"] is None:  # so it is because of this
         yield "Not used for 90 days." if finding["last_used"] else "Never used in 90 days."
-    if severity in ("medium", "low") and "unknown" in (administers, finding["quarantined_by"]):
+    if severity in ("medium", "low") and "unknown" in (can_administer, finding["quarantined_by"]):
         yield "The user's permissions are unknown."
 
 
@@ -78,13 +71,12 @@ def keys_in_words(user: Quarantined) -> str:
 def about_finding(finding: Finding, changes: Changes | None) -> str:
     """Return why a key is as severe as it is, what to do with it and why, and what the last full scan had otherwise."""
     lines = [*_why_severe(finding), why_advised(finding), *why_not_exempt(finding)]
-    if changes:
-        lines.extend(reactivated_lines(finding, changes["reactivated"]))
-        if finding["access_key_id"] in changes["became_safe"]:
-            lines.append("At the last full scan it was not safe to deactivate.")
+    lines.extend(reactivated_lines(finding, changes["reactivated"] if changes else ()))
+    lines.extend(became_safe_lines(finding, changes))
     return " ".join(lines)
 
 
 def seen_from_in_words(seen: SeenFrom) -> list[str]:
     """Return who uses a key by CloudTrail's events, or why that is not known."""
-    return [f"{seen['status']} {seen['cause'] or ''}"]
+    cause = f": {seen['cause'].rstrip('.')}" if seen["cause"] else ""
+    return [f"CloudTrail: {seen['status'].replace('_', ' ')}{cause}."]

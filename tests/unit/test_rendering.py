@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pandas
 import pytest
@@ -185,7 +185,7 @@ def test_a_quarantined_user_without_a_finding_is_a_row_of_the_csv() -> None:
         f"{policy}; access keys: unknown: the user could not be checked",
     ]
     assert found[0]["advice"] == "deactivate"
-    assert found[0]["advice_in_words"].startswith("Deactivate or rotate all keys of the user at once")
+    assert found[0]["advice_in_words"].startswith("Deactivate or rotate the keys of a quarantined user at once")
     assert found[0]["console_url"].endswith("/young?section=security_credentials")
     assert found[0]["two_active_keys"] == "false"
 
@@ -348,6 +348,19 @@ def test_the_page_escapes_what_it_is_given() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert page.count("<script>") == 1
     assert not re.search(r"src=|href=(?!\"(data:|https://console\.aws\.amazon\.com/iam/home#))", page)
+
+
+@pytest.mark.parametrize("status", get_args(SeenFrom.__annotations__["status"]))
+def test_the_page_says_who_uses_a_key_or_why_that_is_not_known(status: Any) -> None:
+    report = report_of(user("alice", key("AKIAOLD", 200, used=1)))
+    assert "<dt>Seen from</dt>" not in "".join(render_html(report))
+    report["findings"][0]["seen_from"] = {**SEEN, "status": status, "cause": "<b>Rate exceeded</b>"}
+
+    page = "".join(render_html(report))
+
+    said = re.search("<dt>Seen from</dt><dd>(.+)</dd>", page)
+    assert said is not None
+    assert "<b>" not in said[1]
 
 
 def test_the_page_of_a_scan_of_named_users_says_what_it_does_not_speak_for() -> None:
