@@ -176,7 +176,10 @@ def test_the_findings_are_a_table_where_there_is_room_and_a_few_lines_each_where
     assert "Verdict" in shown(result, 140)
     narrow = shown(result, 40)
     assert "Verdict" not in narrow
-    assert f"\n{first['access_key_id']}\n{first['user_name']}\noverdue, {first['age_days']} days\n" in narrow
+    assert (
+        f"\n{first['access_key_id']}\n{first['user_name']}\noverdue, {first['age_days']} days, {first['severity']}\n"
+        in narrow
+    )
 
 
 def test_lines_are_wrapped_between_words() -> None:
