@@ -39,12 +39,9 @@ def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
 def _quarantine(report: Report) -> Iterator[str]:
     if users := report["quarantined"]:
         names = first_of([user["user_name"] for user in users])
-        who, whose = (
-            (f"the user {names}", "of this user") if len(users) == 1 else (f"{len(users)} users ({names})", "of theirs")
-        )
+        who = f"the user {names}" if len(users) == 1 else f"{len(users)} users ({names})"
         policies = " and ".join(sorted({user["policy"] for user in users}))
-        found = f"it found credentials {whose} compromised or exposed in public"
-        yield f"AWS has quarantined {who}: {found}, and restricts what can be done with them by {policies}."
+        yield f"AWS has quarantined {who} with {policies}, because credentials were compromised or exposed in public."
         yield f"{QUARANTINE_ADVICE}: {QUARANTINE_PAGE}"
 
 
