@@ -7,7 +7,7 @@ from moto.iam.responses import IamResponse
 
 from chalicelib.instants import parse_instant
 from chalicelib.scan_ids import scheduled_id
-from localaws.accounts.account_file import DEMO_ACCOUNT
+from localaws.accounts.account_file import DEMO_ACCOUNT, load_account
 from tests.support.iam_errors import Denied, Interference, Throttled
 from tests.support.scanner import FRESH, IN_TIME, OLD, Scanner, execute, invoke, user, users
 
@@ -199,9 +199,9 @@ def test_a_scan_evaluates_keys_as_of_the_instant_in_its_policy(
 
 
 def test_the_demo_account_is_scanned_whole(scanner: Scanner) -> None:
-    account = json.loads(DEMO_ACCOUNT.read_text())["users"]
+    scanner.aws.seed(load_account(DEMO_ACCOUNT))
 
-    report = scanner.report(account)
+    report = scanner.aws.scan('{"as_of": "2026-11-22T08:00:00Z"}').report
 
     assert report["coverage"]["users_checked"] == 250
     pubudu = [finding for finding in report["findings"] if finding["user_name"] == "pubudu"]
