@@ -161,9 +161,26 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 
 @app.lambda_function()
+def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Ask CloudTrail who uses the keys that were found, where UsageEvidence is on; called by the state machine."""
+    from chalicelib.aws import cloudtrail, report_store
+    from chalicelib.evaluation.usage import Clock, choose_keys, count_by_status, look_up_keys
+
+    scan = event["scan"]
+    pages = report_store.load_pages(scan["scan_id"], event["pages"])
+    findings = (finding for page in pages for finding in page["findings"])
+    keys = choose_keys(findings, parse_instant(scan["started_at"]))
+    clock = Clock(time.monotonic, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
+    usage = look_up_keys(scan["scan_id"], keys, cloudtrail.look_up, clock)
+    report_store.save_usage(usage)
+    return count_by_status(usage)
+
+
+@app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
     from chalicelib.aws import report_store
+    from chalicelib.evaluation.usage import join_usage
     from chalicelib.outputs.metrics import metrics_line
     from chalicelib.outputs.reports import RENDERERS
     from chalicelib.outputs.sns import compose_notification, should_notify
@@ -174,6 +191,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     report = join_and_compare(pages, report_store.load_last_report, account_facts(event), now)
+    join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     folder = report_store.scan_folder(scan_id)

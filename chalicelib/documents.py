@@ -78,6 +78,15 @@ class SeenFrom(TypedDict):
     errors: list[Seen]
 
 
+class Usage(TypedDict):
+    """`usage.json`: what CloudTrail said of the keys that it was to be asked about, by access key id."""
+
+    schema_version: int
+    scan_id: str
+    asked: int  # keys
+    keys: dict[str, SeenFrom]
+
+
 class Finding(TypedDict):
     """An expired, unused, due-soon or exempt key, and what to do with it."""
 

@@ -25,6 +25,7 @@ FUNCTIONS = {
     "APIHandler": "api_handler",
     "ReadPolicy": "read_policy",
     "ValidateKeys": "validate_keys",
+    "LookUpUsage": "look_up_usage",
     "BuildReport": "build_report",
 }
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}

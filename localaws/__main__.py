@@ -51,10 +51,10 @@ def _run(arguments: argparse.Namespace) -> int:
         logging.getLogger(chatty).setLevel(logging.CRITICAL)
     try:
         if arguments.command == "serve":
-            return serve(arguments.account, arguments.port, arguments.api_port, arguments.faults)
+            return serve(arguments.account, arguments.port, arguments.api_port, arguments.faults, arguments.parameters)
         output = ScanOutput(arguments.out, arguments.stats, arguments.json)
         accounts = ScanAccounts(arguments.account, arguments.previous)
-        return scan(accounts, arguments.policy, output, arguments.faults)
+        return scan(accounts, arguments.policy, output, arguments.faults, arguments.parameters)
     except BadInputError as error:
         return _refused(str(error))
 
@@ -98,6 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument("--anonymize", action="store_true", help="replace names, ids, paths and tags, to share it")
     snapshot.add_argument("--print-policy", action="store_true", help="print the IAM policy that it needs, and end")
     for command in (scan, serve):
+        command.add_argument(
+            "--parameters",
+            default="",
+            metavar="NAME=VALUE",
+            help="of the stack, such as 'UsageEvidence=on'; as make deploy takes PARAMETERS",
+        )
         command.add_argument(
             "--account", type=_path, metavar="FILE", help="the account file; a demo account by default"
         )

@@ -9,9 +9,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import requests
@@ -30,7 +31,7 @@ from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client, us
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
 from localaws.middleware import Gate
-from localaws.moto_patches import notifications, speedups
+from localaws.moto_patches import cloudtrail, notifications, speedups
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import LargestPayload, Wiring
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
@@ -47,8 +48,11 @@ _API_GATEWAY = Path(__file__).with_name("api_gateway.py")
 class LocalAws:
     """A running local AWS with the app deployed in it; a context manager that leaves nothing behind."""
 
-    def __init__(self, account: Account, port: int = 0, api_port: int = 0) -> None:
+    def __init__(
+        self, account: Account, port: int = 0, api_port: int = 0, parameters: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.account = account
+        self._parameters = parameters
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
@@ -57,10 +61,11 @@ class LocalAws:
         with contextlib.ExitStack() as started:
             self._folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="localaws-")))
             self._log = started.enter_context((self._folder / "log.txt").open("w+"))
-            template = package(self._folder / "project")
+            self._template = package(self._folder / "project")
             self._serve(started)
             self.seed(self.account)
-            self._deploy(template)
+            self.client("s3").create_bucket(Bucket=_UPLOADS)
+            self.deploy(self._parameters)
             self._subscribe()
             self._serve_api(started)
             self._cleanup = started.pop_all()
@@ -75,8 +80,17 @@ class LocalAws:
 
     def seed(self, account: Account) -> None:
         """Replace IAM's users by those of an account; dates are in whole seconds, as IAM keeps them."""
+        now = datetime.now(UTC)
         self.gate.deny(account.denied_calls())
-        seed_iam(self.account.account_id, account, datetime.now(UTC))
+        seed_iam(self.account.account_id, account, now)
+        cloudtrail.record_events(account, now)
+
+    def deploy(self, parameters: Mapping[str, str]) -> None:
+        """Deploy the packaged template as `make deploy` does; a parameter that is not given stays as it is."""
+        try:
+            stack.deploy(self.client, stack.Deployment(STACK, self._template, _UPLOADS, parameters, {}))
+        except (ClientError, stack.StackError) as error:
+            raise LocalAwsError(f"the stack could not be deployed: {error}") from error
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
@@ -165,14 +179,6 @@ class LocalAws:
         apply(Wiring(REGION, self._workers.invoke, self.payloads))
         notifications.apply()
         speedups.apply(self.gate, self.endpoint_url)
-
-    def _deploy(self, template: Path) -> None:
-        """Deploy the packaged template as `make deploy` does."""
-        self.client("s3").create_bucket(Bucket=_UPLOADS)
-        try:
-            stack.deploy(self.client, stack.Deployment(STACK, template, _UPLOADS, {}, {}))
-        except (ClientError, stack.StackError) as error:
-            raise LocalAwsError(f"the stack could not be created: {error}") from error
 
     def _subscribe(self) -> None:
         sqs = self.client("sqs")

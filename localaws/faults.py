@@ -19,7 +19,7 @@ _ALWAYS = -1
 _MOST = 1_000_000
 _LONGEST_MS = 60_000
 _REFUSED = "is not authorized"  # which distinguishes a refusal from throttling
-_FUNCTIONS = ("read_policy", "read_account", "validate_keys", "build_report")
+_FUNCTIONS = ("read_policy", "read_account", "validate_keys", "look_up_usage", "build_report")
 
 
 def _between(low: float, high: float, takes: str) -> Any:
@@ -64,7 +64,15 @@ class FunctionFaults(Strict):
     read_policy: Failing = Failing()
     read_account: Failing = Failing()
     validate_keys: Failing = Failing()
+    look_up_usage: Failing = Failing()
     build_report: Failing = Failing()
+
+
+class CloudTrailFaults(Failing):
+    """What goes wrong in CloudTrail: calls that are throttled first, that fail then, or all refused."""
+
+    throttle: Times = 0
+    deny: bool = False
 
 
 class Faults(Strict):
@@ -75,6 +83,7 @@ class Faults(Strict):
     functions: FunctionFaults = Field(default=FunctionFaults(), alias="lambda")
     s3: Failing = Failing()
     sns: Failing = Failing()
+    cloudtrail: CloudTrailFaults = CloudTrailFaults()
 
 
 def parse_faults(text: str) -> Faults:
@@ -157,6 +166,8 @@ class FaultInjector:
                     return _s3_error()
                 case "sns" if self._fails("sns", self._faults.sns):
                     return _query_error(500, "Receiver", "InternalError", "We encountered an internal error.")
+                case "cloudtrail":
+                    return self._cloudtrail(call)
         return None
 
     def _iam(self, call: Call) -> ErrorAnswer | None:
@@ -191,6 +202,18 @@ class FaultInjector:
                 return ErrorAnswer(500, json.dumps(body).encode(), (("x-amzn-errortype", "ServiceException"),))
         return None
 
+    def _cloudtrail(self, call: Call) -> ErrorAnswer | None:
+        faults = self._faults.cloudtrail
+        if faults.deny:
+            who = f"arn:aws:sts::{self._account_id}:assumed-role/iam-key-age-local/look_up_usage"
+            what = f"cloudtrail:{call.operation} because no identity-based policy allows it"
+            return _json_error(400, "AccessDeniedException", f"User: {who} is not authorized to perform: {what}")
+        if self._fails("cloudtrail throttles", Failing(fail=faults.throttle)):
+            return _json_error(400, "ThrottlingException", "Rate exceeded")
+        if self._fails("cloudtrail", faults):
+            return _json_error(500, "InternalFailure", "We encountered an internal error.")
+        return None
+
     def _fails(self, name: str, failing: Failing) -> bool:
         self._times[name] += 1
         return failing.fail == _ALWAYS or self._times[name] <= failing.fail
@@ -200,6 +223,11 @@ def _query_error(status: int, kind: str, code: str, message: str) -> ErrorAnswer
     error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
     body = f"<ErrorResponse>{error}<RequestId>00000000-0000-4000-8000-000000000000</RequestId></ErrorResponse>"
     return ErrorAnswer(status, body.encode(), (("Content-Type", "text/xml"),))
+
+
+def _json_error(status: int, code: str, message: str) -> ErrorAnswer:
+    body = json.dumps({"__type": code, "message": message}).encode()
+    return ErrorAnswer(status, body, (("Content-Type", "application/x-amz-json-1.1"),))
 
 
 def _s3_error() -> ErrorAnswer:

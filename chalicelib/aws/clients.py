@@ -1,7 +1,7 @@
 """The clients of AWS, each made on first use and kept."""
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
@@ -43,3 +43,13 @@ def iam() -> "IAMClient":
 
     config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 7})
     return boto3.client("iam", config=config)
+
+
+@functools.cache
+def cloudtrail(region: str) -> Any:  # the stubs of CloudTrail are not installed
+    """Return the client of a Region's CloudTrail; it tries a call once, because a retry would break the rate limit."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("cloudtrail", region_name=region, config=config)

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 
 from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
-from chalicelib.documents import AccountFacts, InvalidEvidenceError, Page, Progress, Report
+from chalicelib.documents import AccountFacts, InvalidEvidenceError, Page, Progress, Report, Usage
 from chalicelib.report.summary import report_locations
 from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
 
@@ -65,6 +65,22 @@ def read_progress(scan_id: str, began: datetime | None) -> Progress:
     pages = count_pages(scan_id, began)
     last = _get(_page_key(scan_id, pages)) if pages else {"users_so_far": 0}
     return {"pages": pages, "users": (last or {}).get("users_so_far")}
+
+
+def save_usage(usage: Usage) -> None:
+    """Keep what CloudTrail said of a scan's keys."""
+    _put(_usage_key(usage["scan_id"]), json.dumps(usage, indent=1).encode(), _MEDIA_TYPES["json"])
+
+
+def load_usage(scan_id: str) -> Usage:
+    """Return what CloudTrail said of a scan's keys; raise InvalidEvidenceError if it is missing or damaged."""
+    try:
+        usage = _get(_usage_key(scan_id))
+    except ValueError as error:
+        raise InvalidEvidenceError("usage.json is damaged") from error
+    if not isinstance(usage, dict) or not isinstance(usage.get("keys"), dict):
+        raise InvalidEvidenceError("usage.json is missing or damaged")
+    return cast(Usage, usage)
 
 
 def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
@@ -148,6 +164,10 @@ def _account_key(scan_id: str) -> str:
 
 def _page_key(scan_id: str, number: int) -> str:
     return f"{_folder(scan_id)}/pages/{number:04d}.json"
+
+
+def _usage_key(scan_id: str) -> str:
+    return f"{_folder(scan_id)}/usage.json"
 
 
 def _report_key(scan_id: str, kind: str = "json") -> str:

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from chalicelib.instants import parse_instant
 from chalicelib.settings import is_tag_text
+from localaws.accounts.account_values import Days, Instant
+from localaws.accounts.key_events import KeyEvent
 from localaws.accounts.permissions import (
     Group,
     GroupNames,
@@ -24,7 +25,6 @@ from localaws.accounts.permissions import (
 from localaws.strict_json import DocumentError, Strict, UserName, is_plain, matching, parse_document
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
-_MAX_DAYS = 36_500
 _MAX_TAGS = 50
 _LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 128, 256
 _LONGEST_TEXT = 128
@@ -36,21 +36,6 @@ _RELATIVE_DATE = re.compile(r"\{date:([+-]\d{1,4})\}", re.ASCII)
 
 class AccountError(Exception):
     """An account file that is refused; the message is one clear line."""
-
-
-def _instant(value: object) -> datetime:
-    if not isinstance(value, str):
-        raise ValueError("takes an ISO 8601 instant with a zone, as text")  # noqa: TRY004  # pydantic wants ValueError
-    try:
-        return parse_instant(value)
-    except ValueError as error:
-        raise ValueError('takes an ISO 8601 instant with a zone, such as "2026-11-22T08:00:00Z"') from error
-
-
-def _days(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MAX_DAYS:
-        raise ValueError(f"takes a number of days from -{_MAX_DAYS} to {_MAX_DAYS}")
-    return value
 
 
 def _together(tags: dict[str, str]) -> dict[str, str]:
@@ -103,8 +88,6 @@ def _at_most_two(value: int) -> int:
     return value
 
 
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-Days = Annotated[float, BeforeValidator(_days)]
 AccessKeyId = Annotated[str, matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
 Status = Annotated[str, matching("Active|Inactive|Expired", '"Active" or "Inactive" or "Expired"')]
 AccountId = Annotated[str, matching(r"[0-9]{12}", "12 digits, as text")]
@@ -150,6 +133,7 @@ class AccessKey(Strict):
     age_days: Days | None = None
     status: Status = "Active"
     last_used: LastUsed | None = None
+    events: list[KeyEvent] = Field(default=[])
 
     @model_validator(mode="after")
     def _has_one_age(self) -> "AccessKey":

@@ -6,6 +6,11 @@ from pathlib import Path
 from rich.console import Console
 
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, parse_policy_text
+from chalicelib.settings import InvalidSettingError
+from deploy.package import PROJECT
+from deploy.parameters import read_parameters as check_parameters
+from deploy.parameters import split_assignments
+from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.commands.console import print_wrapped
 from localaws.faults import Faults, parse_faults
@@ -53,6 +58,15 @@ def read_faults(faults: str) -> Faults:
         return parse_faults(faults)
     except DocumentError as error:
         raise BadInputError(f"--faults: {error}") from error
+
+
+def read_stack_parameters(parameters: str) -> dict[str, str]:
+    """Return the stack parameters of --parameters, checked as `make deploy` does; BadInputError if they are refused."""
+    known = read_resources(PROJECT / RESOURCES)["Parameters"]
+    try:
+        return check_parameters(known, split_assignments(parameters, "--parameters"), "--parameters")
+    except InvalidSettingError as error:
+        raise BadInputError(str(error)) from error
 
 
 def warn_of_strangers(console: Console, faults: Faults, account: Account) -> None:

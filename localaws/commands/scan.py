@@ -11,6 +11,7 @@ from localaws.commands.arguments import (
     ScanAccounts,
     read_faults,
     read_policy,
+    read_stack_parameters,
     warn_of_strangers,
 )
 from localaws.commands.console import print_wrapped, show_kept, show_result
@@ -26,11 +27,11 @@ from localaws.environment import LocalAws
 from localaws.scan_run import LocalAwsError, PolicyRefusedError, ScanResult
 
 
-def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -> int:
+def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str, parameters: str = "") -> int:
     """Run one whole scan, and one of the account as it was before, and show it; return the exit status."""
     console = Console(stderr=output.report_alone, highlight=False)
     account, before = accounts.load()
-    parsed, going_wrong = read_policy(policy), read_faults(faults)
+    parsed, going_wrong, given = read_policy(policy), read_faults(faults), read_stack_parameters(parameters)
     if before and scan_kind(parsed.to_json()) != "full":
         raise BadInputError("--previous: full scans alone are compared; it takes a --policy without users and as_of")
     warn_of_strangers(console, going_wrong, account)
@@ -39,7 +40,7 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str) -
         require_room()
         with progress_bar(console) as progress:
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
-            with LocalAws(before or account) as aws:
+            with LocalAws(before or account, parameters=given) as aws:
                 if before:
                     _require_success(aws.scan(policy, _bar(progress, task, len(before.users))))
                     aws.seed(account)

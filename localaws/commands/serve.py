@@ -11,6 +11,7 @@ from localaws.clients import CALLER_OF_THE_API, REGION, no_proxy_to_export
 from localaws.commands.arguments import (
     read_account,
     read_faults,
+    read_stack_parameters,
     warn_of_strangers,
 )
 from localaws.commands.failures import (
@@ -24,14 +25,14 @@ from localaws.scan_run import LocalAwsError
 API_PORT = 8180  # of `make serve`
 
 
-def serve(account_file: Path | None, port: int, api_port: int, faults: str) -> int:
+def serve(account_file: Path | None, port: int, api_port: int, faults: str, parameters: str = "") -> int:
     """Stay up until Ctrl-C; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    account, going_wrong = read_account(account_file), read_faults(faults)
+    account, going_wrong, given = read_account(account_file), read_faults(faults), read_stack_parameters(parameters)
     warn_of_strangers(console, going_wrong, account)
     try:
         require_room()
-        with LocalAws(account, port, api_port) as aws:
+        with LocalAws(account, port, api_port, given) as aws:
             aws.inject(going_wrong)
             _show_serving(console, aws)
             while not output_failure():

@@ -18,6 +18,7 @@ from localaws.moto_patches.cloudformation import (
     take_requests_for_encrypted,
     update_by_conditions,
 )
+from localaws.moto_patches.cloudtrail import answer_lookup_events
 from localaws.moto_patches.iam import (
     answer_account_authorization_details,
     find_access_keys_by_id,
@@ -57,6 +58,7 @@ def _patch_once() -> None:
     paginate_iam_lists()
     answer_account_authorization_details()
     find_access_keys_by_id()
+    answer_lookup_events()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()

@@ -24,6 +24,7 @@ def resources(statement: dict[str, Any]) -> list[Any]:
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # the group is the stack's
+OF_CLOUDTRAIL = {"cloudtrail:LookupEvents"}  # as above, without a resource
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # for which there is no resource
 # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
 TRACES_OF_STEP_FUNCTIONS = TRACES | {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
@@ -62,6 +63,11 @@ OF_NAMED_USERS = OF_USERS | OF_GROUPS | OF_POLICIES
         ("ReadPolicy", "ReadPolicyRole", set()),
         ("ReadAccount", "ReadAccountRole", {"s3:PutObject", *OF_ALL_USERS, *OF_NAMED_USERS}),
         ("ValidateKeys", "ValidateKeysRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
+        (
+            "LookUpUsage",
+            "LookUpUsageRole",
+            {"cloudtrail:LookupEvents", "s3:GetObject", "s3:PutObject", "s3:ListBucket"},
+        ),
         ("BuildReport", "BuildReportRole", {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}),
     ],
 )
@@ -74,7 +80,7 @@ def test_each_function_has_a_role_of_its_own_with_what_its_code_calls(
     assert set().union(*map(actions, statements(properties))) == granted | LOGS | TRACES
     assert "ManagedPolicyArns" not in properties
     for statement in statements(properties):
-        assert ("*" in resources(statement)) is (actions(statement) in (TRACES, OF_ALL_USERS))
+        assert ("*" in resources(statement)) is (actions(statement) in (TRACES, OF_ALL_USERS, OF_CLOUDTRAIL))
         if actions(statement) == LOGS:
             assert f"/${{AWS::StackName}}-{function}-*" in json.dumps(statement["Resource"])
 
@@ -104,6 +110,7 @@ def test_the_state_machines_role_grants_what_its_tasks_call(template: dict[str, 
         {"Fn::GetAtt": ["ReadAccount", "Arn"]},
         {"Fn::GetAtt": ["ValidateKeys", "Arn"]},
         {"Fn::GetAtt": ["BuildReport", "Arn"]},
+        {"Fn::If": ["AsksCloudTrail", {"Fn::GetAtt": ["LookUpUsage", "Arn"]}, {"Ref": "AWS::NoValue"}]},
     ]
 
 
@@ -149,14 +156,15 @@ def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dic
         [statement] = resource["Properties"]["PolicyDocument"]["Statement"]
         assert resource["Condition"] == "HasKmsKey"
         assert statement["Resource"] == {"Ref": "KmsKeyArn"}
-        for role in resource["Properties"]["Roles"]:
-            allowed[role["Ref"]] |= actions(statement)
+        for role in resolve(template, resource["Properties"]["Roles"], {**ON, **{one: one for one in MAY}}):
+            allowed[role] |= actions(statement)
 
     both = {"kms:Decrypt", "kms:GenerateDataKey"}
     assert allowed == {
         "ApiHandlerRole": {"kms:Decrypt"},
         "ReadAccountRole": {"kms:GenerateDataKey"},  # it puts a file as a whole, and reads none
         "ValidateKeysRole": both,
+        "LookUpUsageRole": both,
         "BuildReportRole": both,
         "ScanStateMachineRole": both,  # for the topic, and latest.json
     }
@@ -165,7 +173,7 @@ def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dic
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
 def test_every_arn_in_a_policy_is_of_the_partition(template: dict[str, Any], partition: str) -> None:
-    known = {**STACK, "AWS::Partition": partition, "ReportsBucket.Arn": f"arn:{partition}:s3:::reports"}
+    known = {**ON, "AWS::Partition": partition, "ReportsBucket.Arn": f"arn:{partition}:s3:::reports"}
     known |= {f"{name}.Arn": f"arn:{partition}:x:::{name}" for name in template["Resources"]} | {
         "NotificationsTopic": f"arn:{partition}:sns:::topic",
         "RolePath": "/",
@@ -190,6 +198,7 @@ def test_every_arn_in_a_policy_is_of_the_partition(template: dict[str, Any], par
     assert {arn.split(":")[1] for arn in named if arn != "*"} == {partition}
 
 
+ON = {**STACK, "UsageEvidence": "on"}
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
 EXECUTION = "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:some-scan"
 CHILD = "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod/a-label:a-child"
@@ -208,7 +217,8 @@ PAGE, REPORTS = (
 )
 ACCOUNT = f"{BUCKET}/scans/some-scan/account.json"
 IAM, OF_AWS = "arn:aws:iam::123456789012", "arn:aws:iam::aws"
-CALLED = ("ReadPolicy", "ReadAccount", "ValidateKeys", "BuildReport")
+CALLED = ("ReadPolicy", "ReadAccount", "ValidateKeys", "LookUpUsage", "BuildReport")
+USAGE = f"{BUCKET}/scans/some-scan/usage.json"
 READ_A_PAGE_OR_A_REPORT = {("s3:GetObject", one) for one in (PAGE, *REPORTS)} | {("s3:ListBucket", BUCKET)}
 READ_AND_WRITE_WITH_THE_KEY = {("kms:Decrypt", KEY), ("kms:GenerateDataKey", KEY)}
 MAY: dict[str, set[tuple[str, str]]] = {
@@ -235,7 +245,15 @@ MAY: dict[str, set[tuple[str, str]]] = {
         ("s3:ListBucket", BUCKET),
         *READ_AND_WRITE_WITH_THE_KEY,
     },
+    "LookUpUsageRole": {
+        ("cloudtrail:LookupEvents", "*"),
+        ("s3:GetObject", PAGE),
+        ("s3:PutObject", USAGE),
+        ("s3:ListBucket", BUCKET),
+        *READ_AND_WRITE_WITH_THE_KEY,
+    },
     "BuildReportRole": {
+        ("s3:GetObject", USAGE),
         *(("s3:PutObject", report) for report in REPORTS),
         *(READ_A_PAGE_OR_A_REPORT - {("s3:GetObject", report) for report in REPORTS[1:]}),
         ("s3:GetObject", ACCOUNT),
@@ -296,6 +314,7 @@ OF_NO_USE = {
     ("iam:SimulatePrincipalPolicy", "arn:aws:iam::123456789012:user/alice"),
     ("iam:TagUser", "arn:aws:iam::123456789012:user/alice"),
     ("iam:GetCredentialReport", "*"),
+    *((f"cloudtrail:{action}", "*") for action in ("StopLogging", "DeleteTrail", "GetTrail", "ListTrails")),
     ("iam:PassRole", "arn:aws:iam::123456789012:role/x"),
     ("sts:AssumeRole", "arn:aws:iam::123456789012:role/x"),
     *((f"states:{action}", EXECUTION) for action in ("RedriveExecution", "GetExecutionHistory", "StopExecution")),
@@ -314,16 +333,17 @@ OF_NO_USE = {
 CALLS = sorted(set().union(*MAY.values()) | OF_ANOTHER | OF_NO_USE)
 
 
-def documents_of(template: dict[str, Any], role: str) -> list[dict[str, Any]]:
+def documents_of(template: dict[str, Any], role: str, usage_evidence: str = "on") -> list[dict[str, Any]]:
     """The policies of a role with their names resolved, where the stack has a key of the account's own."""
     parts = template["Resources"]
     known = {**STACK, "KmsKeyArn": KEY, "ReportsBucket.Arn": BUCKET, "NotificationsTopic": TOPIC}
     known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in CALLED}
+    known |= {"UsageEvidence": usage_evidence, **{name: name for name in parts if name.endswith("Role")}}
     own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]
     beside = [
         part["Properties"]["PolicyDocument"]
         for part in parts.values()
-        if part["Type"] == "AWS::IAM::Policy" and {"Ref": role} in part["Properties"]["Roles"]
+        if part["Type"] == "AWS::IAM::Policy" and role in resolve(template, part["Properties"]["Roles"], known)
     ]
     documents: list[dict[str, Any]] = resolve(template, own + beside, known)
     return documents
@@ -434,3 +454,21 @@ def test_every_statement_of_every_role_is_in_the_table(template: dict[str, Any])
                     if of_it.is_action_permitted(action, resource) == PermissionResult.PERMITTED
                 }
                 assert used == actions(statement), statement["Sid"]
+
+
+def test_without_usage_evidence_no_resource_and_no_permission_is_for_cloudtrail(template: dict[str, Any]) -> None:
+    made = transformed_by_sam(template)
+    of_usage = {name for name, part in made["Resources"].items() if part.get("Condition") == "AsksCloudTrail"}
+
+    assert template["Parameters"]["UsageEvidence"]["Default"] == "off"
+    assert (
+        of_usage
+        == {"LookUpUsage", "LookUpUsageRole", "LookUpUsageLogs"}
+        == {one for one in made["Resources"] if "LookUp" in one}
+    )
+    for role in MAY.keys() - of_usage:
+        granted = json.dumps(documents_of(template, role, usage_evidence="off"))
+        assert not {word for word in ("cloudtrail", "usage.json", "LookUpUsage") if word in granted}, role
+    substitutions = template["Resources"]["ScanStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    known = {**STACK, "UsageEvidence": "off"}
+    assert resolve(template, substitutions["LookUpUsageArn"], known) == "off"

@@ -8,7 +8,7 @@ from typing import Any
 def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
     """Resolve a part of a template; `known` are the values of parameters and what resources are referred to by."""
     if isinstance(part, list):
-        return [resolve(template, item, known) for item in part]
+        return [resolve(template, item, known) for item in part if not _is_no_value(template, item, known)]
     if not isinstance(part, dict):
         return part
     function = next(iter(part), "")
@@ -57,6 +57,14 @@ def _listed(one_or_more: str | list[str]) -> list[str]:
 def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
     condition, if_so, if_not = argument
     return resolve(template, if_so if _holds(template, template["Conditions"][condition], known) else if_not, known)
+
+
+def _is_no_value(template: dict[str, Any], item: Any, known: dict[str, str]) -> bool:
+    """Whether an item of a list is AWS::NoValue, which removes it."""
+    if isinstance(item, dict) and "Fn::If" in item:
+        condition, if_so, if_not = item["Fn::If"]
+        item = if_so if _holds(template, template["Conditions"][condition], known) else if_not
+    return bool(item == {"Ref": "AWS::NoValue"})
 
 
 def _holds(template: dict[str, Any], condition: dict[str, Any], known: dict[str, str]) -> bool:

@@ -1,0 +1,171 @@
+"""LookupEvents of CloudTrail, which moto lacks: it answers from the events of the account file."""
+
+import base64
+import json
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moto.cloudtrail.responses import CloudTrailResponse
+from moto.core.exceptions import JsonRESTError
+
+from localaws.accounts.account_file import Account
+from localaws.faults import TokenBucket
+from localaws.moto_patches.wiring import replace_method
+
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+_KEPT_FOR = timedelta(days=90)
+_A_PAGE = 50
+_CALLS_A_SECOND = 2  # and Region; that as many come through at once after a pause is assumed
+_ATTRIBUTES = (
+    *("EventId", "EventName", "ReadOnly", "Username"),
+    *("ResourceType", "ResourceName", "EventSource", "AccessKeyId"),
+)
+# Calls that CloudTrail records as data events, which LookupEvents never has; of the services that keys are used for
+# most: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html
+_DATA_EVENTS = {
+    "s3": {"GetObject", "HeadObject", "PutObject", "DeleteObject", "CopyObject", "ListObjects", "ListObjectsV2"},
+    "dynamodb": {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem"},
+    "lambda": {"Invoke"},
+    "ses": {"SendEmail", "SendRawEmail", "SendTemplatedEmail", "SendBulkEmail", "SendBulkTemplatedEmail"},
+    "sns": {"Publish", "PublishBatch"},
+    "sqs": {"SendMessage", "SendMessageBatch", "ReceiveMessage", "DeleteMessage"},
+}
+
+
+class _Trail:
+    """The management events of an account, by Region, the latest first, and how often each Region was asked."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self._buckets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(_CALLS_A_SECOND, _CALLS_A_SECOND))
+        self._lock = threading.Lock()
+
+    def may_be_asked(self, region: str) -> bool:
+        with self._lock:
+            return self._buckets[region].take(time.monotonic())
+
+
+_trail = _Trail()
+
+
+def record_events(account: Account, now: datetime) -> None:
+    """Replace what CloudTrail has by the events of an account's keys."""
+    events = defaultdict(list)
+    for region, event in _events_of(account, now):
+        events[region].append(event)
+    _trail.events = {
+        region: sorted(of_region, key=lambda event: -event["EventTime"]) for region, of_region in events.items()
+    }
+
+
+def answer_lookup_events() -> None:
+    """Answer LookupEvents page by page, as often as AWS does: moto has no such operation."""
+
+    def lookup_events(self: CloudTrailResponse) -> str:
+        if not _trail.may_be_asked(self.region):
+            raise _refusal("ThrottlingException", "Rate exceeded")
+        asked = json.loads(self.body)
+        size, is_wanted = _size(asked), _filter(asked)
+        given = json.dumps({name: asked[name] for name in sorted(asked) if name not in ("NextToken", "MaxResults")})
+        start = _start(asked.get("NextToken"), given)
+        found = [event for event in _trail.events.get(self.region, []) if is_wanted(event)]
+        answer: dict[str, Any] = {"Events": found[start : start + size]}
+        if start + size < len(found):
+            answer["NextToken"] = base64.b64encode(json.dumps([start + size, given]).encode()).decode()
+        return json.dumps(answer)
+
+    replace_method(CloudTrailResponse, "lookup_events", lookup_events)
+
+
+def _size(asked: Mapping[str, Any]) -> int:
+    size = asked.get("MaxResults", _A_PAGE)
+    if not 1 <= size <= _A_PAGE:
+        raise _refusal("InvalidMaxResultsException", f"Max results must be between 1 and {_A_PAGE}")
+    return int(size)
+
+
+def _filter(asked: Mapping[str, Any]) -> Callable[[dict[str, Any]], bool]:
+    attributes = asked.get("LookupAttributes", [])
+    if len(attributes) > 1 or any(one.get("AttributeKey") not in _ATTRIBUTES for one in attributes):
+        raise _refusal("InvalidLookupAttributesException", "A lookup takes one attribute, of those that are documented")
+    now = datetime.now(UTC).timestamp()
+    first, last = asked.get("StartTime", 0), asked.get("EndTime", now)
+    if first > last:
+        raise _refusal("InvalidTimeRangeException", "The start time is after the end time")
+    first = max(first, now - _KEPT_FOR.total_seconds())
+    insights = asked.get("EventCategory") is not None
+    if insights and asked["EventCategory"] != "insight":
+        raise _refusal("InvalidEventCategoryException", "The event category is not valid")
+    wanted = {one["AttributeKey"]: one["AttributeValue"] for one in attributes}
+    return lambda event: (
+        not insights
+        and first <= event["EventTime"] <= last
+        and all(event.get(key) == value for key, value in wanted.items())
+    )
+
+
+def _start(token: str | None, given: str) -> int:
+    if token is None:
+        return 0
+    try:
+        start, of = json.loads(base64.b64decode(token))
+    except ValueError:
+        start, of = 0, None
+    if of != given:
+        raise _refusal("InvalidNextTokenException", "The token is not valid, or is of a request with other parameters")
+    return int(start)
+
+
+def _refusal(code: str, message: str) -> JsonRESTError:
+    return JsonRESTError(code, message)
+
+
+def _events_of(account: Account, now: datetime) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the management events of an account's keys, each with its Region."""
+    for user in account.users:
+        for index, key in enumerate(user.access_keys):
+            used_in = key.last_used.region if key.last_used else "us-east-1"
+            for event in key.events:
+                if event.name in _DATA_EVENTS.get(event.source.partition(".")[0], ()):
+                    continue
+                region = event.region or used_in
+                for at in event.happened(now):
+                    record = {
+                        "eventVersion": "1.11",
+                        "userIdentity": {
+                            "type": "IAMUser",
+                            "arn": f"arn:aws:iam::{account.account_id}:user{user.path}{user.user_name}",
+                            "accountId": account.account_id,
+                            "accessKeyId": user.access_key_id(index),
+                            "userName": user.user_name,
+                        },
+                        "eventTime": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+                        "eventSource": event.source,
+                        "eventName": event.name,
+                        "awsRegion": region,
+                        "sourceIPAddress": event.address,
+                        "userAgent": event.user_agent,
+                        **({"errorCode": event.error} if event.error else {}),
+                        "eventType": "AwsApiCall",
+                        "managementEvent": True,
+                        "recipientAccountId": account.account_id,
+                        "eventCategory": "Management",
+                    }
+                    yield (
+                        region,
+                        {
+                            "EventId": str(uuid.uuid4()),
+                            "EventName": event.name,
+                            "AccessKeyId": user.access_key_id(index),
+                            "EventTime": at.timestamp(),
+                            "EventSource": event.source,
+                            "Username": user.user_name,
+                            "Resources": [],
+                            "CloudTrailEvent": json.dumps(record),
+                        },
+                    )
