@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from chalicelib.documents import SCHEMA_VERSION, Finding, InvalidEvidenceError, Report, Seen, SeenFrom, Usage
+from chalicelib.documents import SCHEMA_VERSION, Finding, InvalidEvidenceError, LastUsed, Report, Seen, SeenFrom, Usage
 from chalicelib.evaluation.user_agents import shorten_user_agent
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.report.summary import most_severe_first
@@ -57,11 +57,11 @@ def look_up_keys(scan_id: str, keys: Sequence[Finding], look_up: Callable[[str, 
     waiting, last = list(keys), -math.inf
     for _ in range(_TRIES):
         for finding in waiting:
-            key_id, last_used = finding["access_key_id"], finding["last_used"]
-            if clock.left() < _SECONDS_TO_END or not isinstance(last_used, dict):
+            key_id, last_used = finding["access_key_id"], cast(LastUsed, finding["last_used"])
+            clock.wait(max(0.0, last + SECONDS_APART - clock.read()))
+            if clock.left() < _SECONDS_TO_END:
                 seen.setdefault(key_id, without_events("not_asked", _OUT_OF_TIME))
                 continue
-            clock.wait(max(0.0, last + SECONDS_APART - clock.read()))
             last = clock.read()
             seen[key_id] = look_up(key_id, last_used["region"])
         waiting = [finding for finding in waiting if seen[finding["access_key_id"]]["status"] == "throttled"]
@@ -173,7 +173,7 @@ def _read(event: Mapping[str, Any]) -> _Event:
     return _Event(
         at=event.get("EventTime"),
         address=_plain(record.get("sourceIPAddress")),
-        user_agent=_plain(shorten_user_agent(_text(record.get("userAgent")))),
+        user_agent=_plain(shorten_user_agent(agent)) if (agent := _text(record.get("userAgent")).strip()) else "",
         action=":".join(filter(None, (source.partition(".")[0], name))),
         error=_plain(record.get("errorCode")),
     )
