@@ -24,8 +24,8 @@ def resources(statement: dict[str, Any]) -> list[Any]:
 
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # the group is the stack's
-OF_CLOUDTRAIL = {"cloudtrail:LookupEvents"}  # as above, without a resource
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # for which there is no resource
+OF_CLOUDTRAIL = {"cloudtrail:LookupEvents"}  # nor for this
 # https://docs.aws.amazon.com/step-functions/latest/dg/xray-iam.html
 TRACES_OF_STEP_FUNCTIONS = TRACES | {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
 # With LOGS, https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html#cloudwatch-iam-policy
@@ -156,7 +156,9 @@ def test_who_reads_and_writes_with_the_key_may_use_it_and_no_other(template: dic
         [statement] = resource["Properties"]["PolicyDocument"]["Statement"]
         assert resource["Condition"] == "HasKmsKey"
         assert statement["Resource"] == {"Ref": "KmsKeyArn"}
-        for role in resolve(template, resource["Properties"]["Roles"], {**ON, **{one: one for one in MAY}}):
+        for role in resolve(
+            template, resource["Properties"]["Roles"], {**ON, **{name: name for name in template["Resources"]}}
+        ):
             allowed[role] |= actions(statement)
 
     both = {"kms:Decrypt", "kms:GenerateDataKey"}
