@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from chalicelib.documents import SCHEMA_VERSION, Finding, InvalidEvidenceError, LastUsed, Report, Seen, SeenFrom, Usage
+from chalicelib.documents import (
+    SCHEMA_VERSION,
+    Finding,
+    InvalidEvidenceError,
+    LastUsed,
+    LeaveKeys,
+    Report,
+    Seen,
+    SeenFrom,
+    Usage,
+)
+from chalicelib.evaluation.leave_keys import suggest_alternative
 from chalicelib.evaluation.user_agents import shorten_user_agent
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.report.summary import most_severe_first
@@ -114,7 +125,7 @@ def summarize(events: Sequence[Mapping[str, Any]], region: str, more: bool) -> S
 
 
 def join_usage(report: Report, answer: Mapping[str, Any] | None, load: Callable[[], Usage]) -> None:
-    """Set `seen_from` of each key in a report; it stays null where CloudTrail was not to be asked.
+    """Set `seen_from` of each key in a report, and `leave_keys` by it; null where CloudTrail was not to be asked.
 
     `answer` is what the state machine has: {"kept": true} where `load` returns what was kept, {"cause"} where asking
     failed, nothing where UsageEvidence is off.
@@ -136,6 +147,21 @@ def join_usage(report: Report, answer: Mapping[str, Any] | None, load: Callable[
             finding["seen_from"] = without_events("unknown", failure)
         else:
             finding["seen_from"] = keys.get(finding["access_key_id"]) or without_events("not_asked", _BEYOND)
+            finding["leave_keys"] = _suggest_by_agents(finding) or finding["leave_keys"]
+
+
+def _suggest_by_agents(finding: Finding) -> LeaveKeys | None:
+    """Return what to use instead of a key, which the programs that use it tell best."""
+    seen, last_used = finding["seen_from"], finding["last_used"]
+    used = last_used if isinstance(last_used, dict) else None
+    return suggest_alternative(
+        service=used and used["service"],
+        user_name=finding["user_name"],
+        tags=finding["tags"],
+        description=finding["description"],
+        user_agents=[one["value"] for one in seen["user_agents"]] if seen else (),
+        region=used and used["region"],
+    )
 
 
 def _why_not_asked(finding: Finding, started_at: datetime) -> str | None:

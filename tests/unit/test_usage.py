@@ -35,8 +35,14 @@ def finding(
     if isinstance(used, timedelta):
         last_used = {"at": format_instant(AS_OF - used), "service": "s3", "region": region}
     created_at = format_instant(AS_OF - timedelta(days=more.pop("age", 200)))
-    known = {"user_name": "alice", "access_key_id": key_id, "created_at": created_at, "verdict": "expired"}
-    return {**known, "severity": "medium", "last_used": last_used, "seen_from": None, **more}
+    known: dict[str, Any] = {
+        "user_name": "alice",
+        "access_key_id": key_id,
+        "created_at": created_at,
+        "verdict": "expired",
+    }
+    known |= {"severity": "medium", "tags": {}, "description": None, "leave_keys": None, "seen_from": None}
+    return {**known, "last_used": last_used, **more}
 
 
 def report(*findings: Any, exempt: tuple[Any, ...] = ()) -> Report:
@@ -297,6 +303,19 @@ def test_each_finding_gets_its_own_answer_and_an_exempt_key_says_that_it_was_not
         *("seen", "refused", "not_asked"),
         "not_asked",
     ]
+
+
+def test_the_programs_that_use_a_key_tell_what_to_use_instead() -> None:
+    by_name = {"use": "a name", "instead": "x", "url": "https://x"}
+    made = report(finding("A"), finding("B", leave_keys=by_name))
+    agent = "aws-sdk-nodejs/2.1 linux/v16 configure-aws-credentials-for-github-actions"
+    answers = {"A": summarize([event(userAgent=agent)], "eu-west-1", more=False)}
+
+    join_usage(made, {"kept": True}, lambda: usage({**answers, "B": summarize([event()], "eu-west-1", more=False)}))
+
+    [by_agent, unchanged] = [one["leave_keys"] for one in made["findings"]]
+    assert by_agent
+    assert (by_agent["use"], unchanged) == ("GitHub Actions", by_name)
 
 
 def damaged() -> Usage:
