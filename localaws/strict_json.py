@@ -17,6 +17,7 @@ _TAKES = {
     "list_type": "takes a list",
     "string_type": "takes text",
     "string_unicode": "takes text of whole characters, without lone surrogates",
+    "bool_type": "takes true or false",
     "int_type": "takes a whole number",
     "float_type": "takes a number",
 }

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,8 @@ from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import JsonRESTError
 
 from localaws.accounts.account_file import Account
+from localaws.accounts.key_events import KeyEvent
+from localaws.clients import REGION
 from localaws.faults import TokenBucket
 from localaws.moto_patches.wiring import replace_method
 
@@ -42,12 +44,13 @@ class _Trail:
 
     def __init__(self) -> None:
         self.events: dict[str, list[dict[str, Any]]] = {}
+        self.clock = time.monotonic
         self._buckets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(_CALLS_A_SECOND, _CALLS_A_SECOND))
         self._lock = threading.Lock()
 
     def may_be_asked(self, region: str) -> bool:
         with self._lock:
-            return self._buckets[region].take(time.monotonic())
+            return self._buckets[region].take(self.clock())
 
 
 _trail = _Trail()
@@ -125,47 +128,48 @@ def _refusal(code: str, message: str) -> JsonRESTError:
     return JsonRESTError(code, message)
 
 
-def _events_of(account: Account, now: datetime) -> Iterable[tuple[str, dict[str, Any]]]:
+def _events_of(account: Account, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the management events of an account's keys, each with its Region."""
     for user in account.users:
         for index, key in enumerate(user.access_keys):
-            used_in = key.last_used.region if key.last_used else "us-east-1"
+            caller = {
+                "type": "IAMUser",
+                "arn": f"arn:aws:iam::{account.account_id}:user{user.path}{user.user_name}",
+                "accountId": account.account_id,
+                "accessKeyId": user.access_key_id(index),
+                "userName": user.user_name,
+            }
             for event in key.events:
-                if event.name in _DATA_EVENTS.get(event.source.partition(".")[0], ()):
-                    continue
-                region = event.region or used_in
-                for at in event.happened(now):
-                    record = {
-                        "eventVersion": "1.11",
-                        "userIdentity": {
-                            "type": "IAMUser",
-                            "arn": f"arn:aws:iam::{account.account_id}:user{user.path}{user.user_name}",
-                            "accountId": account.account_id,
-                            "accessKeyId": user.access_key_id(index),
-                            "userName": user.user_name,
-                        },
-                        "eventTime": f"{at:%Y-%m-%dT%H:%M:%SZ}",
-                        "eventSource": event.source,
-                        "eventName": event.name,
-                        "awsRegion": region,
-                        "sourceIPAddress": event.address,
-                        "userAgent": event.user_agent,
-                        **({"errorCode": event.error} if event.error else {}),
-                        "eventType": "AwsApiCall",
-                        "managementEvent": True,
-                        "recipientAccountId": account.account_id,
-                        "eventCategory": "Management",
-                    }
-                    yield (
-                        region,
-                        {
-                            "EventId": str(uuid.uuid4()),
-                            "EventName": event.name,
-                            "AccessKeyId": user.access_key_id(index),
-                            "EventTime": at.timestamp(),
-                            "EventSource": event.source,
-                            "Username": user.user_name,
-                            "Resources": [],
-                            "CloudTrailEvent": json.dumps(record),
-                        },
-                    )
+                if event.name not in _DATA_EVENTS.get(event.source.partition(".")[0], ()):
+                    region = event.region or (key.last_used.region if key.last_used else REGION)
+                    yield from ((region, _event(caller, region, event, at)) for at in event.happened(now))
+
+
+def _event(caller: Mapping[str, str], region: str, event: KeyEvent, at: datetime) -> dict[str, Any]:
+    event_id = str(uuid.uuid4())
+    record = {
+        "eventVersion": "1.11",
+        "userIdentity": caller,
+        "eventTime": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "eventSource": event.source,
+        "eventName": event.name,
+        "awsRegion": region,
+        "sourceIPAddress": event.address,
+        "userAgent": event.user_agent,
+        **({"errorCode": event.error} if event.error else {}),
+        "eventID": event_id,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": caller["accountId"],
+        "eventCategory": "Management",
+    }
+    return {
+        "EventId": event_id,
+        "EventName": event.name,
+        "AccessKeyId": caller["accessKeyId"],
+        "EventTime": at.timestamp(),
+        "EventSource": event.source,
+        "Username": caller["userName"],
+        "Resources": [],
+        "CloudTrailEvent": json.dumps(record),
+    }

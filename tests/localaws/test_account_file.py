@@ -24,6 +24,19 @@ CONTROLS = ("\u0000", "\u0007", "\t", "\n", "\u001b", "\u007f", "\u0085")
 NO_CHARACTERS = ("\ud800", "\udfff", "\ufffe", "\uffff")
 
 
+EVENT = {
+    "days_ago": 1,
+    "name": "ListBuckets",
+    "source": "s3.amazonaws.com",
+    "address": "203.0.113.7",
+    "user_agent": "x",
+}
+
+
+def with_event(**fields: Any) -> dict[str, Any]:
+    return alice(access_keys=[{**KEY, "events": [{**EVENT, **fields}]}])
+
+
 def alice(**fields: Any) -> dict[str, Any]:
     return {"users": [{"user_name": "alice", **fields}]}
 
@@ -100,6 +113,14 @@ def test_what_iam_has_in_no_text_is_refused_in_each_field(tmp_path: Path, docume
         (alice(access_keys=[{**KEY, "last_used": {**USED, "region": " "}}]), f"takes 1 to 128 characters, {NOT_BLANK}"),
         (alice(access_keys=[{**KEY, "status": "expired"}]), 'takes "Active" or "Inactive" or "Expired"'),
         (alice(access_keys=[{**KEY, "status": "Quarantined"}]), 'status: "Quarantined" is not accepted: takes'),
+        (with_event(at=OLD), "users.0.access_keys.0.events.0: "),
+        (with_event(name=" "), 'events.0.name: " " is not accepted: takes 1 to 512 characters, not blank'),
+        (with_event(user_agent="x" * 513), "events.0.user_agent: "),
+        (with_event(address="a\nb"), "events.0.address: "),
+        (with_event(source="s3"), 'events.0.source: "s3" is not accepted: takes a service such as s3.amazonaws.com'),
+        (with_event(region="EU"), 'events.0.region: "EU" is not accepted: takes a Region such as eu-west-1'),
+        (with_event(times=0), "events.0.times: 0 is not accepted: takes a whole number from 1 to 1000"),
+        (with_event(times=1001), "events.0.times: 1001 is not accepted: takes a whole number from 1 to 1000"),
         (alice(path="/a b/"), 'users.0.path: "/a b/" is not accepted: takes / or up to 510 characters out of ! to ~'),
         (alice(path="/é/"), "users.0.path: "),
         (alice(path="//"), "users.0.path: "),
@@ -122,6 +143,7 @@ def test_what_iam_would_not_hold_is_refused_by_field_value_and_what_is_taken(
         alice(path=f"/{''.join(map(chr, range(0x21, 0x7F)))}/"),
         alice(path=f"/{'p' * 510}/"),
         alice(denied={"ListAccessKeys": "Refusé: <&> 'no' 😀"}),
+        with_event(error="AccessDenied", region="cn-north-1", source="ec2.amazonaws.com.cn", times=1000),
         alice(access_keys=[{**KEY, "status": "Expired", "last_used": {**USED, "service": "N/A", "region": "N/A"}}]),
     ],
 )

@@ -29,6 +29,7 @@ def invocation(function: str) -> Call:
 
 PUT = Call("s3", "PutObject", "/bucket/key", {})
 PUBLISH = Call("sns", "Publish", "/", {})
+LOOK_UP = Call("cloudtrail", "LookupEvents", "/", {})
 
 
 def test_without_faults_nothing_goes_wrong() -> None:
@@ -45,8 +46,8 @@ def test_the_faults_of_the_documentation_are_read_whole() -> None:
     text = """{"seed": 7,
      "iam": {"throttle_ratio": 0.3, "rate_per_second": 20, "burst": 20, "latency_ms": 50,
              "deny": ["bob"], "delete": ["carol"]},
-     "lambda": {"validate_keys": {"fail": 2}, "build_report": {"fail": 1}},
-     "s3": {"fail": 2}, "sns": {"fail": 1}}"""
+     "lambda": {"validate_keys": {"fail": 2}, "look_up_usage": {"fail": 1}, "build_report": {"fail": 1}},
+     "s3": {"fail": 2}, "sns": {"fail": 1}, "cloudtrail": {"throttle": 2, "fail": 1, "deny": true}}"""
 
     faults = parse_faults(text)
 
@@ -73,13 +74,15 @@ def test_the_faults_of_the_documentation_are_read_whole() -> None:
         ('{"iam": {"deny": ["b b"]}}', 'iam.deny.0: "b b" is not accepted: takes 1 to 64 characters'),
         (
             '{"lambda": {"app": {"fail": 1}}}',
-            "lambda.app: unknown field; the fields here are read_policy, validate_keys, build_report",
+            "lambda.app: unknown field; the fields here are read_policy, validate_keys, look_up_usage, build_report",
         ),
         ('{"lambda": {"build_report": 2}}', "lambda.build_report: 2 is not accepted: takes an object"),
         (
             '{"s3": {"fail": -2}}',
             "s3.fail: -2 is not accepted: takes a whole number of calls, -1 for all of them, from",
         ),
+        ('{"cloudtrail": {"deny": 1}}', "cloudtrail.deny: 1 is not accepted: takes true or false"),
+        ('{"cloudtrail": {"throttle": -2}}', "cloudtrail.throttle: -2 is not accepted: takes a whole number of calls"),
         ('{"sns": {"fail": true}}', "sns.fail: true is not accepted: takes a whole number"),
     ],
 )
@@ -140,6 +143,9 @@ def test_a_call_that_comes_again_is_drawn_anew() -> None:
         ({"lambda": {"build_report": {"fail": 1}}}, invocation("BuildReport"), 500, b"internal error"),
         ({"s3": {"fail": 1}}, PUT, 503, b"<Code>SlowDown</Code>"),
         ({"sns": {"fail": 1}}, PUBLISH, 500, b"<Code>InternalError</Code>"),
+        ({"cloudtrail": {"fail": 1}}, LOOK_UP, 500, b'"__type": "InternalFailure"'),
+        ({"cloudtrail": {"throttle": 1}}, LOOK_UP, 400, b'"__type": "ThrottlingException"'),
+        ({"cloudtrail": {"deny": True}}, LOOK_UP, 400, b"is not authorized to perform: cloudtrail:LookupEvents"),
     ],
 )
 def test_each_fault_is_answered_as_its_service_does(faults: Any, call: Call, status: int, code: bytes) -> None:
