@@ -52,9 +52,10 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):
         parts.pop(name, None)
     for role, chalice in _ROLES.items():
-        policies = parts.pop(role)["Properties"]["Policies"]
-        if policy := _policy(policies, deployed[chalice]["role_name"], deployed[_REST_API]["rest_api_id"]):
-            parts[f"{role}Policy"] = policy
+        part = parts.pop(role)
+        names = deployed[chalice]["role_name"], deployed[_REST_API]["rest_api_id"]
+        if policy := _policy(part["Properties"]["Policies"], *names):
+            parts[f"{role}Policy"] = {**policy, "Condition": part["Condition"]} if "Condition" in part else policy
     for name, variables in environments.items():
         assigned = [{"Fn::Join": ["=", [variable, value]]} for variable, value in variables.items()]
         # In Base64, for CloudFormation gives back ? for what is not ASCII in an output:

@@ -87,6 +87,18 @@ def test_each_role_of_chalices_may_what_the_role_of_the_one_stack_may() -> None:
             assert beside["Properties"]["PolicyName"] == f"{role}Policy-abc123"
 
 
+def test_a_role_that_the_one_stack_makes_by_a_condition_has_its_policy_by_the_same() -> None:
+    by_condition = {
+        role: RESOURCES["Resources"][role].get("Condition")
+        for role in (f"{name}Role".replace("APIHandler", "ApiHandler") for name in FUNCTIONS)
+        if f"{role}Policy" in COMPANION["Resources"]
+    }
+
+    assert by_condition["LookUpUsageRole"] == "AsksCloudTrail"
+    for role, condition in by_condition.items():
+        assert COMPANION["Resources"][f"{role}Policy"].get("Condition") == condition
+
+
 def test_the_companion_keeps_to_cfn_lint(tmp_path: Path) -> None:
     (tmp_path / "build").mkdir()
     shutil.copytree(PROJECT / "statemachine", tmp_path / "statemachine")
