@@ -61,7 +61,7 @@ def read_faults(faults: str) -> Faults:
 
 
 def read_stack_parameters(parameters: str) -> dict[str, str]:
-    """Return the stack parameters of --parameters, checked as `make deploy` does; BadInputError if they are refused."""
+    """Return the stack parameters of --parameters; raise BadInputError if the template does not take one."""
     known = read_resources(PROJECT / RESOURCES)["Parameters"]
     try:
         return check_parameters(known, split_assignments(parameters, "--parameters"), "--parameters")

@@ -14,6 +14,7 @@ _KEPT = {
     "report.json": '"scan_id"',
     "report.csv": "scan_id",
     "report.html": "<title>IAM access keys",
+    "account.json": '"scan_id"',
     "usage.json": '"scan_id"',
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }

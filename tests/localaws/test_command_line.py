@@ -40,12 +40,14 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
     assert "overdue since 2022-02-25, owner pubudu@example.com" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
     assert "2 new, 18 still overdue, 4 resolved." in done.stdout.rpartition("The findings")[2]
-    assert "Kept in out/demo/: pages/, report.csv, report.html, report.json" in done.stdout
+    kept = "account.json, pages/, report.csv, report.html, report.json, usage.json"
+    assert f"Kept in out/demo/: {kept}" in " ".join(done.stdout.split())
     assert "Open out/demo/report.html in a browser" in done.stdout
     assert "make deploy" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
     report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
     assert report["totals"]["expired"] == 20
+    assert {finding["seen_from"]["status"] for finding in report["findings"]} == {"seen", "nothing", "not_asked"}
     [transcript] = re.findall(r"```\n\$ make demo\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
     assert set(undated(transcript).splitlines()) - {"[…]", ""} <= set(undated(done.stdout).splitlines())
 
@@ -341,6 +343,8 @@ def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
             "--faults: iam.throttle_ratio: 2 is not accepted: takes",
         ),
         (["serve", "--faults", '{"smtp": {}}'], "--faults: smtp: unknown field"),
+        (["scan", "--parameters", "UsageEvidence=maybe"], '--parameters: UsageEvidence: "maybe" is not accepted'),
+        (["serve", "--parameters", "Usage=on"], '--parameters: "Usage=on" is not accepted; it takes NAME=value with'),
         (["serve", "--port", "0"], 'argument --port: "0" is not accepted; it takes a port from 1 to 65535'),
         (["serve", "--port", "http"], 'argument --port: "http" is not accepted'),
         (["serve", "--api-port", "65536"], "argument --api-port"),

@@ -121,7 +121,7 @@ def test_every_role_has_the_path_and_the_boundary_that_the_account_asks_for(
     document = transformed_by_sam(template)
     roles = [part["Properties"] for part in document["Resources"].values() if part["Type"] == "AWS::IAM::Role"]
 
-    assert len(roles) == 8  # of six functions, of the state machine, of API Gateway's logs
+    assert len(roles) == 9  # of seven functions, of the state machine, of API Gateway's logs
     for role in roles:
         assert role["Path"] == {"Ref": "RolePath"}
         [condition, arn, nothing] = role["PermissionsBoundary"]["Fn::If"]

@@ -171,7 +171,7 @@ def test_the_api_the_functions_and_the_state_machine_are_traced(template: dict[s
     functions = [part for part in template["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
 
     assert template["Resources"]["RestAPI"]["Properties"]["TracingEnabled"] is True
-    assert [function["Properties"]["Tracing"] for function in functions] == ["Active"] * 6
+    assert [function["Properties"]["Tracing"] for function in functions] == ["Active"] * 7
     assert template["Resources"]["ScanStateMachine"]["Properties"]["Tracing"] == {"Enabled": True}
 
 

@@ -138,7 +138,7 @@ def test_the_key_encrypts_every_log_group_of_the_stack_and_none_of_others(templa
     parts = template["Resources"]
     known |= {name: f"iam-key-age-prod-{name}-X" for name in parts if f"{name}Logs" in parts}
     groups = [name for name, part in template["Resources"].items() if part["Type"] == "AWS::Logs::LogGroup"]
-    assert len(groups) == 9
+    assert len(groups) == 10
 
     for name in groups:
         group = properties(template, name, **known)["LogGroupName"]
