@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.documents import AgeBin, Report
-from chalicelib.outputs import evidence, report_sentences, sentences
+from chalicelib.outputs import evidence, report_sentences, sentences, usage_sentences
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
 from chalicelib.report.summary import changes_by_key
@@ -51,6 +51,7 @@ def render_html(report: Report) -> Iterator[str]:
         quarantine_page=QUARANTINE_PAGE,
         sentences=sentences,
         report_sentences=report_sentences,
+        usage_sentences=usage_sentences,
         became_safe=[finding for finding in report["findings"] if finding["access_key_id"] in safe],
         controls_in_short=evidence.controls_in_short,
         controls=evidence.controls(report),

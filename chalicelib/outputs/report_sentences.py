@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from chalicelib.documents import Changes, Finding, LeaveKeys, OtherKey, Quarantined, Report, SeenFrom
+from chalicelib.documents import Changes, Finding, LeaveKeys, OtherKey, Quarantined, Report
 from chalicelib.outputs.sentences import (
     administrator_lines,
     became_safe_lines,
@@ -74,9 +74,3 @@ def about_finding(finding: Finding, changes: Changes | None) -> str:
     lines.extend(reactivated_lines(finding, changes["reactivated"] if changes else ()))
     lines.extend(became_safe_lines(finding, changes))
     return " ".join(lines)
-
-
-def seen_from_in_words(seen: SeenFrom) -> list[str]:
-    """Return who uses a key by CloudTrail's events, or why that is not known."""
-    cause = f": {seen['cause'].rstrip('.')}" if seen["cause"] else ""
-    return [f"CloudTrail: {seen['status'].replace('_', ' ')}{cause}."]
