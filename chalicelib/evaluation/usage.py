@@ -151,7 +151,7 @@ def join_usage(report: Report, answer: Mapping[str, Any] | None, load: Callable[
 
 
 def _suggest_by_agents(finding: Finding) -> LeaveKeys | None:
-    """Return what to use instead of a key, which the programs that use it tell best."""
+    """Return what to use instead of a key, which the program that uses it most tells best."""
     seen, last_used = finding["seen_from"], finding["last_used"]
     used = last_used if isinstance(last_used, dict) else None
     return suggest_alternative(
@@ -159,7 +159,7 @@ def _suggest_by_agents(finding: Finding) -> LeaveKeys | None:
         user_name=finding["user_name"],
         tags=finding["tags"],
         description=finding["description"],
-        user_agents=[one["value"] for one in seen["user_agents"]] if seen else (),
+        user_agents=[one["value"] for one in seen["user_agents"][:1]] if seen else (),
         region=used and used["region"],
     )
 

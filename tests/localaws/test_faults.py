@@ -74,7 +74,7 @@ def test_the_faults_of_the_documentation_are_read_whole() -> None:
         ('{"iam": {"deny": ["b b"]}}', 'iam.deny.0: "b b" is not accepted: takes 1 to 64 characters'),
         (
             '{"lambda": {"app": {"fail": 1}}}',
-            "lambda.app: unknown field; the fields here are read_policy, validate_keys, look_up_usage, build_report",
+            "lambda.app: unknown field; the fields here are read_policy, read_account, validate_keys, look_up_usage",
         ),
         ('{"lambda": {"build_report": 2}}', "lambda.build_report: 2 is not accepted: takes an object"),
         (

@@ -305,17 +305,20 @@ def test_each_finding_gets_its_own_answer_and_an_exempt_key_says_that_it_was_not
     ]
 
 
-def test_the_programs_that_use_a_key_tell_what_to_use_instead() -> None:
+def test_the_program_that_uses_a_key_most_tells_what_to_use_instead() -> None:
     by_name = {"use": "a name", "instead": "x", "url": "https://x"}
-    made = report(finding("A"), finding("B", leave_keys=by_name))
+    made = report(finding("A"), finding("B", leave_keys=by_name), finding("C"))
     agent = "aws-sdk-nodejs/2.1 linux/v16 configure-aws-credentials-for-github-actions"
     answers = {"A": summarize([event(userAgent=agent)], "eu-west-1", more=False)}
 
-    join_usage(made, {"kept": True}, lambda: usage({**answers, "B": summarize([event()], "eu-west-1", more=False)}))
+    answers["B"] = summarize([event()], "eu-west-1", more=False)
+    answers["C"] = summarize([event(), event(), event(userAgent=agent)], "eu-west-1", more=False)
 
-    [by_agent, unchanged] = [one["leave_keys"] for one in made["findings"]]
+    join_usage(made, {"kept": True}, lambda: usage(answers))
+
+    [by_agent, unchanged, by_another] = [one["leave_keys"] for one in made["findings"]]
     assert by_agent
-    assert (by_agent["use"], unchanged) == ("GitHub Actions", by_name)
+    assert (by_agent["use"], unchanged, by_another) == ("GitHub Actions", by_name, None)
 
 
 def damaged() -> Usage:
