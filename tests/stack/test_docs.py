@@ -137,7 +137,15 @@ def test_every_file_and_room_that_a_page_for_engineers_names_exists(page: str) -
         assert any((room / name).exists() for room in rooms), name
 
 
-OF_A_SCAN = {"latest.json", "account.json", "report.json", "report.html", "out/account/account.json", "pages/0001.json"}
+OF_A_SCAN = {
+    "latest.json",
+    "account.json",
+    "usage.json",
+    "report.json",
+    "report.html",
+    "out/account/account.json",
+    "pages/0001.json",
+}
 
 
 def test_each_row_of_where_to_change_what_names_a_test_and_its_files() -> None:
