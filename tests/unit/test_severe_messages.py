@@ -29,8 +29,8 @@ def test_the_mail_leads_with_quarantined_users_what_that_means_and_what_to_do() 
     text = one_line(text_of(*FIVE, root={"access_keys": 1}))
 
     assert text.startswith(
-        "AWS has quarantined 5 users (leaked0, leaked1, leaked2 and 2 more): it found credentials of theirs compromised"
-        " or exposed in public, and restricts what can be done with them by AWSCompromisedKeyQuarantineV3."
+        "AWS has quarantined 5 users (leaked0, leaked1, leaked2 and 2 more) with AWSCompromisedKeyQuarantineV3, because"
+        " credentials were compromised or exposed in public."
         " Deactivate or rotate the keys of a quarantined user at once, "
     )
     assert "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html The root user" in text
