@@ -161,7 +161,7 @@ def test_a_key_that_became_safe_to_deactivate_says_so() -> None:
     assert "Became safe" in text.partition("AKIAWAS")[2].partition("AKIASTILL")[0]
 
 
-@pytest.mark.parametrize(("keys", "says"), [(10, True), (11, False)])
+@pytest.mark.parametrize(("keys", "says"), [(20, True), (21, False)])
 def test_a_short_mail_says_what_to_use_instead_of_a_key(keys: int, says: bool) -> None:
     robots = [user(f"github-actions-{number}", key(f"AKIA{number}", 100, used=1)) for number in range(keys)]
 
