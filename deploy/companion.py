@@ -24,6 +24,7 @@ FUNCTIONS = {
     "ScheduledScan": "scheduled_scan",
     "APIHandler": "api_handler",
     "ReadPolicy": "read_policy",
+    "ReadAccount": "read_account",
     "ValidateKeys": "validate_keys",
     "LookUpUsage": "look_up_usage",
     "BuildReport": "build_report",

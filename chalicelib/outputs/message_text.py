@@ -33,7 +33,7 @@ _MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leav
 _MAX_CAUSES_BYTES = 2_000  # of why details are unknown: mostly the same for all
 _INDENT = "  "
 _MANY = 50  # keys
-_FEW = 10  # findings, of which the mail says more
+_FEW = 20  # keys, of which the mail says more
 _ORDER = "most severe first, then oldest"
 _Item = TypeVar("_Item")
 
@@ -51,7 +51,8 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
     `folder` is where the scan's files are, as an s3:// URI.
     """
     described = describe_report(report)
-    key_lines = partial(_key_lines, changes=report["changes"], in_full=len(report["findings"]) <= _FEW)
+    listed = [finding for finding in report["findings"] if list_due_soon or finding["verdict"] != "due_soon"]
+    key_lines = partial(_key_lines, changes=report["changes"], in_full=len(listed) <= _FEW)
     head = [
         *_wrapped(described.verdict_lines),
         "",

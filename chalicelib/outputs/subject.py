@@ -24,7 +24,7 @@ def subject(report: Report) -> str:
         f"{lead_in_short}{keys} in {account_id}{in_short}",
         f"{most_severe}{keys} in {account_id}{in_short}",
     )
-    shortest = f"{most_severe}{_found(report)} in {account_id}{in_short}"
+    shortest = f"{most_severe}{_found(report)} in {account_id}{in_short.replace(' named users', ' users')}"
     return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
 
 
@@ -78,7 +78,7 @@ def _how_complete(report: Report, *, short: bool = False) -> str:
     if judges_no_key(report):
         return f"{when} - NO KEY JUDGED: {coverage['keys_not_yet_created']} created later"
     named = names_users(report)
-    users = counted(coverage["users_listed"], "named user" if named and not short else "user")
+    users = counted(coverage["users_listed"], "named user" if named else "user")
     missing = f", {coverage['users_not_found']} not found" if named and coverage["users_not_found"] else ""
     # A scan of the past is not complete: it does not see what was deleted since.
     what = "current keys of" if is_of_the_past(report) else "complete:"

@@ -95,7 +95,7 @@ def _width(console: Console, table: Table) -> int:
 
 
 def _table(findings: list[Finding], *, with_severity: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("Verdict", no_wrap=True)
     if with_severity:
         table.add_column("Severity", no_wrap=True)

@@ -182,6 +182,13 @@ def test_the_findings_are_a_table_where_there_is_room_and_a_few_lines_each_where
     )
 
 
+def test_the_table_has_the_severity_where_there_is_room_for_it_too(result: ScanResult) -> None:
+    heads = [line for width in range(100, 150) for line in shown(result, width).splitlines() if " Verdict " in line]
+
+    assert ["Severity" in head for head in heads] == sorted("Severity" in head for head in heads)
+    assert {"Severity" in head for head in heads} == {True, False}
+
+
 def test_lines_are_wrapped_between_words() -> None:
     console = Console(file=io.StringIO(), width=20)
 

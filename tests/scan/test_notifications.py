@@ -75,7 +75,7 @@ def test_an_invalid_setting_fails_the_scan_before_any_report(scanner: Scanner, n
 
     assert result.status == "FAILED"
     assert result.error == (f'InvalidSettingError: {name}: "sometimes" is not accepted; it takes one of {choices}')
-    assert list(result.files) == ["pages/0001.json"]
+    assert list(result.files) == ["account.json", "pages/0001.json"]
 
 
 def test_a_failed_scan_is_reported_with_its_id_status_account_and_a_link(scanner: Scanner) -> None:
