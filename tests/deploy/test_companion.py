@@ -192,8 +192,8 @@ def test_chalice_deploy_and_the_companion_scan_and_are_removed(served: Served, p
     scan_and_look(served)
     reads = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-read_policy")
     assert reads["Environment"]["Variables"]["MAX_AGE_DAYS"] == "60"  # of the configuration, still
-    validates = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-validate_keys")
-    assert validates["Environment"]["Variables"]["OWNER_TAGS"] == "team"
+    accounts = served.client("lambda").get_function_configuration(FunctionName="iam-key-age-dev-read_account")
+    assert accounts["Environment"]["Variables"]["OWNER_TAGS"] == "team"
 
     record = project_copy / ".chalice" / "deployed" / "dev.json"
     elsewhere = record.rename(record.with_suffix(".elsewhere"))  # as in another clone
