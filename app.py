@@ -113,6 +113,7 @@ def get_openapi(request: Request, _query: Query) -> Any:
 def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Complete a scan's policy, or refuse it before IAM is asked for anything; called by the state machine."""
     scan = event["scan"]
+    settings.tag_settings()  # a bad setting fails before IAM is asked
     try:
         policy = parse_policy(scan["policy"], settings.stage_defaults())
     except InvalidPolicyError as error:
@@ -225,10 +226,11 @@ def account_facts(event: dict[str, Any]) -> "AccountFacts":
     from chalicelib.aws import report_store
     from chalicelib.evaluation.account import unknown_account
 
-    scan, read = event["scan"], event["account"]
+    scan = event["scan"]
+    read = event.get("account") or {"cause": "this scan began before an upgrade, which read no account"}
     if "cause" in read:
         return unknown_account(wanted_facts(scan), scan["started_at"], read["cause"])
-    return report_store.load_account(scan["scan_id"], read["read_at"])
+    return report_store.load_account(scan["scan_id"], scan_ids.account_of(scan["execution_arn"]), read["read_at"])
 
 
 def status_of(scan: executions.Scan) -> tuple[Any, Any]:

@@ -51,6 +51,7 @@ def account_facts(names: Iterable[str], tags: dict[str, str]) -> AccountFacts:
         facts["users"][name] = {
             "path": "/",
             "tags": tags,
+            "descriptions": {},
             "owner": tags["owner"],
             "can_administer": False,
             "administers_by": None,

@@ -138,6 +138,7 @@ class Coverage(TypedDict):
     keys_not_yet_created: int  # at the instant that keys are judged at
     detail_calls: int  # for last uses, without those that had to be made again
     keys_last_use_unknown: int  # of active, judged keys whose last use was asked for
+    users_facts_unknown: int  # of whom it is unknown whether AWS quarantined them
 
 
 class Totals(TypedDict):
@@ -174,10 +175,11 @@ class Details(TypedDict):
 
 
 class UserFacts(TypedDict):
-    """What a scan reads of a user once; of the tags the owner's, an exemption's and the descriptions of keys."""
+    """What a scan reads of a user once."""
 
     path: str | None
-    tags: dict[str, str] | Unknown
+    tags: dict[str, str] | Unknown  # the owner's and an exemption's
+    descriptions: dict[str, str]  # of keys, by access key id: tags of the user, as the console makes them
     owner: str | None  # "unknown", too, where the tags are
     can_administer: bool | Unknown
     administers_by: str | None
@@ -265,7 +267,7 @@ class Changes(TypedDict):
     unknown: list[ExpiredKey]  # expired then; it could not be found out what became of them
     new_unused: list[str]  # access key ids
     reactivated: list[str]  # access key ids of expired active keys that were too old and inactive at the last scan
-    became_safe: list[str]  # access key ids of expired keys that are safe to deactivate now and were not then
+    became_safe: list[str]  # access key ids of findings that are safe to deactivate now and were not then
     new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
 

@@ -37,11 +37,11 @@ def s3() -> "S3Client":
 
 @functools.cache
 def iam() -> "IAMClient":
-    """Return the client of IAM; all tries of a call end within 160 seconds: 7 times 15, and up to 51 between them."""
+    """Return the client of IAM; all tries of a call end within 156 seconds: 7 times 15, and up to 51 between them."""
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 7})
+    config = Config(connect_timeout=3, read_timeout=12, retries={"mode": "standard", "total_max_attempts": 7})
     return boto3.client("iam", config=config)
 
 

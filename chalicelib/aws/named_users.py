@@ -10,7 +10,7 @@ from chalicelib.evaluation.permissions import is_administrator_policy
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
 
-_UNREADABLE: list[dict[str, Any]] = [{"PolicyName": "unknown", "PolicyDocument": None}]
+_UNREADABLE: list[dict[str, Any]] = [{"PolicyName": "(not read)", "PolicyDocument": None}]
 
 
 def describe_named_users(iam: "IAMClient", asking: Asking, names: Iterable[str]) -> dict[str, Any]:
@@ -19,7 +19,10 @@ def describe_named_users(iam: "IAMClient", asking: Asking, names: Iterable[str])
     A user whom IAM does not have is left out. `asking.causes` has why something is unknown, by user, group or policy.
     """
     reader = _Reader(iam, asking)
-    users = [user for name in names if (user := reader.user(name)) is not None]
+    # In this order, for there may not be time for all: what advice and a quarantine depend on comes first.
+    users = [user for name in names if (user := reader.tags_and_attached(name)) is not None]
+    for user in users:
+        reader.complete(user)
     groups = [reader.group(name) for name in dict.fromkeys(name for user in users for name in user["GroupList"])]
     attached = [one["AttachedManagedPolicies"] or () for one in (*users, *groups)]
     arns = dict.fromkeys(policy["PolicyArn"] for policies in attached for policy in policies)
@@ -32,28 +35,27 @@ class _Reader:
     iam: "IAMClient"
     asking: Asking
 
-    def user(self, name: str) -> dict[str, Any] | None:
+    def tags_and_attached(self, name: str) -> dict[str, Any] | None:
         iam, attempt, items, of = self.iam, self.asking.attempt, self.asking.items, {"UserName": name}
         missing = iam.exceptions.NoSuchEntityException
         try:
             tags = attempt(name, lambda: items("Tags", iam.list_user_tags, **of), (missing,))
         except missing:
             return None
-        path = attempt(name, lambda: self.asking.ask(iam.get_user, **of)["User"]["Path"])
-        groups = attempt(name, lambda: items("Groups", iam.list_groups_for_user, **of))
         attached = attempt(name, lambda: items("AttachedPolicies", iam.list_attached_user_policies, **of))
+        return {"UserName": name, "Tags": tags, "AttachedManagedPolicies": attached}
+
+    def complete(self, user: dict[str, Any]) -> None:
+        iam, attempt, items, name = self.iam, self.asking.attempt, self.asking.items, user["UserName"]
+        of = {"UserName": name}
+        groups = attempt(name, lambda: items("Groups", iam.list_groups_for_user, **of))
         inline = attempt(name, lambda: items("PolicyNames", iam.list_user_policies, **of))
-        return {
-            "UserName": name,
-            "Path": path,
-            "Tags": tags,
-            "GroupList": [group["GroupName"] for group in groups or ()],
-            "AttachedManagedPolicies": attached,
-            "UserPolicyList": [
-                *(self._inline(name, iam.get_user_policy, policy, of) for policy in inline or ()),
-                *(_UNREADABLE if groups is None or inline is None else ()),
-            ],
-        }
+        user["Path"] = attempt(name, lambda: self.asking.ask(iam.get_user, **of)["User"]["Path"])
+        user["GroupList"] = [group["GroupName"] for group in groups or ()]
+        user["UserPolicyList"] = [
+            *(self._inline(name, iam.get_user_policy, policy, of) for policy in inline or ()),
+            *(_UNREADABLE if groups is None or inline is None else ()),
+        ]
 
     def group(self, name: str) -> dict[str, Any]:
         iam, items, of, about = self.iam, self.asking.items, {"GroupName": name}, f"group {name}"

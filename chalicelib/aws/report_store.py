@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 
 from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
-from chalicelib.documents import AccountFacts, InvalidEvidenceError, Page, Progress, Report, Usage
+from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report, Usage
 from chalicelib.report.summary import report_locations
 from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
 
@@ -21,15 +21,19 @@ _MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "h
 
 def save_account(account: AccountFacts) -> None:
     """Keep what a scan read of the account."""
-    _put(_account_key(account["scan_id"]), json.dumps(account, indent=1).encode(), _MEDIA_TYPES["json"])
+    _put(_account_key(account["scan_id"]), json.dumps(account, ensure_ascii=False).encode(), _MEDIA_TYPES["json"])
 
 
 @functools.lru_cache(maxsize=1)  # each page needs it, and a warm function has it from the page before
-def load_account(scan_id: str, _read_at: str) -> AccountFacts:
-    """Return what a scan read of the account; raise InvalidEvidenceError if it is missing."""
-    account = _get(_account_key(scan_id))
-    if account is None:
-        raise InvalidEvidenceError("account.json is missing")
+def load_account(scan_id: str, account_id: str, _read_at: str) -> AccountFacts:
+    """Return what a scan read of the account; raise InvalidEvidenceError if it is missing or another's."""
+    try:
+        account = _get(_account_key(scan_id)) or {}
+        of_this = (account.get("schema_version"), account.get("scan_id"), account.get("account_id"))
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise InvalidEvidenceError("account.json is damaged") from error
+    if of_this != (SCHEMA_VERSION, scan_id, account_id):
+        raise InvalidEvidenceError("account.json is missing, or of another scan")
     return cast(AccountFacts, account)
 
 

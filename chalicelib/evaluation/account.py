@@ -9,10 +9,11 @@ from typing import Any
 from chalicelib.documents import SCHEMA_VERSION, AccountFacts, Root, Unknown, UserFacts
 from chalicelib.evaluation.permissions import allows_administration, is_administrator_policy, quarantine_policy
 from chalicelib.evaluation.tags import find_owner, keep_tags
+from chalicelib.report.account import unknown_user
 
-NOT_DESCRIBED = "IAM did not describe this user: created or renamed after the scan read the account"
 _ODD = (KeyError, TypeError, AttributeError)  # what IAM's answers raise that do not have the fields of its API
 _ROOT_NOT_SAID = "IAM did not say whether the root user has access keys"
+_ODD_USER = "IAM described this user in a way that cannot be read"
 _UNREADABLE = "a policy of this user, or of a group, was not described in a way that can be read"
 
 # Whether a policy makes an administrator, None where it cannot be read.
@@ -55,6 +56,7 @@ class Policies:
 class _User:
     path: str | None
     tags: dict[str, str] | Unknown
+    descriptions: dict[str, str]
     policies: Policies
     groups: Sequence[str]
 
@@ -65,22 +67,21 @@ class AccountReader:
     def __init__(self, owner_tags: Sequence[str]) -> None:
         self._owner_tags = owner_tags
         self._users: dict[str, _User] = {}
+        self._odd: list[str] = []  # names of users who are described in a way that cannot be read
         self._groups: dict[str, Policies] = {}
         self._managed: dict[str, Administers] = {}
 
     def add(self, page: Mapping[str, Any]) -> None:
         """Add a page; of each policy only what it allows is kept, for an account may have megabytes of them.
 
-        `Tags` and `AttachedManagedPolicies` of None are unknown. What is described in an odd way is left out.
+        `Tags` and `AttachedManagedPolicies` of None are unknown, and so is what is described in an odd way.
         """
         for user in page.get("UserDetailList", ()):
-            with suppress(*_ODD):
-                self._users[user["UserName"]] = _User(
-                    path=user.get("Path"),
-                    tags="unknown" if (tags := user.get("Tags", ())) is None else keep_tags(tags, self._owner_tags),
-                    policies=_policies(user, "UserPolicyList"),
-                    groups=user.get("GroupList", ()),
-                )
+            try:
+                self._users[user["UserName"]] = self._read_user(user)
+            except _ODD:
+                if isinstance(user, Mapping) and isinstance(user.get("UserName"), str):
+                    self._odd.append(user["UserName"])
         for group in page.get("GroupDetailList", ()):
             with suppress(*_ODD):
                 self._groups[group["GroupName"]] = _policies(group, "GroupPolicyList")
@@ -94,7 +95,19 @@ class AccountReader:
 
         `causes` has why something is not, by user, "group NAME" or policy; `missing` is why pages are.
         """
-        return {name: self._facts(name, user, causes, missing or _UNREADABLE) for name, user in self._users.items()}
+        known = {name: self._facts(name, user, causes, missing or _UNREADABLE) for name, user in self._users.items()}
+        return known | {name: unknown_user(_ODD_USER) for name in self._odd}
+
+    def _read_user(self, user: Mapping[str, Any]) -> _User:
+        tags = user.get("Tags", ())
+        kept, descriptions = keep_tags(tags or (), self._owner_tags)
+        return _User(
+            path=user.get("Path"),
+            tags="unknown" if tags is None else kept,
+            descriptions=descriptions,
+            policies=_policies(user, "UserPolicyList"),
+            groups=user.get("GroupList", ()),
+        )
 
     def _facts(self, name: str, user: _User, causes: Mapping[str, str], otherwise: str) -> UserFacts:
         groups = {f"group {group}": self._groups.get(group, Policies(attached=None)) for group in user.groups}
@@ -108,6 +121,7 @@ class AccountReader:
         return {
             "path": user.path,
             "tags": user.tags,
+            "descriptions": user.descriptions,
             "owner": find_owner(user.tags, self._owner_tags),
             "can_administer": True if by else "unknown" if unreadable else False,
             "administers_by": by,
@@ -129,27 +143,6 @@ def no_facts(wanted: Wanted, read_at: str) -> AccountFacts:
         "users": {},
         "unknown": [],
     }
-
-
-def unknown_user(cause: str) -> UserFacts:
-    """Return that nothing is known of a user, and why."""
-    return {
-        "path": None,
-        "tags": "unknown",
-        "owner": "unknown",
-        "can_administer": "unknown",
-        "administers_by": None,
-        "quarantined_by": "unknown",
-        "cause": cause,
-    }
-
-
-def facts_of(account: AccountFacts, user_name: str) -> UserFacts:
-    """Return what the account's facts say of a user."""
-    if user_name in account["users"]:
-        return account["users"][user_name]
-    causes = {unknown["part"]: unknown["cause"] for unknown in account["unknown"]}
-    return unknown_user(causes.get("users", NOT_DESCRIBED))
 
 
 def read_root(access_keys: object, cause: str | None = None) -> Root:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from chalicelib.documents import LeaveKeys, Unknown
+from chalicelib.evaluation.tags import is_exemption_tag
 
 _IAM_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
 _OIDC_PAGE = f"{_IAM_GUIDE}/id_roles_providers_oidc.html"
@@ -79,7 +80,7 @@ _PERSON = _role(
 
 # What names itself, in a user agent, a user's name or a key's description. A `-` is also where a CamelCase name parts.
 _NAMED: tuple[tuple[re.Pattern[str], LeaveKeys], ...] = (
-    (_words("git-hub-actions?|gha|git-hub-(?:ci|runners?|workflows?|deploy(?:er)?)"), _oidc("GitHub Actions")),
+    (_words("git-hub-actions?|git-hub-(?:ci|runners?|workflows?|deploy(?:er)?)"), _oidc("GitHub Actions")),
     (_words("git-lab|git-lab-ci|git-lab-runner"), _oidc("GitLab CI/CD")),
     (_words("circle-ci"), _oidc("CircleCI")),
     (_words("bit-bucket|bit-bucket-pipelines?"), _oidc("Bitbucket Pipelines")),
@@ -108,7 +109,7 @@ _FIRST_AND_LAST_NAME = re.compile(r"[a-z]{2,}[._][a-z]{2,}", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?<![\w.+-])([\w.+-]+)@[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _NO_PERSON = _words(
     "admins?|alerts?|api|apps?|aws|backups?|bots?|build|cron|data|db|deploy(?:er)?|dev|dev-ops|finance|info|it|jobs?|mail|"
-    "no-reply|ops|platform|prod|root|s3|scripts?|security|server|service|smtp|stag(?:e|ing)|support|svc|system|team|test"
+    "contact|hello|marketing|no-reply|office|ops|sales|platform|prod|root|s3|scripts?|security|server|service|smtp|stag(?:e|ing)|support|svc|system|team|test"
 )
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -166,7 +167,8 @@ def _is_a_person(user_name: str, tags: Mapping[str, str] | Unknown, user_agents:
     """
     if _NO_PERSON.search(user_name.partition("@")[0]):
         return False
-    addresses = () if isinstance(tags, str) else _ADDRESS.finditer(" ".join(tags.values()))
+    of_owner = {} if isinstance(tags, str) else {name: tags[name] for name in tags if not is_exemption_tag(name)}
+    addresses = _ADDRESS.finditer(" ".join(of_owner.values()))
     is_owner = any(address[1].lower() == user_name.lower() for address in addresses)
     has_first_and_last_name = _FIRST_AND_LAST_NAME.fullmatch(user_name) is not None
     uses_cli = any(agent.startswith("aws-cli") for agent in user_agents)

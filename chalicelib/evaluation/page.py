@@ -25,14 +25,14 @@ from chalicelib.documents import (
     Page,
     UserEvidence,
 )
-from chalicelib.evaluation.account import facts_of
 from chalicelib.evaluation.advice import advise, is_dormant
 from chalicelib.evaluation.details import read_last_uses
 from chalicelib.evaluation.leave_keys import suggest_alternative
-from chalicelib.evaluation.tags import read_exemption, split_descriptions
+from chalicelib.evaluation.tags import read_exemption
 from chalicelib.instants import format_instant, parse_instant, read_instant
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.controls import controls_of
+from chalicelib.report.account import facts_of
+from chalicelib.report.controls import controls_of, kinds_broken
 from chalicelib.settings import DEFAULT_MAX_EXEMPT_DAYS
 from chalicelib.severity import rate_severity
 
@@ -119,6 +119,7 @@ def _coverage(users: list[UserEvidence], by_user: Mapping[str, Mapping[str, Any]
         "keys_inactive_skipped": len(keys) - judged - not_yet_created,
         "keys_not_yet_created": not_yet_created,
         "detail_calls": sum(len(user["keys"]) for user in detailed if by_user[user["user_name"]].get("details")),
+        "users_facts_unknown": 0,  # BuildReport counts them
         "keys_last_use_unknown": sum(
             key["last_used"] == "unknown" and _is_judged_active(key) for user in detailed for key in user["keys"]
         ),
@@ -214,19 +215,17 @@ def _evaluate_with_details(user_name: str, keys: list[_Key], answer: object, con
     """Evaluate a user's keys by their age, their last use and the user's exemption."""
     last_uses, cause = read_last_uses(answer, len(keys))
     facts = facts_of(context.account, user_name)
-    details: Details = {"tags": "unknown", "exemption": None, "cause": cause or facts["cause"]}
-    descriptions: dict[str, str] = {}
-    if facts["tags"] != "unknown":
-        tags, descriptions = split_descriptions(facts["tags"], [key.access_key_id for key in keys])
-        details["tags"] = tags
+    tags, causes = facts["tags"], "; ".join(dict.fromkeys(filter(None, (cause, facts["cause"])))) or None
+    details: Details = {"tags": tags, "exemption": None, "cause": causes}
+    if tags != "unknown":
         details["exemption"] = read_exemption(tags, context.as_of, context.rule_of_use.as_of, context.max_exempt_days)
     evaluated: list[JudgedKey] = []
     for key, last_used in zip(keys, last_uses, strict=True):
         verdict, exempt_from = evaluate_key(key, last_used, details["exemption"], context)
         judged = _evaluated(key, verdict)
         judged["last_used"] = last_used
-        if key.access_key_id in descriptions:
-            judged["description"] = descriptions[key.access_key_id]
+        if key.access_key_id in facts["descriptions"]:
+            judged["description"] = facts["descriptions"][key.access_key_id]
         if exempt_from:
             judged["exempt_from"] = str(exempt_from)
         evaluated.append(judged)
@@ -286,11 +285,11 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
         "quarantined_by": quarantined_by,
         "user_path": facts["path"],
         "console_url": security_credentials_url(user["user_name"], context.account["partition"]),
-        "controls": controls_of(violated),
+        "controls": [clause for kind in kinds_broken(key, context.as_of) for clause in controls_of(kind)],
         "leave_keys": suggest_alternative(
             service=key["last_used"]["service"] if isinstance(key["last_used"], dict) else None,
             user_name=user["user_name"],
-            tags=user["details"]["tags"],
+            tags=facts["tags"],
             description=key.get("description"),
             user_agents=(),
             region=key["last_used"]["region"] if isinstance(key["last_used"], dict) else None,

@@ -20,6 +20,7 @@ _SHORT, _LONG = "\0", "\0" * 64
 _ANY_ACTION = (f"{_SHORT * 2}:{_SHORT * 3}", f"{_LONG}:{_LONG}")
 _IAM_ACTIONS = (f"iam:{_SHORT * 7}", f"iam:{_LONG}")
 _ANY_RESOURCE = (f"{_SHORT * 2}::{{account}}:{_SHORT}", f"{_LONG}:{_LONG}:{{account}}:{_LONG}")
+_USERS = (f"iam::{{account}}:user/{_SHORT}", f"iam::{{account}}:user/{_LONG}")
 _IAM_RESOURCES = (f"iam::{{account}}:{_SHORT * 3}/{_SHORT}", f"iam::{{account}}:{_LONG}/{_LONG}")
 
 
@@ -56,7 +57,7 @@ def _allows_administration(statement: object) -> bool:
     return any(
         any(_matches_action(pattern, action) for pattern in actions) is not not_actions
         and any(_matches_resource(pattern, resource) for pattern in resources) is not not_resources
-        for action, resource in ((_ANY_ACTION, _ANY_RESOURCE), (_IAM_ACTIONS, _IAM_RESOURCES))
+        for action, resource in ((_ANY_ACTION, _ANY_RESOURCE), (_IAM_ACTIONS, _IAM_RESOURCES), (_IAM_ACTIONS, _USERS))
     )
 
 

@@ -1,7 +1,7 @@
 """A user's tags: the owner, an exemption from the rule, descriptions of keys. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 from chalicelib.documents import Exemption, Unknown
@@ -25,22 +25,27 @@ def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> 
     return next((tags[name] for name in owner_tags if tags.get(name, "").strip()), None)
 
 
-def keep_tags(tags: Iterable[Mapping[str, str]], owner_tags: Sequence[str]) -> dict[str, str]:
-    """Return the tags that findings need: the first two owner tags that say something, an exemption's, descriptions."""
+def keep_tags(tags: Iterable[Mapping[str, str]], owner_tags: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the tags that findings need: the first two owner tags that say something, and an exemption's.
+
+    Beside them the descriptions of keys: the IAM console keeps one as a tag that is named by the key's id. There may be
+    some of keys that are gone, so they are cut: all that a scan keeps of 5,000 users has to fit into memory.
+    """
     given = {tag["Key"]: tag["Value"] for tag in tags}
     owners = [name for name in owner_tags if given.get(name, "").strip()][:_OWNERS_KEPT]
-    exemption = [name for name in given if name.lower() in _EXEMPTION_TAGS]
-    descriptions = [name for name in given if _KEY_ID.fullmatch(name)][:_DESCRIPTIONS_KEPT]
-    return {name: given[name] for name in dict.fromkeys([*owners, *exemption, *descriptions])}
+    exemption = [name for name in given if is_exemption_tag(name)]
+    described = [name for name in given if _KEY_ID.fullmatch(name) and given[name].strip()][:_DESCRIPTIONS_KEPT]
+    return {name: given[name] for name in [*owners, *exemption]}, {name: _cut(given[name]) for name in described}
 
 
-def split_descriptions(tags: Mapping[str, str], key_ids: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return a user's tags without those named as an access key id, and the descriptions of the keys.
+def is_exemption_tag(name: str) -> bool:
+    """Return whether a tag is one of an exemption, in lower case as it has to be or not."""
+    return name.lower() in _EXEMPTION_TAGS
 
-    The IAM console keeps the description of a key as a tag of the user that is named by the key's id.
-    """
-    others = {name: value for name, value in tags.items() if name not in key_ids and not _KEY_ID.fullmatch(name)}
-    return others, {name: tags[name] for name in key_ids if tags.get(name, "").strip()}
+
+def _cut(description: str) -> str:
+    longest = 128 if description.isascii() else 40
+    return description if len(description) <= longest else f"{description[:longest]}..."
 
 
 def read_exemption(tags: Mapping[str, str], as_of: datetime, read_at: datetime, max_days: int) -> Exemption | None:

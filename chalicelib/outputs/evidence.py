@@ -1,14 +1,13 @@
 """What a report is evidence for: the controls of benchmarks, each with what the scan found. Pure."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from functools import cache
 from typing import Literal, NamedTuple
 
-from chalicelib.documents import ACTIVE, Finding, Report
+from chalicelib.documents import Finding, Report
 from chalicelib.instants import parse_instant
 from chalicelib.outputs.sentences import counted
-from chalicelib.report.controls import CONTROLS, LIMITS, Control
+from chalicelib.report.controls import CONTROLS, Control, kinds_broken
 from chalicelib.report.summary import has_root_access_keys, is_complete
 
 _ASKS_FOR = {
@@ -63,9 +62,14 @@ def controls(report: Report) -> list[Control]:
     return _newest_first(Control(**row) for row in report["controls"])
 
 
+def controls_in_short(finding: Finding, as_of: str) -> str:
+    """Return the controls that a key violates in a line."""
+    return "; ".join(map(_in_short, kinds_broken(finding, parse_instant(as_of))))
+
+
 @cache
-def controls_in_short(kind: str) -> str:
-    """Return the controls about a kind of finding in a line, as in "CIS 2.12 (7.0.0), 2.13 (6.0.0); AWS FSBP IAM.3"."""
+def _in_short(kind: str) -> str:
+    """Return the controls of a kind in a line, as in "CIS 2.12 (7.0.0), 2.13 (6.0.0); AWS FSBP IAM.3"."""
     versions: dict[str, dict[str, list[str]]] = {}
     for row in _newest_first(row for row in CONTROLS if row.kind == kind):
         versions.setdefault(row.benchmark, {}).setdefault(row.control, []).append(row.version)
@@ -107,23 +111,8 @@ def _violated_by(report: Report, kind: str) -> Iterator[str]:
         yield from [counted(users, "user")] if users else []
     else:
         keys, exempt = (
-            sum(_breaks(finding, kind, report["as_of"]) for finding in findings)
+            sum(kind in kinds_broken(finding, parse_instant(report["as_of"])) for finding in findings)
             for findings in (report["findings"], report["exempt"])
         )
         yield from [counted(keys, "key")] if keys else []
         yield from [counted(exempt, "exempt key")] if exempt else []
-
-
-def _breaks(finding: Finding, kind: str, as_of: str) -> bool:
-    """Return whether a key is one that the controls are about: a policy may be stricter than they are.
-
-    An overdue key that was not used for long is both, though its verdict says only one.
-    """
-    last_used = finding["last_used"]
-    since = finding["created_at"]
-    if kind == "unused":
-        if last_used == "unknown" or finding["status"] != ACTIVE:
-            return False
-        since = last_used["at"] if last_used else since
-    _, days = LIMITS[kind]
-    return parse_instant(as_of) - parse_instant(since) > timedelta(days=days)

@@ -23,22 +23,22 @@ QUARANTINE_ADVICE = (
 QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
 
-def headline(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
+def headline(report: Report, gaps: Sequence[Gap], around_names: str = "") -> Iterator[str]:
     """Yield the verdict in a sentence or few: what is most severe first, then what is new."""
-    yield from _quarantine(report)
+    yield from _quarantine(report, around_names)
     if has_root_access_keys(report):
         whose = f"The root user of AWS account {account_name(report)}"
         yield f"{whose} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
     yield from _changes(report)
     if names_users(report) and report["not_found"]:
-        yield f"IAM has no user named {first_of(report['not_found'])}."
+        yield f"IAM has no user named {first_of(report['not_found'], around_names)}."
     yield from _verdict(report)
     yield from (f"INCOMPLETE: {_gap_in_words(gap)}." for gap in gaps)
 
 
-def _quarantine(report: Report) -> Iterator[str]:
+def _quarantine(report: Report, around_names: str) -> Iterator[str]:
     if users := report["quarantined"]:
-        names = first_of([user["user_name"] for user in users])
+        names = first_of([user["user_name"] for user in users], around_names)
         who = f"the user {names}" if len(users) == 1 else f"{len(users)} users ({names})"
         policies = " and ".join(sorted({user["policy"] for user in users}))
         yield f"AWS has quarantined {who} with {policies}, because credentials were compromised or exposed in public."
@@ -98,8 +98,8 @@ def _gap_in_words(gap: Gap) -> str:
     words = {
         "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
         "root_unknown": "it is unknown whether the root user has access keys",
-        "account_unknown": "it is unknown who owns the keys, which users are exempt or administrators, and whether AWS"
-        " has quarantined a user",
+        "account_unknown": f"tags or permissions of {counted(gap.number, 'user')} are unknown, and so is whether they"
+        " are exempt, or quarantined by AWS",
         "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",
     }
     return words[gap.kind]

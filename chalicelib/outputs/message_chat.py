@@ -4,8 +4,9 @@ from typing import Any
 
 from chalicelib.documents import Finding, Report
 from chalicelib.outputs.description import describe_report
+from chalicelib.outputs.headline import headline
 from chalicelib.outputs.sentences import counted, quarantine_lines, severity_label, why_advised
-from chalicelib.report.summary import most_urgent, report_locations, report_verdict
+from chalicelib.report.summary import find_gaps, first_findings, report_locations, report_verdict
 
 _IN_CHAT = 10
 _MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
@@ -17,10 +18,11 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
     Names stand in backticks, where neither Slack nor Teams takes a character for markup; causes stay out.
     """
     described = describe_report(report)
-    first = most_urgent(report, _IN_CHAT)
+    first = first_findings(report, _IN_CHAT)
     more = len(report["findings"]) - len(first)
     lines = [
-        *described.verdict_lines,
+        *headline(report, find_gaps(report), around_names="`"),
+        *described.to_do,
         "",
         described.coverage,
         described.keys,

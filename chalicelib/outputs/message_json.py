@@ -5,7 +5,7 @@ from typing import Any
 
 from chalicelib.documents import SCHEMA_VERSION, Finding, Quarantined, Report
 from chalicelib.report.summary import (
-    most_urgent,
+    first_findings,
     report_locations,
     report_verdict,
     summarize,
@@ -34,7 +34,7 @@ _FOR_REPORTS_ONLY = (
 def compose_for_programs(report: Report, folder: str) -> dict[str, Any]:
     """Return the message as docs/report.md has it, with the most urgent findings that there is room for."""
     first: list[dict[str, Any]] = [
-        {**_for_messages(finding), "change": change} for finding, change in most_urgent(report, _FIRST_FINDINGS)
+        {**_for_messages(finding), "change": change} for finding, change in first_findings(report, _FIRST_FINDINGS)
     ]
     while len(compact_json(first).encode()) > _MAX_FINDINGS_BYTES:
         first.pop()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from chalicelib.documents import Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.documents import ACTIVE, Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.report.summary import (
     Gap,
@@ -114,7 +114,7 @@ def account_lines(report: Report) -> Iterator[str]:
 
 def details_unknown(report: Report) -> list[Unchecked]:
     """Return the users of whom details are unknown for another reason than one that holds for all users."""
-    of_all = {unknown["cause"] for unknown in report["account_unknown"]}
+    of_all = {unknown["cause"] for unknown in report["account_unknown"] if unknown["part"] == "users"}
     return [user for user in report["details_unknown"] if user["cause"] not in of_all]
 
 
@@ -172,7 +172,7 @@ def severity_label(finding: Finding) -> str:
 
 def quarantine_lines(finding: Finding) -> Iterator[str]:
     """Yield what to do with a key of a quarantined user, which comes before its advice."""
-    if finding["quarantined_by"] not in (None, "unknown"):
+    if finding["quarantined_by"] not in (None, "unknown") and finding["status"] == ACTIVE:
         yield "Its user is quarantined: deactivate or rotate the key at once."
 
 
@@ -264,9 +264,9 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def first_of(names: Sequence[str]) -> str:
+def first_of(names: Sequence[str], around: str = "") -> str:
     """Return the first three names, and how many more there are."""
-    shown = ", ".join(names[:_FIRST_NAMES])
+    shown = ", ".join(f"{around}{name}{around}" for name in names[:_FIRST_NAMES])
     more = len(names) - _FIRST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 

@@ -38,7 +38,7 @@ def should_notify(report: Report, notify_on: NotifyOn) -> bool:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         resolved = any(key["how"] != "exempted" for key in changes["resolved"])
-        lists = (changes["new"], changes["new_unused"], changes["reactivated"])
+        lists = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
         return resolved or any(lists) or changes["new_root_access_keys"]
     if has_root_access_keys(report) or totals["expired"] or totals["unused"]:
         return True

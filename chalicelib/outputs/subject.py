@@ -62,7 +62,10 @@ def _gap(gap: Gap, users_listed: int, *, short: bool) -> str:
             f"{gap.number} of {users_listed} unchecked",
         ),
         "root_unknown": ("root user unchecked", "root unchecked"),
-        "account_unknown": ("tags and permissions unknown", "tags unknown"),
+        "account_unknown": (
+            f"tags or permissions of {counted(gap.number, 'user')} unknown",
+            f"tags of {gap.number} unknown",
+        ),
         "last_use_unknown": (f"last use of {counted(gap.number, 'key')} unknown", f"{gap.number} last uses unknown"),
     }
     return words[gap.kind][short]

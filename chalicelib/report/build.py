@@ -7,7 +7,6 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
-from chalicelib.console import security_credentials_url
 from chalicelib.documents import (
     ACTIVE,
     NO_OUTCOME,
@@ -17,14 +16,14 @@ from chalicelib.documents import (
     ControlRow,
     Coverage,
     InvalidEvidenceError,
+    JudgedKey,
     Page,
-    Quarantined,
     Report,
     TooManyChildrenFailedError,
     Totals,
-    UserEvidence,
 )
 from chalicelib.instants import parse_instant
+from chalicelib.report.account import find_gone, find_quarantined, find_unknown
 from chalicelib.report.controls import CONTROLS, Control, is_evidence
 from chalicelib.report.summary import (
     count_advice,
@@ -40,6 +39,7 @@ _GONE_SINCE = (
 )
 _USED_SINCE = "whether a key that was used since {} was unused then: IAM keeps the last use alone"
 _USED_UNTIL = "uses after {}: last uses, and the advice that follows from them, are of that instant"
+_OF_TODAY = "tags, permissions and quarantines of then: those in the report are of when the scan started"
 _ONE_IN = 5  # users at most may be without an outcome
 _BINS_TO_THE_LIMIT = 6  # of the histogram, and as many after it
 
@@ -57,13 +57,14 @@ def join_pages(pages: Iterable[Page], account: AccountFacts) -> Report:
             report = _empty_report(page, account)
         _check_page(report, page, number)
         _add_page(report, page, seen)
-        report["quarantined"].extend(_quarantined(page, account))
+        _add_facts(report, page, account)
         _count_ages(ages, page)
     if report is None:
         raise InvalidEvidenceError("the scan has no page")
     _check_outcomes(report)
-    gone = [name for name in account["users"] if name not in seen]
-    report["quarantined"].extend(filter(None, (_if_quarantined(account, name, None) for name in gone)))
+    quarantined, in_words = find_gone(account, seen)
+    report["quarantined"].extend(quarantined)
+    report["not_covered"].extend(in_words)
     report["findings"].sort(key=most_severe_first)
     report["exempt"].sort(key=most_severe_first)
     report["severities"] = count_severities(report["findings"])
@@ -101,6 +102,7 @@ def _empty_report(page: Page, account: AccountFacts) -> Report:
             "keys_not_yet_created": 0,
             "detail_calls": 0,
             "keys_last_use_unknown": 0,
+            "users_facts_unknown": 0,
         },
         "totals": {"expired": 0, "due_soon": 0, "ok": 0, "unused": 0, "exempt": 0},
         "root": root,
@@ -144,7 +146,7 @@ def _gone_since(page: Page) -> list[str]:
     if not is_of_the_past(page):
         return []
     used_since = [_USED_SINCE.format(page["as_of"])] if "max_unused_days" in page["policy"] else []
-    return [_GONE_SINCE.format(page["as_of"]), *used_since]
+    return [_GONE_SINCE.format(page["as_of"]), *used_since, _OF_TODAY]
 
 
 def _check_page(report: Report, page: Page, number: int) -> None:
@@ -166,13 +168,27 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
             report["not_found"].append(user["user_name"])
         elif "details" in user and user["details"]["cause"] is not None:
             report["details_unknown"].append({"user_name": user["user_name"], "cause": user["details"]["cause"]})
-        if sum(key["status"] == ACTIVE for key in user.get("keys", ())) > 1:
+        if sum(_is_active(key, page) for key in user.get("keys", ())) > 1:
             report["two_active_keys"].append(user["user_name"])
     report["inactive_overdue"].extend(_inactive_overdue(page))
     _add_counts(report["coverage"], page["coverage"])
     _add_counts(report["totals"], page["totals"])
     report["findings"].extend(page["findings"])
     report["exempt"].extend(page["exempt"])
+
+
+def _is_active(key: JudgedKey, page: Page) -> bool:
+    return key["status"] == ACTIVE and parse_instant(key["created_at"]) <= parse_instant(page["as_of"])
+
+
+def _add_facts(report: Report, page: Page, account: AccountFacts) -> None:
+    report["quarantined"].extend(find_quarantined(account, page))
+    of_all = [unknown["cause"] for unknown in account["unknown"] if unknown["part"] == "users"]
+    named = {user["user_name"] for user in report["details_unknown"]}
+    for user in find_unknown(account, page):
+        report["coverage"]["users_facts_unknown"] += 1
+        if user["user_name"] not in named and user["cause"] not in of_all:
+            report["details_unknown"].append(user)
 
 
 def _inactive_overdue(page: Page) -> Iterator[str]:
@@ -208,28 +224,3 @@ def _histogram(ages: Counter[int], max_age_days: int) -> list[AgeBin]:
 def _add_counts(counts: Coverage | Totals, more: Coverage | Totals) -> None:
     for name in counts:
         counts[name] += more[name]  # type: ignore[literal-required]  # both are of one type, and all its fields int
-
-
-def _quarantined(page: Page, account: AccountFacts) -> Iterator[Quarantined]:
-    for user in page["users"]:
-        if user["outcome"] != "not_found" and (found := _if_quarantined(account, user["user_name"], user)):
-            yield found
-
-
-def _if_quarantined(account: AccountFacts, user_name: str, user: UserEvidence | None) -> Quarantined | None:
-    """Return a user to whom AWS attached a quarantine policy, with the keys, whatever their age; None for others."""
-    facts = account["users"].get(user_name)
-    if facts is None or facts["quarantined_by"] in (None, "unknown"):
-        return None
-    known = user is not None and user["outcome"] == "checked"
-    keys = user.get("keys", []) if user else []
-    return {
-        "user_name": user_name,
-        "policy": str(facts["quarantined_by"]),
-        "access_keys": [{"access_key_id": key["access_key_id"], "status": key["status"]} for key in keys]
-        if known
-        else "unknown",
-        "owner": facts["owner"],
-        "owner_known": facts["tags"] != "unknown",
-        "console_url": security_credentials_url(user_name, account["partition"]),
-    }

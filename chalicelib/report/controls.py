@@ -6,7 +6,11 @@ https://hub.steampipe.io/mods/turbot/aws_compliance and https://www.tenable.com/
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
+
+from chalicelib.documents import ACTIVE, Finding, JudgedKey
+from chalicelib.instants import parse_instant
 
 
 class Control(NamedTuple):
@@ -68,3 +72,19 @@ def is_evidence(kind: str, policy: Mapping[str, Any]) -> bool:
         return any(control.kind == kind for control in CONTROLS)
     field, days = LIMITS[kind]
     return policy.get(field) is not None and policy[field] <= days
+
+
+def kinds_broken(key: JudgedKey | Finding, as_of: datetime) -> list[str]:
+    """Return the kinds of clauses that an active key violates: a policy may be stricter than they are.
+
+    An overdue key that was not used for long violates both, though its verdict is of one.
+    """
+    last_used = key.get("last_used", "unknown")
+    since = {"expired": key["created_at"]}
+    if last_used != "unknown":
+        since["unused"] = last_used["at"] if last_used else key["created_at"]
+    return [
+        kind
+        for kind, instant in since.items()
+        if key["status"] == ACTIVE and as_of - parse_instant(instant) > timedelta(days=LIMITS[kind][1])
+    ]

@@ -18,8 +18,6 @@ from chalicelib.documents import (
 from chalicelib.instants import parse_instant
 from chalicelib.severity import Severity
 
-_URGENCY = {"expired": 0, "unused": 1, "due_soon": 2}
-
 
 def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
     """Return what a scan speaks for: everybody now, the users that its policy names, or another instant."""
@@ -87,7 +85,7 @@ def find_gaps(report: Report) -> list[Gap]:
     gaps = [
         Gap("users_unchecked", coverage["users_unchecked"]),
         Gap("root_unknown", int(bool(root and root["verdict"] == "unknown"))),
-        Gap("account_unknown", int(any(unknown["part"] == "users" for unknown in report["account_unknown"]))),
+        Gap("account_unknown", coverage["users_facts_unknown"]),
         Gap("last_use_unknown", coverage["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
     ]
     return [gap for gap in gaps if gap.number]
@@ -154,25 +152,12 @@ def report_verdict(report: Report) -> str:
     return next(word for word, is_true in holds.items() if is_true)
 
 
-def most_urgent(report: Report, number: int) -> list[tuple[Finding, str | None]]:
-    """Return the first findings with their change: the most severe first, then the new ones, then the oldest."""
-    changes = report["changes"]
-    new = {key["access_key_id"] for key in changes["new"]} if changes else set()
-
-    def change(finding: Finding) -> str | None:
-        if finding["verdict"] != "expired" or changes is None:
-            return None
-        return "new" if finding["access_key_id"] in new else "still_expired"
-
-    urgent = sorted(
-        report["findings"],
-        key=lambda finding: (
-            Severity(finding["severity"]).rank,
-            _URGENCY.get(finding["verdict"], 0),
-            finding["access_key_id"] not in new,
-        ),
-    )
-    return [(finding, change(finding)) for finding in urgent[:number]]
+def first_findings(report: Report, number: int) -> list[tuple[Finding, str | None]]:
+    """Return the first findings, each with its change."""
+    changes = changes_by_key(report)
+    return [
+        (finding, changes.get(finding["access_key_id"], {}).get("change")) for finding in report["findings"][:number]
+    ]
 
 
 def changes_by_key(report: Report) -> dict[str, dict[str, str]]:

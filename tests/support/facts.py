@@ -14,11 +14,17 @@ WANTED = Wanted("scan-1", "123456789012", "aws", None, root=True)
 
 
 def user_facts(tags: dict[str, str] | Unknown | None = None, **more: Any) -> UserFacts:
-    """A user of whom all is known: with these tags as account.json has them, and no policy."""
+    """A user of whom all is known: with these tags, of which keys' ids have their descriptions, and no policy."""
+    kept: dict[str, str] | Unknown = "unknown"
+    descriptions = {}
+    if tags != "unknown":
+        descriptions = {name: text for name, text in (tags or {}).items() if name.startswith("AKIA") and text.strip()}
+        kept = {name: text for name, text in (tags or {}).items() if not name.startswith("AKIA")}
     facts: UserFacts = {
         "path": "/",
-        "tags": tags or {},
-        "owner": find_owner(tags or {}, OWNER_TAGS),
+        "tags": kept,
+        "descriptions": descriptions,
+        "owner": find_owner(kept, OWNER_TAGS),
         "can_administer": False,
         "administers_by": None,
         "quarantined_by": None,
@@ -30,6 +36,8 @@ def user_facts(tags: dict[str, str] | Unknown | None = None, **more: Any) -> Use
 def facts(outcomes: Iterable[Mapping[str, Any]] = (), root_access_keys: object = None, **more: Any) -> AccountFacts:
     """An account with the users of these outcomes, each as its "facts" have it."""
     users = {outcome["user_name"]: outcome.get("facts") or user_facts() for outcome in outcomes}
+    if any(unknown["part"] == "users" for unknown in more.get("unknown", ())):
+        users = {}
     account: AccountFacts = {**no_facts(WANTED, READ_AT), "users": users}
     if root_access_keys is not None:
         account["root"] = read_root(root_access_keys)

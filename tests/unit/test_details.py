@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.evaluation.details import read_last_uses
-from chalicelib.evaluation.tags import find_owner, read_exemption, split_descriptions
+from chalicelib.evaluation.tags import find_owner, keep_tags, read_exemption
 from chalicelib.settings import InvalidSettingError, TagSettings, parse_tag_settings
 
 AS_OF = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
@@ -206,18 +206,49 @@ def test_a_last_use_that_is_missing_or_odd_is_unknown_and_has_a_cause(
     assert read_last_uses(answer, 1) == (last_uses, cause)
 
 
-def test_a_tag_that_is_named_by_a_key_is_the_keys_description_and_no_tag_of_the_user() -> None:
+def test_of_the_tags_those_of_the_owner_and_of_an_exemption_are_kept_and_the_descriptions_of_keys() -> None:
     of_user = {
+        "team": "x",
         "owner": "web",
+        "email": " ",
+        "Owner": "ops",
+        "RESPONSIBLEPERSON": "ann",
+        "Iam-Key-Age:Exempt-Until": "2027-01-01",
         "AKIA000000000001": "nightly backup",
         "AKIA000000000002": "\u00a0",
-        "AKIAOFAKEYTHATWENT": "of a key that is gone",
         "akia000000000001": "in another case",
     }
+    owner_tags = ("email", "RESPONSIBLEPERSON", "Owner", "owner")
 
-    tags_of_user, descriptions = split_descriptions(
-        of_user, ["AKIA000000000001", "AKIA000000000002", "AKIA000000000003"]
-    )
+    tags, descriptions = keep_tags(pairs(of_user), owner_tags)
 
-    assert tags_of_user == {"owner": "web", "akia000000000001": "in another case"}
-    assert descriptions == {"AKIA000000000001": "nightly backup"}
+    assert tags == {"RESPONSIBLEPERSON": "ann", "Owner": "ops", "Iam-Key-Age:Exempt-Until": "2027-01-01"}
+    assert descriptions == {"AKIA000000000001": "nightly backup", "RESPONSIBLEPERSON": "ann"}
+
+
+@pytest.mark.parametrize(
+    ("description", "kept"),
+    [
+        ("x" * 128, "x" * 128),
+        ("x" * 129, "x" * 128 + "..."),
+        ("ü" * 40, "ü" * 40),
+        ("ü" * 41, "ü" * 40 + "..."),
+        ("x" * 40 + "ü" * 100, "x" * 40 + "..."),
+        ("𠮷" * 41, "𠮷" * 40 + "..."),
+    ],
+    ids=["ASCII", "ASCII, one more", "not ASCII", "not ASCII, one more", "both", "4 bytes each"],
+)
+def test_a_description_that_is_too_long_is_cut_and_shows_it(description: str, kept: str) -> None:
+    _, descriptions = keep_tags(pairs({"AKIA000000000001": description}), ())
+
+    assert descriptions == {"AKIA000000000001": kept}
+
+
+def test_of_many_descriptions_twenty_are_kept() -> None:
+    _, descriptions = keep_tags(pairs({f"AKIA{number:016}": "x" for number in range(50)}), ())
+
+    assert len(descriptions) == 20
+
+
+def pairs(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in tags.items()]

@@ -129,19 +129,34 @@ def test_controls_are_listed_by_benchmark_with_the_newest_version_first() -> Non
     assert versions == sorted(versions, reverse=True)
 
 
+ROTATION = (
+    "CIS 2.12 (7.0.0), 2.13 (6.0.0), 1.13 (5.0.0), 1.14 (1.4.0 to 4.0.1); AWS FSBP IAM.3;"
+    " PCI DSS 8.3.9 (4.0.1), 8.6.3 (4.0.1)"
+)
+USE = "CIS 2.11 (6.0.0 to 7.0.0), 1.11 (5.0.0), 1.12 (1.4.0 to 4.0.1); AWS Security Hub IAM.22"
+
+
 @pytest.mark.parametrize(
-    ("kind", "short"),
+    ("outcome", "policy", "short"),
     [
-        (
-            "expired",
-            (
-                "CIS 2.12 (7.0.0), 2.13 (6.0.0), 1.13 (5.0.0), 1.14 (1.4.0 to 4.0.1); AWS FSBP IAM.3;"
-                " PCI DSS 8.3.9 (4.0.1), 8.6.3 (4.0.1)"
-            ),
+        pytest.param(user("old", key("A", 91, used=1)), {}, ROTATION, id="overdue"),
+        pytest.param(user("both", key("A", 91, used=46)), {}, f"{ROTATION}; {USE}", id="overdue and unused"),
+        pytest.param(user("unused", key("A", 60, used="never")), {"max_unused_days": 45}, USE, id="unused"),
+        pytest.param(user("due", key("A", 89, used=1)), {}, "", id="due soon"),
+        pytest.param(user("strict", key("A", 40, used=1)), {"max_age_days": 30}, "", id="by a stricter policy"),
+        pytest.param(user("dark", key("A", 91)), {}, ROTATION, id="use unknown"),
+        pytest.param(
+            user("off", key("A", 140, "Inactive", used=100)), {"include_inactive": True}, "", id="an inactive key"
         ),
-        ("unused", "CIS 2.11 (6.0.0 to 7.0.0), 1.11 (5.0.0), 1.12 (1.4.0 to 4.0.1); AWS Security Hub IAM.22"),
-        ("due_soon", ""),
     ],
 )
-def test_controls_of_a_kind_fit_into_a_line(kind: str, short: str) -> None:
-    assert controls_in_short(kind) == short
+def test_a_finding_names_the_controls_that_its_key_violates_and_the_page_has_them_in_a_line(
+    outcome: Any, policy: Any, short: str
+) -> None:
+    report = report_of(outcome, **policy)
+
+    [finding] = report["findings"]
+    assert controls_in_short(finding, report["as_of"]) == short
+    assert bool(finding["controls"]) is bool(short)
+    assert ("AWS FSBP IAM.3" in finding["controls"]) is ("IAM.3" in short)
+    assert ("AWS Security Hub IAM.22" in finding["controls"]) is ("IAM.22" in short)

@@ -47,7 +47,9 @@ def test_an_exemption_that_is_over_leaves_the_key_expired_and_says_why() -> None
 
 
 def test_tags_that_could_not_be_had_exempt_nobody() -> None:
-    report = join_pages([judge(checked("alice", key("A1"), last_used=[USED], tags="unknown", cause="denied"))], facts())
+    alice = checked("alice", key("A1"), last_used=[USED], tags="unknown", cause="denied")
+
+    report = join_pages([judge(alice)], facts([alice]))
 
     [finding] = report["findings"]
     assert (finding["verdict"], finding["owner"], finding["tags"]) == ("expired", "unknown", "unknown")
@@ -135,7 +137,7 @@ def test_a_last_use_that_is_unknown_leaves_a_scan_incomplete_that_judges_by_it(
     terms = ScanContext("scan-1", "123456789012", AS_OF, ScanPolicy(max_unused_days=max_unused_days), facts())
     alice = checked("alice", key("A1", "2026-10-01T00:00:00Z"), last_used=["unknown"], cause="denied")
 
-    report = join_pages([judge(alice, terms=terms)], facts())
+    report = join_pages([judge(alice, terms=terms)], facts([alice]))
 
     assert report["coverage"]["keys_last_use_unknown"] == 1
     assert report["coverage"]["users_checked"] == 1
@@ -156,4 +158,4 @@ def test_an_inactive_key_whose_last_use_is_unknown_leaves_no_scan_incomplete() -
     terms = ScanContext("scan-1", "123456789012", AS_OF, policy, facts())
     bob = checked("bob", key("B1", OLD, "Inactive"), last_used=["unknown"], cause="denied")
 
-    assert summarize(join_pages([judge(bob, terms=terms)], facts()))["complete"]
+    assert summarize(join_pages([judge(bob, terms=terms)], facts([bob])))["complete"]

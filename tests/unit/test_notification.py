@@ -197,16 +197,16 @@ def test_a_root_user_with_access_keys_is_said_first() -> None:
     assert json.loads(message["sqs"])["summary"]["root"]["verdict"] == "root_access_keys"
 
 
-def test_programs_get_the_new_keys_first_then_the_oldest_then_those_due_soon() -> None:
+def test_programs_get_the_most_severe_keys_first_then_the_oldest_each_with_its_change() -> None:
     last = before(user("alice", key("AKIA200", 200), key("AKIA300", 300)))
     now = user("alice", key("AKIA200", 200), key("AKIA300", 300), key("AKIA100", 100), key("AKIA80", 80))
 
     document = json.loads(by_protocol(report_of(now, last=last))["lambda"])
 
     assert [(finding["access_key_id"], finding["change"]) for finding in document["findings"]] == [
-        ("AKIA100", "new"),
         ("AKIA300", "still_expired"),
         ("AKIA200", "still_expired"),
+        ("AKIA100", "new"),
         ("AKIA80", None),
     ]
 

@@ -52,6 +52,8 @@ def test_a_pattern_that_leaves_some_of_iam_out_is_none(action: Any) -> None:
 @pytest.mark.parametrize(
     "resource",
     [
+        "arn:aws:iam::123456789012:user/*",
+        ["arn:aws:iam::*:user/*", "arn:aws:iam::*:group/*"],
         "*",
         "**",
         "arn:*",
@@ -72,11 +74,12 @@ def test_all_of_iam_as_the_resource_is_administration(resource: Any) -> None:
 @pytest.mark.parametrize(
     "resource",
     [
-        "arn:aws:iam::123456789012:user/*",
+        "arn:aws:iam::*:role/*",
         "arn:aws:iam::*:role/deploy-*",
         "arn:aws:iam::123456789012:user/${aws:username}",
         "arn:aws:s3:::*",
-        ["arn:aws:iam::*:user/*", "arn:aws:iam::*:group/*"],
+        "arn:aws:iam::123456789012:user/dev/*",
+        ["arn:aws:iam::*:role/*", "arn:aws:iam::*:group/*"],
         [],
     ],
 )

@@ -197,12 +197,16 @@ def test_a_page_that_cannot_be_read_makes_the_users_unknown(odd: dict[str, Any])
     assert [unknown["part"] for unknown in facts["unknown"]] == ["users"]
 
 
-def test_a_user_who_is_described_in_an_odd_way_is_left_out_and_the_others_are_not() -> None:
+def test_a_user_who_is_described_in_an_odd_way_is_unknown_and_the_others_are_not() -> None:
     odd = [{"Path": "/"}, {"UserName": "eve", "Tags": [{"Value": "no key"}]}, {"UserName": "mal", "Tags": 7}]
 
     facts = read(Iam(get_account_authorization_details=pages({"UserDetailList": [*odd, detail("alice")]})))
 
-    assert list(facts["users"]) == ["alice"]
+    assert facts["users"].keys() == {"alice", "eve", "mal"}
+    assert facts["users"]["alice"]["quarantined_by"] is None
+    for name in ("eve", "mal"):
+        assert facts["users"][name]["quarantined_by"] == facts["users"][name]["tags"] == "unknown"
+        assert facts["users"][name]["cause"] == "IAM described this user in a way that cannot be read"
 
 
 def test_named_users_are_read_one_by_one_with_their_groups_and_policies() -> None:

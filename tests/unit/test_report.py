@@ -84,6 +84,7 @@ def test_a_page_has_each_users_outcome_and_each_keys_verdict() -> None:
         "keys_not_yet_created": 0,
         "detail_calls": 2,
         "keys_last_use_unknown": 1,
+        "users_facts_unknown": 0,
     }
     assert page["totals"] == {"expired": 1, "due_soon": 1, "ok": 1, "unused": 0, "exempt": 0}
     assert page["findings"] == [

@@ -133,7 +133,7 @@ def test_what_is_unknown_of_the_account_is_said_once_with_its_cause() -> None:
 
     text = one_line(text_of(*crowd(expired=3, used=1), account={"users": {}, "unknown": unknown}))
 
-    assert "INCOMPLETE: it is unknown who owns the keys, which users are exempt or administrators, and whether" in text
+    assert "INCOMPLETE: tags or permissions of 4 users are unknown, and so is whether they are exempt, or" in text
     assert text.count(DENIED) == 1
     assert "PERMISSIONS UNKNOWN:" not in text
 

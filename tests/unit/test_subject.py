@@ -20,7 +20,7 @@ OF_NAMED, OF_THE_PAST = {"users": ["a"]}, {"as_of": "2020-11-22T08:00:00Z"}
 GAPS: dict[str, dict[str, int]] = {
     "": {},
     "unchecked": {"users_unchecked": 4_999},
-    "account": {},
+    "account": {"users_facts_unknown": 5_000},
     "last use": {"keys_last_use_unknown": 10_000},
 }
 
@@ -99,7 +99,7 @@ def test_the_subject_is_short_names_the_most_severe_first_and_keeps_its_counts(
         (
             [user("a")],
             {"account": {"users": {}, "unknown": [{"part": "users", "cause": "denied"}]}},
-            "0 overdue access keys in AWS account 123456789012 - INCOMPLETE: tags and permissions unknown",
+            "0 overdue keys in account 123456789012 - INCOMPLETE: tags or permissions of 1 user unknown",
         ),
     ],
 )
