@@ -25,6 +25,7 @@ from chalicelib.outputs.sentences import (
     why_not_exempt,
 )
 from chalicelib.outputs.subject import subject
+from chalicelib.outputs.usage_sentences import seen_from_in_words
 
 # SNS takes 256 KiB, which the JSON and chat copies share; nobody reads more than this by mail.
 MAX_MESSAGE_BYTES = 69_000
@@ -162,9 +163,16 @@ def _key_lines(findings: Sequence[Finding], changes: Changes | None, *, in_full:
             *why,
             *map(defuse_links, why_not_exempt(finding)),
             *reactivated_lines(finding, changes["reactivated"] if changes else ()),
+            *(map(defuse_links, _seen_lines(finding)) if in_full else ()),
             *(leave_keys_lines(finding) if in_full else ()),
         ]
         yield "\n".join([key, *_wrapped(lines, indent=_INDENT * 3)])
+
+
+def _seen_lines(finding: Finding) -> list[str]:
+    """Return what uses the key, where CloudTrail said so. Addresses are personal data and stay in the report."""
+    seen = finding["seen_from"]
+    return seen_from_in_words({**seen, "addresses": []})[:1] if seen and seen["status"] == "seen" else []
 
 
 def _quarantined_lines(users: Sequence[Quarantined]) -> Iterator[str]:

@@ -35,7 +35,8 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
 
     assert done.returncode == 0, done.stderr
     assert "250/250" in done.stdout
-    assert "Subject: 2 new of 20 overdue access keys in AWS account 123456789012 (complete: 250 users)" in done.stdout
+    found = "1 quarantined, 2 new of 20 overdue keys in example-shop (123456789012) (complete: 250 users)"
+    assert f"Subject: {found}" in done.stdout
     assert "AKIAIOSFODNN7EXAMPLE" in done.stdout
     assert "overdue since 2022-02-25, owner pubudu@example.com" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout

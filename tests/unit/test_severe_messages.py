@@ -178,3 +178,37 @@ def test_the_account_is_called_by_its_alias_in_mail_and_chat() -> None:
     assert "1 access key in AWS account acme-prod (123456789012) is older than 90 days." in by_protocol["default"]
     assert "in AWS account acme-prod (123456789012)" in json.loads(by_protocol["https"])["content"]["description"]
     assert "acme-prod (123456789012)" in message["subject"]
+
+
+SEEN: Any = {
+    "status": "seen",
+    "cause": None,
+    "region": "eu-west-1",
+    "events": 50,
+    "more": True,
+    "first_at": "2026-11-20T00:00:00Z",
+    "last_at": "2026-11-21T00:00:00Z",
+    "addresses": [{"value": "203.0.113.7", "events": 41}],
+    "user_agents": [{"value": "terraform.evil.example", "events": 50}],
+    "actions": [{"value": "s3:ListBuckets", "events": 50}],
+    "errors": [{"value": "AccessDenied", "events": 3}],
+}
+
+
+def test_the_mail_has_what_uses_a_key_and_no_address_and_no_link() -> None:
+    report = report_of(user("web", key("AKIAOLD", 200, used=1)))
+    report["findings"][0]["seen_from"] = SEEN
+
+    text = one_line(compose_message(report, FOLDER).text)
+
+    assert " Seen by terraform[.]evil[.]example, doing s3:ListBuckets, until 2026-11-21. " in text
+    assert "203.0.113.7" not in text
+
+
+@pytest.mark.parametrize("status", ["nothing", "not_asked", "throttled", "refused", "unknown"])
+def test_the_mail_does_not_say_why_cloudtrail_knows_nothing(status: str) -> None:
+    report: Any = report_of(user("web", key("AKIAOLD", 200, used=1)))
+    before_it = compose_message(report, FOLDER).text
+    report["findings"][0]["seen_from"] = {**SEEN, "status": status, "cause": "why"}
+
+    assert compose_message(report, FOLDER).text == before_it
