@@ -5,13 +5,9 @@ import json
 import re
 import secrets
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from chalicelib.documents import SCAN_ID_PATTERN
 from chalicelib.instants import format_instant
-
-if TYPE_CHECKING:
-    pass
 
 # The ids that this app gives, and the names that Step Functions gives: what nobody wrote by hand.
 _GIVEN_ID = (
