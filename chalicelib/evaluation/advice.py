@@ -15,6 +15,7 @@ from chalicelib.instants import parse_instant
 
 UNUSED_AFTER = timedelta(days=90)
 _NO_USE_ON_RECORD = f"no use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"
+_LEAKED = "A key of its user leaked: deactivate this one now, even if something stops, and give its owner a new one."
 _TWO_KEYS = "for IAM takes two keys a user"
 
 
@@ -43,6 +44,14 @@ def advise(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -> Advice
     if last_used is None or not _is_in_use(key, rule):
         return Advice("deactivate", _why_unused(key, last_used, rule), safe_to_deactivate=True)
     return _replace(key, last_used, others, rule)
+
+
+def advise_on_leak(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -> Advice | None:
+    """Return what to do with a key whose user AWS quarantined: whatever its use, an active one has to go now."""
+    usual = advise(key, others, rule)
+    if key["status"] != ACTIVE:
+        return usual
+    return Advice("deactivate", _LEAKED, usual is not None and usual.safe_to_deactivate)
 
 
 def is_dormant(key: JudgedKey, rule: AgeRule) -> bool:

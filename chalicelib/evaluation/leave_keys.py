@@ -44,22 +44,22 @@ _ON_PREMISES = _role(
 )
 _LAMBDA = _role(
     "AWS Lambda",
-    "Remove the key from the function's settings; its execution role has credentials of its own.",
+    "Give the function's execution role what it needs, then remove the key from the function's settings.",
     "https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html",
 )
 _ECS = _role(
     "Amazon ECS",
-    "Remove the key from the task definition, and give the task an IAM role.",
+    "Give the task an IAM role, then remove the key from the task definition.",
     "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
 )
 _EKS = _role(
     "Amazon EKS",
-    "Remove the key from the pod, and give its service account a role with EKS Pod Identity.",
+    "Give the pod's service account a role with EKS Pod Identity, then remove the key from the pod.",
     "https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html",
 )
 _EC2 = _role(
     "Amazon EC2",
-    "Remove the key from the instance, and give the instance an IAM role.",
+    "Give the instance an IAM role, then remove the key from the instance.",
     f"{_IAM_GUIDE}/id_roles_use_switch-role-ec2.html",
 )
 _CODECOMMIT = _role(
@@ -154,8 +154,8 @@ def _smtp(region: str | None) -> LeaveKeys:
     where = region if region and region != "N/A" else "the same Region"
     return {
         "use": "SMTP with Amazon SES",
-        "instead": f"Create new SMTP credentials in SES for {where}, or send through the SES API with a role: the SMTP "
-        "password is derived from the secret access key and the Region.",
+        "instead": "Send through the SES API with a role. Where only SMTP will do, create new SMTP credentials in SES"
+        f" for {where}: the SMTP password is derived from the secret access key and the Region.",
         "url": "https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html",
     }
 

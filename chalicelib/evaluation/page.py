@@ -25,7 +25,7 @@ from chalicelib.documents import (
     Page,
     UserEvidence,
 )
-from chalicelib.evaluation.advice import advise, is_dormant
+from chalicelib.evaluation.advice import advise, advise_on_leak, is_dormant
 from chalicelib.evaluation.details import read_last_uses
 from chalicelib.evaluation.leave_keys import suggest_alternative
 from chalicelib.evaluation.tags import read_exemption
@@ -252,15 +252,16 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
     exempt = key["verdict"] == Verdict.EXEMPT
     facts = facts_of(context.account, user["user_name"])
     violated = key["exempt_from"] if exempt else str(key["verdict"])
-    quarantined_by = facts["quarantined_by"]
+    quarantined = facts["quarantined_by"] not in (None, "unknown")
     severity = rate_severity(
         violated,
-        quarantined=quarantined_by not in (None, "unknown"),
+        quarantined=quarantined,
         can_administer=facts["can_administer"] is True,
         dormant=is_dormant(key, context.rule_of_use),
     )
-    known = not exempt and user["details"]["tags"] != "unknown"  # else it may be exempt
-    advice = advise(key, others, context.rule_of_use) if known else None
+    advice = None
+    if not exempt and (quarantined or facts["tags"] != "unknown"):  # without the tags, it may be exempt
+        advice = (advise_on_leak if quarantined else advise)(key, others, context.rule_of_use)
     finding: Finding = {
         "user_name": user["user_name"],
         "access_key_id": key["access_key_id"],
@@ -282,7 +283,7 @@ def _finding(user: UserEvidence, key: JudgedKey, others: list[JudgedKey], contex
         "severity": severity.value,
         "can_administer": facts["can_administer"],
         "administers_by": facts["administers_by"],
-        "quarantined_by": quarantined_by,
+        "quarantined_by": facts["quarantined_by"],
         "user_path": facts["path"],
         "console_url": security_credentials_url(user["user_name"], context.account["partition"]),
         "controls": [clause for kind in kinds_broken(key, context.as_of) for clause in controls_of(kind)],

@@ -17,8 +17,8 @@ from chalicelib.report.summary import Gap, has_root_access_keys, is_of_the_past,
 # "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
 QUARANTINE_ADVICE = (
-    "Deactivate or rotate the keys of a quarantined user at once, look in CloudTrail for what they were used for, and"
-    " follow the support case that AWS opened; leave the policy attached until then"
+    "Deactivate the keys of a quarantined user at once, look in CloudTrail for what they were used for, and"
+    " follow the support case that AWS opened; detach the policy only once that is closed"
 )
 QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
@@ -85,7 +85,9 @@ def _expired_keys(report: Report, where: str, when: str) -> str:
     keys = _none_or(expired, "access key") + of_users
     checked = "" if expired else _of_which_keys(report)
     age = counted(report["policy"]["max_age_days"], "day")
-    return f"{keys}{checked} {where} {is_or_are(expired)} older than {age}{when}."
+    exempt = sum(finding.get("exempt_from") == "expired" for finding in report["exempt"])
+    besides = f", not counting {counted(exempt, 'exempt key')}" if exempt else ""
+    return f"{keys}{checked} {where} {is_or_are(expired)} older than {age}{when}{besides}."
 
 
 def _of_which_keys(report: Report) -> str:

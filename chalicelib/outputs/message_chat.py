@@ -5,7 +5,7 @@ from typing import Any
 from chalicelib.documents import Finding, Report
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import headline
-from chalicelib.outputs.sentences import counted, quarantine_lines, severity_label, why_advised
+from chalicelib.outputs.sentences import counted, severity_label, why_advised
 from chalicelib.report.summary import find_gaps, first_findings, report_locations, report_verdict
 
 _IN_CHAT = 10
@@ -33,7 +33,7 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {_how_severe(finding)}"
             f"{counted(finding['age_days'], 'day')} old{_MARKS.get(change or finding['verdict'], '')}."
-            f" {next(quarantine_lines(finding), '') or why_advised(finding)}"
+            f" {why_advised(finding)}"
             for finding, change in first
         ),
         *([f"and {more} more in the report."] if more else []),

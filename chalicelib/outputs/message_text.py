@@ -17,7 +17,6 @@ from chalicelib.outputs.sentences import (
     details_unknown,
     how_resolved,
     leave_keys_lines,
-    quarantine_lines,
     reactivated_lines,
     severity_label,
     to_the_second,
@@ -158,7 +157,6 @@ def _key_lines(findings: Sequence[Finding], changes: Changes | None, *, in_full:
         ]
         lines = [
             *map(defuse_links, said_by_people),
-            *quarantine_lines(finding),
             *became_safe_lines(finding, changes),
             *why,
             *map(defuse_links, why_not_exempt(finding)),

@@ -7,7 +7,6 @@ from chalicelib.outputs.sentences import (
     administrator_lines,
     became_safe_lines,
     counted,
-    quarantine_lines,
     reactivated_lines,
     why_advised,
     why_not_exempt,
@@ -29,7 +28,6 @@ def alias_lines(report: Report) -> Iterator[str]:
 def _why_severe(finding: Finding) -> Iterator[str]:
     """Yield why a finding is more severe than its verdict alone, or may be, where the advice does not say it."""
     severity, can_administer = finding["severity"], finding["can_administer"]
-    yield from quarantine_lines(finding)
     yield from administrator_lines(finding)
     if severity == "high" and can_administer is not True and finding["advice"] is None:  # so it is because of this
         yield "Not used for 90 days." if finding["last_used"] else "Never used in 90 days."

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from chalicelib.documents import ACTIVE, Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.documents import Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.report.summary import (
     Gap,
@@ -160,7 +160,7 @@ def advice_label(finding: Finding) -> str:
 
 def why_advised(finding: Finding) -> str:
     """Return in a sentence what to do with a key and why."""
-    if finding["tags"] == "unknown" and finding["last_used"] != "unknown":
+    if finding["tags"] == "unknown" and finding["last_used"] != "unknown" and not finding["advice"]:
         return "Its user's tags are not known, so it may be exempt: find out before you deactivate it."
     return finding["advice_in_words"] or "Its use is not known: find out before you deactivate it."
 
@@ -168,12 +168,6 @@ def why_advised(finding: Finding) -> str:
 def severity_label(finding: Finding) -> str:
     """Return "Critical" or "High" for a key to look at before the others; "" for those."""
     return finding["severity"].capitalize() if finding["severity"] in ("critical", "high") else ""
-
-
-def quarantine_lines(finding: Finding) -> Iterator[str]:
-    """Yield what to do with a key of a quarantined user, which comes before its advice."""
-    if finding["quarantined_by"] not in (None, "unknown") and finding["status"] == ACTIVE:
-        yield "Its user is quarantined: deactivate or rotate the key at once."
 
 
 def administrator_lines(finding: Finding) -> Iterator[str]:

@@ -43,7 +43,7 @@ def _who(seen: SeenFrom) -> str:
     }
     words = [f"{word} {_joined(values)}" for word, values in parts.items() if values] or [f"in {events}"]
     until = [f"until {seen['last_at'][:10]}"] if seen["last_at"] else []
-    return f"Seen {', '.join(words + until)}."
+    return f"Seen in {seen['region']} {', '.join(words + until)}."
 
 
 def _numbered(values: Sequence[Seen], of: str = "") -> list[str]:

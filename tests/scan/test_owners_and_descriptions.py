@@ -66,7 +66,7 @@ def test_a_user_without_an_owner_tag_is_known_to_have_none() -> None:
     assert (finding["owner"], finding["owner_known"]) == (None, True)
     assert (row["owner"], row["owner_known"]) == ("", "true")
     assert age_in_words(finding).endswith(", no owner tag")
-    assert '<td class="name">ann</td>' in "".join(render_html(WITHOUT_OWNER))
+    assert '<td class="name">ann<span>no owner tag</span></td>' in "".join(render_html(WITHOUT_OWNER))
 
 
 @pytest.mark.parametrize("sentinel", SENTINELS)

@@ -98,17 +98,17 @@ def test_the_filters_show_what_matches_and_count_it(opened: Opened) -> None:
     page = opened.open(REPORT)
     expect(page.locator("output")).to_have_text("5 of 5 keys")
 
-    page.get_by_label("User, owner or access key id").fill("CMD|")
+    page.get_by_label("Search users, owners, keys, details").fill("CMD|")
     assert shown(page, KEY_ID) == ["AKIAOLD", "AKIADUE"]
     page.get_by_role("combobox", name="Verdict").select_option("due soon")
     assert shown(page, KEY_ID) == ["AKIADUE"]
     expect(page.locator("output")).to_have_text("1 of 5 keys")
-    page.get_by_label("User, owner or access key id").fill("")
+    page.get_by_label("Search users, owners, keys, details").fill("")
     page.get_by_role("combobox", name="Verdict").select_option("all")
     page.get_by_label("Since the last scan").select_option("new")
     assert shown(page, KEY_ID) == ["AKIAPLUS", "AKIAMINUS", "AKIAAT"]
     page.get_by_label("Since the last scan").select_option("all")
-    page.get_by_label("User, owner or access key id").fill("=OWN(")
+    page.get_by_label("Search users, owners, keys, details").fill("=OWN(")
     assert shown(page, KEY_ID) == ["AKIAOLD", "AKIADUE"]
     page.get_by_role("combobox", name="What to do").select_option("finish rotating")
 

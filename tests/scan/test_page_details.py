@@ -168,7 +168,7 @@ def test_a_fold_out_has_what_the_row_has_no_room_for(opened: Opened) -> None:
     [
         (
             "AKIAPUBDUAAAAAAAAAAA",
-            "Its user is quarantined: deactivate or rotate the key at once. In use",
+            "A key of its user leaked: deactivate this one now",
         ),
         ("AKIAGITHUBAAAAAAAAAA", "Administrator by policy Admins of group platform. Its successor"),
         ("AKIAIDLEAAAAAAAAAAAA", "Not used for 250 days"),
@@ -194,7 +194,7 @@ def test_leaked_keys_lead_the_page_with_what_to_do(opened: Opened) -> None:
     assert "compromised-creds" not in page.locator("header").inner_text()
     leak = page.locator("main > *").first
     expect(leak.locator("h2")).to_have_text("Leaked keys: AWS quarantined 2 users")
-    assert "Deactivate or rotate the keys of a quarantined user at once" in leak.inner_text()
+    assert "Deactivate the keys of a quarantined user at once" in leak.inner_text()
     assert leak.locator("tbody td").all_inner_texts() == [
         *(f"leaky\n{HOSTILE}", "AKIALEAKYAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
         *("pubdu", "AKIAPUBDUAAAAAAAAAAA Active", QUARANTINE, "security credentials"),

@@ -154,7 +154,7 @@ def test_new_smtp_credentials_are_for_the_region_of_the_last_use(region: str | N
     suggestion = suggest_alternative(**{**NOTHING, "service": "ses-smtp", "region": region})
 
     assert suggestion
-    assert f"SMTP credentials in SES for {where}, or" in suggestion["instead"]
+    assert f"SMTP credentials in SES for {where}: " in suggestion["instead"]
 
 
 @pytest.mark.parametrize(

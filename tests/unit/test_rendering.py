@@ -185,7 +185,7 @@ def test_a_quarantined_user_without_a_finding_is_a_row_of_the_csv() -> None:
         f"{policy}; access keys: unknown: the user could not be checked",
     ]
     assert found[0]["advice"] == "deactivate"
-    assert found[0]["advice_in_words"].startswith("Deactivate or rotate the keys of a quarantined user at once")
+    assert found[0]["advice_in_words"].startswith("Deactivate the keys of a quarantined user at once")
     assert found[0]["console_url"].endswith("/young?section=security_credentials")
     assert found[0]["two_active_keys"] == "false"
 
@@ -353,12 +353,12 @@ def test_the_page_escapes_what_it_is_given() -> None:
 @pytest.mark.parametrize("status", get_args(SeenFrom.__annotations__["status"]))
 def test_the_page_says_who_uses_a_key_or_why_that_is_not_known(status: Any) -> None:
     report = report_of(user("alice", key("AKIAOLD", 200, used=1)))
-    assert "<dt>Seen from</dt>" not in "".join(render_html(report))
+    assert "<dt>CloudTrail</dt>" not in "".join(render_html(report))
     report["findings"][0]["seen_from"] = {**SEEN, "status": status, "cause": "<b>Rate exceeded</b>"}
 
     page = "".join(render_html(report))
 
-    said = re.search("<dt>Seen from</dt><dd>(.+)</dd>", page)
+    said = re.search("<dt>CloudTrail</dt><dd>(.+)</dd>", page)
     assert said is not None
     assert "<b>" not in said[1]
 

@@ -31,7 +31,7 @@ def test_the_mail_leads_with_quarantined_users_what_that_means_and_what_to_do() 
     assert text.startswith(
         "AWS has quarantined 5 users (leaked0, leaked1, leaked2 and 2 more) with AWSCompromisedKeyQuarantineV3, because"
         " credentials were compromised or exposed in public."
-        " Deactivate or rotate the keys of a quarantined user at once, "
+        " Deactivate the keys of a quarantined user at once, "
     )
     assert "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html The root user" in text
 
@@ -80,8 +80,8 @@ def test_an_old_key_of_a_quarantined_user_is_never_only_to_be_rotated_in_time() 
 
     by_protocol = json.loads(message["message"])
 
-    said = "Its user is quarantined: deactivate or rotate the key at once."
-    assert said in by_protocol["default"]
+    said = "A key of its user leaked: deactivate this one now, even if something stops, and give its owner a new one."
+    assert said in one_line(by_protocol["default"])
     assert (
         f"`AKIAOLD` `web` Critical, 200 days old, new. {said}"
         in json.loads(by_protocol["https"])["content"]["description"]
@@ -201,7 +201,7 @@ def test_the_mail_has_what_uses_a_key_and_no_address_and_no_link() -> None:
 
     text = one_line(compose_message(report, FOLDER).text)
 
-    assert " Seen by terraform[.]evil[.]example, doing s3:ListBuckets, until 2026-11-21. " in text
+    assert " Seen in eu-west-1 by terraform[.]evil[.]example, doing s3:ListBuckets, until 2026-11-21. " in text
     assert "203.0.113.7" not in text
 
 

@@ -365,7 +365,8 @@ NOTHING = (
     " such as objects in S3, leaves none."
 )
 MANY = (
-    "Seen from 203.0.113.7 (41 of the latest 50 events) and 198.51.100.4 (9), by aws-cli/2, doing s3:ListBuckets,"
+    "Seen in eu-west-1 from 203.0.113.7 (41 of the latest 50 events) and 198.51.100.4 (9), by aws-cli/2, doing"
+    " s3:ListBuckets,"
     " until 2026-11-22."
 )
 
@@ -381,11 +382,14 @@ MANY = (
         (
             summarize([event(errorCode="AccessDenied")], "eu-west-1", more=False),
             [
-                "Seen from 203.0.113.7 (1 of 1 event), by aws-cli/2, doing s3:ListBuckets, until 2026-11-22.",
+                (
+                    "Seen in eu-west-1 from 203.0.113.7 (1 of 1 event), by aws-cli/2, doing s3:ListBuckets,"
+                    " until 2026-11-22."
+                ),
                 "Errors: AccessDenied (1).",
             ],
         ),
-        (summarize([{}, {}], "eu-west-1", more=False), ["Seen in 2 events."]),
+        (summarize([{}, {}], "eu-west-1", more=False), ["Seen in eu-west-1 in 2 events."]),
         (
             summarize([], "eu-west-1", more=False),
             [NOTHING],

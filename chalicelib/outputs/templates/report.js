@@ -12,7 +12,7 @@
     for (const key of keys) {
       const matches =
         wanted.every((name) => key.dataset[name] === control(name).value) &&
-        (!text || [...key.rows[0].querySelectorAll(".name, code")].some((cell) => cell.textContent.toLowerCase().includes(text)));
+        (!text || key.textContent.toLowerCase().includes(text));
       key.hidden = !matches;
       shown += matches;
     }
