@@ -38,7 +38,7 @@ def read_account(
 
 
 def _root_access_keys(iam: "IAMClient", asking: Asking) -> int | None:
-    present: int | None = asking.ask(iam.get_account_summary)["SummaryMap"].get("AccountAccessKeysPresent")
+    present: int | None = asking.ask(iam.get_account_summary).get("SummaryMap", {}).get("AccountAccessKeysPresent")
     return present
 
 

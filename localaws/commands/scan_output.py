@@ -14,12 +14,9 @@ _KEPT = {
     "report.json": '"scan_id"',
     "report.csv": "scan_id",
     "report.html": "<title>IAM access keys",
-    "account.json": '"scan_id"',
     "usage.json": '"scan_id"',
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }
-
-
 # Of a scan, too; but a snapshot has this name, and may be here.
 _ACCOUNT = "account.json"
 _ASIDE = "earlier-scan"

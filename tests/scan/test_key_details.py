@@ -121,7 +121,7 @@ def test_keys_whose_last_use_is_denied_are_evaluated_and_their_use_is_unknown(
     assert unknown["user_name"] == "alice"
     assert "not authorized" in unknown["cause"]
     assert iam_calls(result)["iam:GetAccessKeyLastUsed"] == 2
-    assert "LAST USE OR TAGS UNKNOWN" in result.mail[0]["Message"]
+    assert "LAST USE, TAGS OR PERMISSIONS UNKNOWN" in result.mail[0]["Message"]
 
 
 def test_keys_of_users_whose_tags_are_denied_are_evaluated_and_the_owner_is_unknown(

@@ -143,7 +143,7 @@ def test_exempt_keys_have_a_table_of_their_own_with_end_and_reason(opened: Opene
 def test_users_judged_without_details_are_listed_with_the_cause(opened: Opened) -> None:
     page = opened.open(report_of(user("dark", key("AKIADARK", 200, used="unknown"), cause=CAUSE)))
 
-    section = page.locator("section", has_text="whose last uses or tags are unknown")
+    section = page.locator("section", has_text="of whom not all is known")
     assert section.locator("tbody td").all_text_contents() == ["dark", CAUSE]
     assert "could not be read" in page.locator("header").inner_text()
 

@@ -28,6 +28,7 @@ LATER = AS_OF + timedelta(days=30)
 ROOT_IS_NOT_ASKED = (
     "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
 )
+OF_TODAY = "tags, permissions and quarantines of then: those in the report are of when the scan started"
 DELETED_SINCE = (
     "keys and users deleted since 2026-11-22T08:00:00Z: IAM does not know them any more;"
     " keys deactivated since then count as inactive"
@@ -221,6 +222,7 @@ def test_the_csv_of_a_scan_of_the_past_has_rows_for_what_it_does_not_speak_for()
             ROOT_IS_NOT_ASKED,
         ),
         ("not_covered", DELETED_SINCE),
+        ("not_covered", OF_TODAY),
     ]
     assert {row["as_of"] for row in rows} == {"2026-11-22T08:00:00Z"}
 

@@ -175,6 +175,7 @@ def test_a_named_user_whom_iam_does_not_know_is_not_found(scanner: Scanner) -> N
         "keys_not_yet_created": 0,
         "detail_calls": 1,
         "keys_last_use_unknown": 0,
+        "users_facts_unknown": 0,
     }
 
 
