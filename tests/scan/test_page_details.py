@@ -185,7 +185,7 @@ def test_each_key_says_why_it_is_as_severe_as_it_is(opened: Opened, key_id: str,
 def test_the_user_of_a_key_has_a_path_where_it_is_not_the_usual_one(opened: Opened) -> None:
     page = opened.open(FULL)
 
-    assert shown(page, USER)[1:3] == ["idle", "github-actions\n/ci/\nci@example.com"]
+    assert shown(page, USER)[1:3] == ["idle\nno owner tag", "github-actions\n/ci/\nci@example.com"]
 
 
 def test_leaked_keys_lead_the_page_with_what_to_do(opened: Opened) -> None:
@@ -197,7 +197,7 @@ def test_leaked_keys_lead_the_page_with_what_to_do(opened: Opened) -> None:
     assert "Deactivate the keys of a quarantined user at once" in leak.inner_text()
     assert leak.locator("tbody td").all_inner_texts() == [
         *(f"leaky\n{HOSTILE}", "AKIALEAKYAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
-        *("pubdu", "AKIAPUBDUAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
+        *("pubdu\nno owner tag", "AKIAPUBDUAAAAAAAAAAA Active", QUARANTINE, "security credentials"),
     ]
     assert (
         leak.locator("a").first.get_attribute("href")

@@ -290,7 +290,9 @@ def test_a_report_of_a_scan_with_a_page_missing_is_not_built(scanner: Scanner) -
     result = scanner.scan([user("alice", OLD)])
     name = scanner.aws.function("BuildReport").function_name
     read_at = json.loads(result.files["account.json"])["read_at"]
-    event = {"scan": {"scan_id": result.scan_id}, "account": {"read_at": read_at}, "pages": 2}
+    arn = "arn:aws:states:us-east-1:123456789012:execution:iam-key-age-local:any"
+    scan = {"scan_id": result.scan_id, "execution_arn": arn}
+    event = {"scan": scan, "account": {"read_at": read_at}, "pages": 2}
 
     answer = scanner.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
 
