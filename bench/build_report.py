@@ -73,7 +73,7 @@ def measure(folder: Path) -> dict[str, float]:
     notification = compose_notification(report, _FOLDER)
     taken["message_bytes"] = len(notification["message"].encode())
     taken["answer_bytes"] = len(json.dumps(notification).encode())
-    taken["peak_mb"] = _peak_mb()
+    taken["peak_mb"] = peak_mb()
     return taken
 
 
@@ -117,7 +117,8 @@ def _keep(content: Iterator[str]) -> int:
         return file.tell()
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
+    """Return the most memory that this process has had, in MB."""
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss counts what a parent had, before exec
         peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

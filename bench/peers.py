@@ -75,7 +75,7 @@ def main() -> None:
         young = whole(aws.scan("{}"))
         rows.append(_row("iam-key-age, where no key is old", iam_calls(young), "0 keys", young.stats["seconds"]))
     header = [f"{USERS:,} users, {sum(len(user.access_keys) for user in account.users):,} keys", "IAM calls"]
-    note = "One call above the minimum is GetAccountSummary, for the root user."
+    note = "Twelve of the calls above the minimum are of the account, once: users, groups and policies, alias, root."
     print_table("Calls", "python -m bench.peers", [*header, "times the minimum", "flagged", "seconds"], rows, note)
 
 
