@@ -11,8 +11,8 @@ from chalicelib.evaluation.account import AccountReader, Wanted, no_facts, read_
 if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
 
-# A user may have 50 tags and policies of 2 KB in all, and a page has to fit into memory several times over.
 GIVE_UP_SECONDS = 90  # after which no call is made; the one under way may take 156, and keeping the file 52
+# A user may have 50 tags and policies of 2 KB in all, and a page has to fit into memory several times over.
 _AT_ONCE = 200
 _DESCRIBED = ("User", "Group", "LocalManagedPolicy", "AWSManagedPolicy")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chalicelib.age import AgeRule
-from chalicelib.evaluation.advice import advise, is_dormant
+from chalicelib.evaluation.advice import advise, advise_on_leak, is_dormant
 from chalicelib.instants import format_instant
 from tests.support.reports import AS_OF, Used, used
 
@@ -349,3 +349,27 @@ def test_a_last_use_of_a_key_older_than_the_record_is_said_as_of_any_other() -> 
 @pytest.mark.parametrize("rule", [RULE, RULE_45])
 def test_a_key_is_dormant_that_was_not_used_for_90_days(key: Any, rule: AgeRule, dormant: bool) -> None:
     assert is_dormant(key, rule) is dormant
+
+
+@pytest.mark.parametrize(
+    ("key", "safe"),
+    [
+        (judged(200, 1), False),
+        (judged(200, "never"), True),
+        (judged(200, "unknown"), False),
+        (judged(10, "never"), False),
+    ],
+    ids=["in use", "never used", "use unknown", "new"],
+)
+def test_an_active_key_of_a_quarantined_user_has_to_go_now_whatever_its_use(key: Any, safe: bool) -> None:
+    advice = advise_on_leak(key, [newer(5, 1)], RULE)
+
+    assert advice is not None
+    assert (advice.action, advice.safe_to_deactivate) == ("deactivate", safe)
+    assert advice.sentence.startswith("A key of its user leaked: deactivate this one now")
+
+
+def test_an_inactive_key_of_a_quarantined_user_is_to_be_deleted_as_any_other() -> None:
+    inactive = judged(200, 1, "Inactive")
+
+    assert advise_on_leak(inactive, [], RULE) == advise(inactive, [], RULE)
