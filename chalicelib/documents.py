@@ -5,118 +5,24 @@ Instants are texts as `chalicelib.instants.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from chalicelib.key_documents import (
+    Exemption,
+    ExpiredKey,
+    Finding,
+    JudgedKey,
+    KeyStatus,
+    ResolvedKey,
+    Unknown,
+)
+
 SCHEMA_VERSION = 1
 NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
 
 
-ACTIVE = "Active"  # status of a key that can be used
 # A scan id becomes part of an S3 key and of an ARN; it is one path segment and never "..".
 SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 USER_NAME_PATTERN = "[A-Za-z0-9_+=,.@-]{1,64}"  # https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html
 REPORT_FORMATS = ("json", "csv", "html")  # of a report
-
-
-class LastUsed(TypedDict):
-    """When, for which service and in which Region a key was used last, as IAM has it."""
-
-    at: str
-    service: str
-    region: str
-
-
-Unknown = Literal["unknown"]  # what could not be had
-LastUse = LastUsed | Unknown | None  # None: never used
-
-
-class OtherKey(TypedDict):
-    """Another key of the same user."""
-
-    access_key_id: str
-    age_days: int
-    status: str
-    last_used: LastUse
-    description: str | None
-
-
-class Exemption(TypedDict):
-    """What a user's exemption tags say, and why they do not exempt, where they do not; texts as they are."""
-
-    in_force: bool
-    until: str | None
-    reason: str | None
-    why_not: str | None
-
-
-class LeaveKeys(TypedDict):
-    """What to have instead of an access key: for which use, what to do, and AWS's page for it."""
-
-    use: str
-    instead: str
-    url: str
-
-
-class Seen(TypedDict):
-    """A value in CloudTrail's events of a key, and in how many of them it is."""
-
-    value: str
-    events: int
-
-
-class SeenFrom(TypedDict):
-    """What CloudTrail's management events say of who uses a key; each list has the three most frequent values."""
-
-    status: Literal["seen", "nothing", "not_asked", "throttled", "refused", "unknown"]
-    cause: str | None
-    region: str | None  # in which CloudTrail was asked
-    events: int  # that were read
-    more: bool  # there are more than those
-    first_at: str | None
-    last_at: str | None
-    addresses: list[Seen]
-    user_agents: list[Seen]
-    actions: list[Seen]
-    errors: list[Seen]
-
-
-class Usage(TypedDict):
-    """`usage.json`: what CloudTrail said of the keys that it was to be asked about, by access key id."""
-
-    schema_version: int
-    scan_id: str
-    asked: int  # keys
-    keys: dict[str, SeenFrom]
-
-
-class Finding(TypedDict):
-    """An expired, unused, due-soon or exempt key, and what to do with it."""
-
-    user_name: str
-    access_key_id: str
-    status: str
-    created_at: str
-    age_days: int
-    overdue_at: str
-    verdict: str
-    last_used: LastUse
-    owner: str | None  # "unknown", too, where the tags could not be had: then `owner_known` is false
-    owner_known: bool
-    tags: dict[str, str] | Unknown
-    description: str | None  # the key's in the IAM console; null without one and where the tags could not be had
-    other_keys: list[OtherKey]
-    advice: str | None  # deactivate, finish_rotation, rotate, delete; none without knowing its use
-    advice_in_words: str | None
-    safe_to_deactivate: bool | None  # null without advice and for an inactive key
-    exemption: Exemption | None
-    severity: Literal["critical", "high", "medium", "low"]  # of an exempt key: that of `exempt_from`
-    can_administer: bool | Unknown
-    administers_by: str | None  # the policy that makes the user an administrator
-    quarantined_by: str | None  # AWS's policy that says that a key of this user leaked; "unknown", too
-    user_path: str | None
-    console_url: str
-    controls: list[str]  # that the key violates
-    leave_keys: LeaveKeys | None
-    seen_from: SeenFrom | None  # null unless the stage asks CloudTrail
-    exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
 
 
 class Unchecked(TypedDict):
@@ -149,21 +55,6 @@ class Totals(TypedDict):
     ok: int
     unused: int
     exempt: int
-
-
-class JudgedKey(TypedDict):
-    """A key as IAM described it, with its verdict: null if it is not judged.
-
-    That is an inactive key that was skipped, or one created after the instant that keys are judged at.
-    """
-
-    access_key_id: str
-    status: str
-    created_at: str
-    verdict: str | None
-    last_used: NotRequired[LastUse]  # where it was asked
-    description: NotRequired[str]  # where there is one
-    exempt_from: NotRequired[str]
 
 
 class Details(TypedDict):
@@ -230,25 +121,6 @@ class AgeBin(TypedDict):
     keys: int
 
 
-class ExpiredKey(TypedDict):
-    """An expired key in a comparison, with the `as_of` of the full scan that reported it first."""
-
-    user_name: str
-    access_key_id: str
-    created_at: str
-    status: str
-    overdue_at: str
-    reported_since: str
-
-
-class ResolvedKey(TypedDict):
-    """A key that was expired at the last full scan, is not any more, and why."""
-
-    user_name: str
-    access_key_id: str
-    how: Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching"]
-
-
 class LastScan(TypedDict):
     """The last full scan, by which this one is compared."""
 
@@ -278,13 +150,6 @@ class Root(TypedDict):
     access_keys: int | Unknown
     verdict: Literal["root_access_keys", "ok", "unknown"]
     cause: str | None
-
-
-class KeyStatus(TypedDict):
-    """A key and whether it can be used."""
-
-    access_key_id: str
-    status: str
 
 
 class Quarantined(TypedDict):

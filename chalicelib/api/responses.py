@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
 
 from chalicelib.age import Verdict
 from chalicelib.api.parameters import DEFAULT_LIMIT, decode_next, encode_next, invalid_next
-from chalicelib.documents import REPORT_FORMATS, Finding, Page, Progress, Report, Summary
+from chalicelib.documents import REPORT_FORMATS, Page, Progress, Report, Summary
+from chalicelib.key_documents import Finding
 from chalicelib.report.summary import is_complete, report_locations, summarize
 
 if TYPE_CHECKING:

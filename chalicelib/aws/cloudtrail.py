@@ -1,8 +1,8 @@
 """CloudTrail's LookupEvents: who used an access key of late, in one Region."""
 
 from chalicelib.aws import clients
-from chalicelib.documents import SeenFrom
 from chalicelib.evaluation.usage import WithoutEvents, summarize, without_events
+from chalicelib.key_documents import SeenFrom
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/CommonErrors.html
 _STATUS: dict[str, WithoutEvents] = {

@@ -10,7 +10,8 @@ from typing import IO, Any, cast
 
 from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
-from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report, Usage
+from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report
+from chalicelib.key_documents import Usage
 from chalicelib.report.summary import report_locations
 from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from chalicelib.documents import SCHEMA_VERSION, AccountFacts, Root, Unknown, UserFacts
+from chalicelib.documents import SCHEMA_VERSION, AccountFacts, Root, UserFacts
 from chalicelib.evaluation.permissions import allows_administration, is_administrator_policy, quarantine_policy
 from chalicelib.evaluation.tags import find_owner, keep_tags
+from chalicelib.key_documents import Unknown
 from chalicelib.report.account import unknown_user
 
 _ODD = (KeyError, TypeError, AttributeError)  # what IAM's answers raise that do not have the fields of its API

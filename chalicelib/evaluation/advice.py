@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from chalicelib.age import AgeRule, Verdict
-from chalicelib.documents import ACTIVE, JudgedKey, LastUsed
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import ACTIVE, JudgedKey, LastUsed
 
 UNUSED_AFTER = timedelta(days=90)
 _NO_USE_ON_RECORD = f"no use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from chalicelib.documents import LastUse
 from chalicelib.instants import format_instant, parse_instant
+from chalicelib.key_documents import LastUse
 
 # IAM knows of no use before: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html
 RECORD_BEGAN = datetime(2015, 4, 22, tzinfo=UTC)

@@ -6,8 +6,8 @@ Only a hint: names and descriptions are what people wrote, and user agents what 
 import re
 from collections.abc import Mapping, Sequence
 
-from chalicelib.documents import LeaveKeys, Unknown
 from chalicelib.evaluation.tags import is_exemption_tag
+from chalicelib.key_documents import LeaveKeys, Unknown
 
 _IAM_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
 _OIDC_PAGE = f"{_IAM_GUIDE}/id_roles_providers_oidc.html"

@@ -10,18 +10,12 @@ from typing import Any, NamedTuple
 from chalicelib.age import AgeRule, Verdict
 from chalicelib.console import security_credentials_url
 from chalicelib.documents import (
-    ACTIVE,
     NO_OUTCOME,
     SCHEMA_VERSION,
     AccountFacts,
     Coverage,
     Details,
-    Exemption,
-    Finding,
     InvalidEvidenceError,
-    JudgedKey,
-    LastUse,
-    OtherKey,
     Page,
     UserEvidence,
 )
@@ -30,6 +24,7 @@ from chalicelib.evaluation.details import read_last_uses
 from chalicelib.evaluation.leave_keys import suggest_alternative
 from chalicelib.evaluation.tags import read_exemption
 from chalicelib.instants import format_instant, parse_instant, read_instant
+from chalicelib.key_documents import ACTIVE, Exemption, Finding, JudgedKey, LastUse, OtherKey
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.account import facts_of
 from chalicelib.report.controls import controls_of, kinds_broken

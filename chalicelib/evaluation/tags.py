@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from chalicelib.documents import Exemption, Unknown
+from chalicelib.key_documents import Exemption, Unknown
 
 UNTIL_TAG = "iam-key-age:exempt-until"
 REASON_TAG = "iam-key-age:exempt-reason"

@@ -10,20 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from chalicelib.documents import (
-    SCHEMA_VERSION,
-    Finding,
-    InvalidEvidenceError,
-    LastUsed,
-    LeaveKeys,
-    Report,
-    Seen,
-    SeenFrom,
-    Usage,
-)
+from chalicelib.documents import SCHEMA_VERSION, InvalidEvidenceError, Report
 from chalicelib.evaluation.leave_keys import suggest_alternative
 from chalicelib.evaluation.user_agents import shorten_user_agent
 from chalicelib.instants import format_instant, parse_instant
+from chalicelib.key_documents import Finding, LastUsed, LeaveKeys, Seen, SeenFrom, Usage
 from chalicelib.report.summary import most_severe_first
 
 MOST_KEYS = 200

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal, NamedTuple
 
-from chalicelib.documents import Finding, Report
+from chalicelib.documents import Report
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import Finding
 from chalicelib.outputs.sentences import counted
 from chalicelib.report.controls import CONTROLS, Control, kinds_broken
 from chalicelib.report.summary import has_root_access_keys, is_complete

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from chalicelib.documents import Finding, Report
+from chalicelib.documents import Report
+from chalicelib.key_documents import Finding
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import headline
 from chalicelib.outputs.sentences import counted, severity_label, why_advised

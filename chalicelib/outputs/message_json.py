@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from chalicelib.documents import SCHEMA_VERSION, Finding, Quarantined, Report
+from chalicelib.documents import SCHEMA_VERSION, Quarantined, Report
+from chalicelib.key_documents import Finding
 from chalicelib.report.summary import (
     first_findings,
     report_locations,

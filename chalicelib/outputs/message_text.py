@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from chalicelib.documents import Changes, ExpiredKey, Finding, Quarantined, Report, ResolvedKey, Unchecked
+from chalicelib.documents import Changes, Quarantined, Report, Unchecked
+from chalicelib.key_documents import ExpiredKey, Finding, ResolvedKey
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.sentences import (

@@ -5,7 +5,8 @@ import io
 from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
-from chalicelib.documents import Finding, Report, Seen, SeenFrom
+from chalicelib.documents import Report
+from chalicelib.key_documents import Finding, Seen, SeenFrom
 from chalicelib.outputs import sentences
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
 from chalicelib.outputs.report_sentences import keys_in_words, leave_keys_in_words

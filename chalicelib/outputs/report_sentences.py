@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from chalicelib.documents import Changes, Finding, LeaveKeys, OtherKey, Quarantined, Report
+from chalicelib.documents import Changes, Quarantined, Report
+from chalicelib.key_documents import Finding, LeaveKeys, OtherKey
 from chalicelib.outputs.sentences import (
     administrator_lines,
     became_safe_lines,

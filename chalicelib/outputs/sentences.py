@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from chalicelib.documents import Changes, Coverage, Finding, Report, ResolvedKey, Unchecked
+from chalicelib.documents import Changes, Coverage, Report, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
+from chalicelib.key_documents import Finding, ResolvedKey
 from chalicelib.report.summary import (
     Gap,
     count_advice,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from chalicelib.documents import Seen, SeenFrom
 from chalicelib.evaluation.usage import KEPT_FOR
+from chalicelib.key_documents import Seen, SeenFrom
 from chalicelib.outputs.sentences import counted
 
 

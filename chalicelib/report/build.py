@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 from chalicelib.documents import (
-    ACTIVE,
     NO_OUTCOME,
     SCHEMA_VERSION,
     AccountFacts,
@@ -16,13 +15,13 @@ from chalicelib.documents import (
     ControlRow,
     Coverage,
     InvalidEvidenceError,
-    JudgedKey,
     Page,
     Report,
     TooManyChildrenFailedError,
     Totals,
 )
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import ACTIVE, JudgedKey
 from chalicelib.report.account import find_gone, find_quarantined, find_unknown
 from chalicelib.report.controls import CONTROLS, Control, is_evidence
 from chalicelib.report.summary import (

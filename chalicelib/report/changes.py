@@ -9,19 +9,17 @@ from typing import Any, Literal
 
 from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import (
-    ACTIVE,
     SCAN_ID_PATTERN,
     AccountFacts,
     Changes,
-    ExpiredKey,
     InvalidEvidenceError,
-    JudgedKey,
     LastScan,
     Page,
     Report,
     UserEvidence,
 )
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import ACTIVE, ExpiredKey, JudgedKey
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages
 from chalicelib.report.summary import has_root_access_keys, scan_kind

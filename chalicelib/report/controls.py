@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from chalicelib.documents import ACTIVE, Finding, JudgedKey
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import ACTIVE, Finding, JudgedKey
 
 
 class Control(NamedTuple):

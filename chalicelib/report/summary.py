@@ -9,13 +9,13 @@ from chalicelib.documents import (
     AdviceCounts,
     ChangeCounts,
     Changes,
-    Finding,
     Page,
     Report,
     SeverityCounts,
     Summary,
 )
 from chalicelib.instants import parse_instant
+from chalicelib.key_documents import Finding
 from chalicelib.severity import Severity
 
 

@@ -10,7 +10,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.documents import Finding, Report
+from chalicelib.documents import Report
+from chalicelib.key_documents import Finding
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.sentences import (
     advice_label,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from chalicelib.age import AgeRule
-from chalicelib.documents import Finding
 from chalicelib.evaluation.advice import Advice, advise
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
+from chalicelib.key_documents import Finding
 from chalicelib.policy import ScanPolicy
 from tests.support.examples import given
 from tests.support.examples import strategies as st

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chalicelib.documents import AccountFacts, Unknown, UserFacts
+from chalicelib.documents import AccountFacts, UserFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts, read_root
 from chalicelib.evaluation.tags import find_owner
+from chalicelib.key_documents import Unknown
 from chalicelib.settings import TagSettings
 
 OWNER_TAGS = TagSettings().owner_tags

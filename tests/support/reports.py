@@ -3,10 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from chalicelib.documents import Report, Unknown
+from chalicelib.documents import Report
 from chalicelib.evaluation.account import read_root
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
+from chalicelib.key_documents import Unknown
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import join_and_compare
 from chalicelib.report.summary import scan_kind

@@ -9,7 +9,8 @@ from typing import Any, get_args
 import pandas
 import pytest
 
-from chalicelib.documents import REPORT_FORMATS, Report, SeenFrom
+from chalicelib.documents import REPORT_FORMATS, Report
+from chalicelib.key_documents import SeenFrom
 from chalicelib.outputs.report_csv import render_csv
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.report_json import render_json

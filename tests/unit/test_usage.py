@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.documents import InvalidEvidenceError, Report, SeenFrom, Usage
+from chalicelib.documents import InvalidEvidenceError, Report
 from chalicelib.evaluation.usage import (
     KEPT_FOR,
     MOST_KEYS,
@@ -20,6 +20,7 @@ from chalicelib.evaluation.usage import (
     without_events,
 )
 from chalicelib.instants import format_instant
+from chalicelib.key_documents import SeenFrom, Usage
 from chalicelib.outputs.usage_sentences import seen_from_in_words
 from tests.support.reports import AS_OF, key, report_of, user
 
