@@ -206,6 +206,24 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     }
 
 
+@app.lambda_function()
+def list_accounts(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """List the accounts of a scan of the organization, and keep the list; called by its state machine."""
+    raise NotImplementedError(event)
+
+
+@app.lambda_function()
+def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Scan one account of the organization with its reader role; called by the state machine or by the API."""
+    raise NotImplementedError(event, context)
+
+
+@app.lambda_function()
+def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
+    raise NotImplementedError(event)
+
+
 def wanted_facts(scan: dict[str, Any]) -> "Wanted":
     """Return what a scan needs to know of its account."""
     from chalicelib.evaluation.account import Wanted

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.age import AgeRule
 from chalicelib.documents import USER_NAME_PATTERN
 from chalicelib.instants import format_instant, parse_instant
+from chalicelib.organization_documents import ACCOUNT_ID_PATTERN, MOST_ACCOUNTS
 from chalicelib.schema import RefusedError, Rule, check, describe
 
 MAX_AGE_DAYS_LIMIT = 3650
@@ -63,6 +64,15 @@ POLICY_RULES: dict[str, Rule] = {
     },
 }
 # Of a request to scan, beside the scan policy.
+ACCOUNTS_RULE: Rule = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": MOST_ACCOUNTS,
+    "uniqueItems": True,
+    "items": {"type": "string", "pattern": f"^{ACCOUNT_ID_PATTERN}$", "description": "an account id of 12 digits"},
+    "title": "Just these accounts are scanned, where the stage scans an organization; without it, all of them",
+    "description": f"1 to {MOST_ACCOUNTS} account ids of 12 digits, as text, each once",
+}
 WAIT_RULE: Rule = {
     "type": "integer",
     "minimum": 1,
@@ -111,10 +121,14 @@ class ScanPolicy:
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """What POST /scan is asked for: a scan by a policy, and how many seconds the call may wait for its end."""
+    """What POST /scan is asked for: a scan by a policy, and how many seconds the call may wait for its end.
+
+    `accounts` of None means what the stage scans.
+    """
 
     policy: ScanPolicy
     wait_seconds: int = 0
+    accounts: tuple[str, ...] | None = None
 
 
 def parse_policy(document: object, defaults: ScanPolicy) -> ScanPolicy:
@@ -126,10 +140,22 @@ def parse_policy(document: object, defaults: ScanPolicy) -> ScanPolicy:
 
 
 def parse_request(text: str | bytes, defaults: ScanPolicy) -> ScanRequest:
-    """Read the body of POST /scan: a scan policy, and `wait_seconds`; InvalidPolicyError as in `parse_policy_text`."""
-    rules = {**POLICY_RULES, "wait_seconds": WAIT_RULE}
+    """Read the body of POST /scan: a scan policy, `wait_seconds`, `accounts`; InvalidPolicyError if it is refused."""
+    rules = {**POLICY_RULES, "wait_seconds": WAIT_RULE, "accounts": ACCOUNTS_RULE}
     document = _object(_json(text), rules) if text.strip() else {}
-    return ScanRequest(_policy(document, defaults), _read(document, "wait_seconds", WAIT_RULE, 0))
+    wait_seconds = _read(document, "wait_seconds", WAIT_RULE, 0)
+    return ScanRequest(_policy(document, defaults), wait_seconds, _accounts(document))
+
+
+def parse_organization_input(document: object, defaults: ScanPolicy) -> ScanRequest:
+    """Read the input of an organization's scan: a scan policy, and `accounts`; InvalidPolicyError if it is refused."""
+    given = _object(document, {**POLICY_RULES, "accounts": ACCOUNTS_RULE})
+    return ScanRequest(_policy(given, defaults), accounts=_accounts(given))
+
+
+def _accounts(document: dict[str, Any]) -> tuple[str, ...] | None:
+    accounts = _read(document, "accounts", ACCOUNTS_RULE, None)
+    return None if accounts is None else tuple(accounts)
 
 
 def _policy(document: dict[str, Any], defaults: ScanPolicy) -> ScanPolicy:

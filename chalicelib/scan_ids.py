@@ -8,6 +8,7 @@ from datetime import datetime
 
 from chalicelib.documents import SCAN_ID_PATTERN
 from chalicelib.instants import format_instant
+from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
 
 # The ids that this app gives, and the names that Step Functions gives: what nobody wrote by hand.
 _GIVEN_ID = (
@@ -36,6 +37,11 @@ class ScanNotFoundError(Exception):
 def is_scan_id(text: str) -> bool:
     """Return whether a text can name a scan."""
     return re.fullmatch(SCAN_ID_PATTERN, text, re.ASCII) is not None
+
+
+def is_account_id(text: str) -> bool:
+    """Return whether a text is the id of an AWS account."""
+    return re.fullmatch(ACCOUNT_ID_PATTERN, text, re.ASCII) is not None
 
 
 def is_given_id(text: str) -> bool:

@@ -1,35 +1,35 @@
-"""The evidence bucket in S3: files under `scans/<scan_id>/`, and `latest.json`, which points to the last full scan."""
+"""The files under `scans/<scan_id>/`, and `latest.json`, which points to the last full scan.
+
+Where `of_account` is given, they are those of one account in a scan of an organization.
+"""
 
 import functools
-import json
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
-from typing import IO, Any, cast
+from datetime import datetime
+from typing import Any, cast
 
-from chalicelib.aws import clients
+from chalicelib.aws import bucket, clients
 from chalicelib.aws.errors import translate_s3_errors
 from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report
 from chalicelib.key_documents import Usage
 from chalicelib.report.summary import report_locations
-from chalicelib.scan_ids import InvalidScanIdError, is_scan_id
+from chalicelib.scan_ids import InvalidScanIdError
 
 LINK_SECONDS = 300
 _LATEST_KEY = "latest.json"
-_MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
-def save_account(account: AccountFacts) -> None:
+def save_account(account: AccountFacts, of_account: str | None = None) -> None:
     """Keep what a scan read of the account."""
-    _put(_account_key(account["scan_id"]), json.dumps(account, ensure_ascii=False).encode(), _MEDIA_TYPES["json"])
+    bucket.put_json(_account_key(account["scan_id"], of_account), account)
 
 
 @functools.lru_cache(maxsize=1)  # each page needs it, and a warm function has it from the page before
 def load_account(scan_id: str, account_id: str, _read_at: str) -> AccountFacts:
     """Return what a scan read of the account; raise InvalidEvidenceError if it is missing or another's."""
     try:
-        account = _get(_account_key(scan_id)) or {}
+        account = bucket.get_json(_account_key(scan_id, None)) or {}
         of_this = (account.get("schema_version"), account.get("scan_id"), account.get("account_id"))
     except (ValueError, AttributeError, RecursionError) as error:
         raise InvalidEvidenceError("account.json is damaged") from error
@@ -38,49 +38,50 @@ def load_account(scan_id: str, account_id: str, _read_at: str) -> AccountFacts:
     return cast(AccountFacts, account)
 
 
-def save_page(page: Page) -> None:
+def save_page(page: Page, of_account: str | None = None) -> None:
     """Keep a page; the same page saved again replaces itself."""
-    _put(_page_key(page["scan_id"], page["page"]), json.dumps(page, indent=1).encode(), _MEDIA_TYPES["json"])
+    bucket.put_json(_page_key(page["scan_id"], page["page"], of_account), page, indent=1)
 
 
-def load_pages(scan_id: str, count: int) -> Iterator[Page]:
+def load_pages(scan_id: str, count: int, of_account: str | None = None) -> Iterator[Page]:
     """Yield pages 1 to `count`; raise InvalidEvidenceError if one is missing."""
     for number in range(1, count + 1):
-        page = _get(_page_key(scan_id, number))
+        page = bucket.get_json(_page_key(scan_id, number, of_account))
         if page is None:
             raise InvalidEvidenceError(f"page {number} of {count} is missing")
         yield cast(Page, page)
 
 
-def load_all_pages(scan_id: str, began: datetime | None) -> Iterator[Page]:
+def load_all_pages(scan_id: str, began: datetime | None, of_account: str | None = None) -> Iterator[Page]:
     """Yield all pages of a scan that began then."""
-    yield from load_pages(scan_id, count_pages(scan_id, began))
+    yield from load_pages(scan_id, count_pages(scan_id, began, of_account), of_account)
 
 
-def count_pages(scan_id: str, began: datetime | None) -> int:
+def count_pages(scan_id: str, began: datetime | None, of_account: str | None = None) -> int:
     """Count the pages so far of a scan that began then."""
+    prefix = f"{bucket.folder(scan_id, of_account)}/pages/"
     with translate_s3_errors():
-        listed = clients.s3().list_objects_v2(Bucket=_bucket(), Prefix=f"{_folder(scan_id)}/pages/")
+        listed = clients.s3().list_objects_v2(Bucket=bucket.name(), Prefix=prefix)
     # A thousand at most, which is 100,000 users; IAM's quota is 5,000.
-    return sum(_is_of(began, page["LastModified"]) for page in listed.get("Contents", ()))
+    return sum(bucket.is_of(began, page["LastModified"]) for page in listed.get("Contents", ()))
 
 
 def read_progress(scan_id: str, began: datetime | None) -> Progress:
     """Return how far a scan is: its pages, and the users on them; null if the last page was just replaced."""
     pages = count_pages(scan_id, began)
-    last = _get(_page_key(scan_id, pages)) if pages else {"users_so_far": 0}
+    last = bucket.get_json(_page_key(scan_id, pages, None)) if pages else {"users_so_far": 0}
     return {"pages": pages, "users": (last or {}).get("users_so_far")}
 
 
-def save_usage(usage: Usage) -> None:
+def save_usage(usage: Usage, of_account: str | None = None) -> None:
     """Keep what CloudTrail said of a scan's keys."""
-    _put(_usage_key(usage["scan_id"]), json.dumps(usage, indent=1).encode(), _MEDIA_TYPES["json"])
+    bucket.put_json(_usage_key(usage["scan_id"], of_account), usage, indent=1)
 
 
-def load_usage(scan_id: str) -> Usage:
+def load_usage(scan_id: str, of_account: str | None = None) -> Usage:
     """Return what CloudTrail said of a scan's keys; raise InvalidEvidenceError if it is missing or damaged."""
     try:
-        usage = _get(_usage_key(scan_id))
+        usage = bucket.get_json(_usage_key(scan_id, of_account))
     except ValueError as error:
         raise InvalidEvidenceError("usage.json is damaged") from error
     if not isinstance(usage, dict) or not isinstance(usage.get("keys"), dict):
@@ -88,46 +89,46 @@ def load_usage(scan_id: str) -> Usage:
     return cast(Usage, usage)
 
 
-def save_report(scan_id: str, kind: str, content: Iterable[str]) -> None:
+def save_report(scan_id: str, kind: str, content: Iterable[str], of_account: str | None = None) -> None:
     """Keep a rendering of a scan's report: json, csv or html, as its text comes."""
     with tempfile.TemporaryFile() as file:  # so that no rendering is ever whole in memory
         for text in content:
             file.write(text.encode())
         file.seek(0)
-        _put(_report_key(scan_id, kind), file, _MEDIA_TYPES[kind])
+        bucket.put(_report_key(scan_id, kind, of_account), file, bucket.MEDIA_TYPES[kind])
 
 
-def load_report(scan_id: str, began: datetime | None = None) -> Report | None:
+def load_report(scan_id: str, began: datetime | None = None, of_account: str | None = None) -> Report | None:
     """Return the report of a scan, of one that began then if that is known; None if there is no report.
 
     Step Functions gives a name again after 90 days: what is there may be the report of an earlier scan.
     """
-    return cast("Report | None", _get(_report_key(scan_id), began))
+    return cast("Report | None", bucket.get_json(_report_key(scan_id, "json", of_account), began))
 
 
-def link_report(scan_id: str, kind: str, began: datetime | None) -> str | None:
+def link_report(scan_id: str, kind: str, began: datetime | None, of_account: str | None = None) -> str | None:
     """Make a link to a rendering of a scan's report that works for LINK_SECONDS; None as `load_report` does."""
     from botocore.exceptions import ClientError
 
-    bucket, key = _bucket(), _report_key(scan_id, kind)
+    name, key = bucket.name(), _report_key(scan_id, kind, of_account)
     try:
         with translate_s3_errors():
-            found = clients.s3().head_object(Bucket=bucket, Key=key)
+            found = clients.s3().head_object(Bucket=name, Key=key)
     except ClientError as error:
         if error.response["Error"]["Code"] == "404":
             return None
         raise
-    if not _is_of(began, found["LastModified"]):
+    if not bucket.is_of(began, found["LastModified"]):
         return None
-    named = f'inline; filename="iam-key-age-{scan_id}.{kind}"'
-    wanted = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": named}
+    named = "-".join(filter(None, ("iam-key-age", scan_id, of_account)))
+    wanted = {"Bucket": name, "Key": key, "ResponseContentDisposition": f'inline; filename="{named}.{kind}"'}
     return clients.s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
 
 
 def load_last_report() -> Report | None:
     """Return the report of the last full scan, None if there is none; raise InvalidEvidenceError if it is damaged."""
     try:
-        latest = _get(_LATEST_KEY)
+        latest = bucket.get_json(_LATEST_KEY)
         if latest is None:
             return None
         report = load_report(latest["scan_id"])
@@ -151,58 +152,29 @@ def baseline_pointer(report: Report) -> dict[str, Any]:
         "reports": report_locations(scan_folder(report["scan_id"])),
     }
     return {
-        "Bucket": _bucket(),
+        "Bucket": bucket.name(),
         "Key": _LATEST_KEY,
         "Body": latest,
-        "ContentType": _MEDIA_TYPES["json"],
+        "ContentType": bucket.MEDIA_TYPES["json"],
     }
 
 
-def scan_folder(scan_id: str) -> str:
+def scan_folder(scan_id: str, of_account: str | None = None) -> str:
     """Return where a scan's files are, as an s3:// URI that ends in a slash."""
-    return f"s3://{_bucket()}/{_folder(scan_id)}/"
+    return bucket.uri(f"{bucket.folder(scan_id, of_account)}/")
 
 
-def _account_key(scan_id: str) -> str:
-    return f"{_folder(scan_id)}/account.json"
+def _account_key(scan_id: str, of_account: str | None) -> str:
+    return f"{bucket.folder(scan_id, of_account)}/account.json"
 
 
-def _page_key(scan_id: str, number: int) -> str:
-    return f"{_folder(scan_id)}/pages/{number:04d}.json"
+def _page_key(scan_id: str, number: int, of_account: str | None) -> str:
+    return f"{bucket.folder(scan_id, of_account)}/pages/{number:04d}.json"
 
 
-def _usage_key(scan_id: str) -> str:
-    return f"{_folder(scan_id)}/usage.json"
+def _usage_key(scan_id: str, of_account: str | None) -> str:
+    return f"{bucket.folder(scan_id, of_account)}/usage.json"
 
 
-def _report_key(scan_id: str, kind: str = "json") -> str:
-    return f"{_folder(scan_id)}/report.{kind}"
-
-
-def _folder(scan_id: str) -> str:
-    if not is_scan_id(scan_id):
-        raise InvalidScanIdError(scan_id)
-    return f"scans/{scan_id}"
-
-
-def _put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
-    with translate_s3_errors():
-        clients.s3().put_object(Bucket=_bucket(), Key=key, Body=body, ContentType=media_type)
-
-
-def _get(key: str, began: datetime | None = None) -> Any | None:
-    try:
-        with translate_s3_errors():
-            answer = clients.s3().get_object(Bucket=_bucket(), Key=key)
-            return json.loads(answer["Body"].read()) if _is_of(began, answer["LastModified"]) else None
-    except clients.s3().exceptions.NoSuchKey:
-        return None
-
-
-def _is_of(began: datetime | None, written: datetime) -> bool:
-    """Return whether a file is of a scan that began then, and not of an earlier one, which is 90 days older."""
-    return began is None or written > began - timedelta(days=1)
-
-
-def _bucket() -> str:
-    return os.environ["REPORTS_BUCKET"]
+def _report_key(scan_id: str, kind: str, of_account: str | None) -> str:
+    return f"{bucket.folder(scan_id, of_account)}/report.{kind}"

@@ -1,0 +1,58 @@
+"""The evidence bucket in S3: JSON documents and other files, by their keys."""
+
+import json
+import os
+from datetime import datetime, timedelta
+from typing import IO, Any
+
+from chalicelib.aws import clients
+from chalicelib.aws.errors import translate_s3_errors
+from chalicelib.scan_ids import InvalidScanIdError, is_account_id, is_scan_id
+
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
+
+
+def name() -> str:
+    """Return the bucket's name."""
+    return os.environ["REPORTS_BUCKET"]
+
+
+def folder(scan_id: str, account_id: str | None = None) -> str:
+    """Return what the keys of a scan's files begin with, or those of one of its accounts; without a slash at the end.
+
+    Raise InvalidScanIdError for ids that cannot be part of a key.
+    """
+    if not is_scan_id(scan_id) or (account_id is not None and not is_account_id(account_id)):
+        raise InvalidScanIdError(scan_id)
+    return f"scans/{scan_id}" if account_id is None else f"scans/{scan_id}/accounts/{account_id}"
+
+
+def uri(key: str) -> str:
+    """Return where an object is, as an s3:// URI."""
+    return f"s3://{name()}/{key}"
+
+
+def put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
+    """Write an object."""
+    with translate_s3_errors():
+        clients.s3().put_object(Bucket=name(), Key=key, Body=body, ContentType=media_type)
+
+
+def put_json(key: str, document: object, indent: int | None = None) -> None:
+    """Write a document as JSON."""
+    put(key, json.dumps(document, indent=indent, ensure_ascii=False).encode(), MEDIA_TYPES["json"])
+
+
+def get_json(key: str, began: datetime | None = None) -> Any | None:
+    """Return a document, None if there is none, or only one of a scan before the one that began then."""
+    try:
+        with translate_s3_errors():
+            answer = clients.s3().get_object(Bucket=name(), Key=key)
+            return json.loads(answer["Body"].read()) if is_of(began, answer["LastModified"]) else None
+    except clients.s3().exceptions.NoSuchKey:
+        return None
+
+
+def is_of(began: datetime | None, written: datetime) -> bool:
+    """Return whether an object is of a scan that began then, and not of an earlier one, which is 90 days older."""
+    return began is None or written > began - timedelta(days=1)

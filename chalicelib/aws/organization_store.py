@@ -1,0 +1,86 @@
+"""The files of a scan of an organization, beside those of each account, as `organization_documents` describes them."""
+
+from typing import Any, cast
+
+from chalicelib.aws import bucket
+from chalicelib.documents import InvalidEvidenceError
+from chalicelib.organization_documents import (
+    AccountItem,
+    AccountList,
+    Baselines,
+    OrganizationPointer,
+    OrganizationReport,
+    UncheckedAccount,
+)
+from chalicelib.report.summary import report_locations
+from chalicelib.scan_ids import InvalidScanIdError
+
+_LATEST_KEY = "organization/latest.json"
+
+
+def save_account_list(accounts: AccountList) -> None:
+    """Keep which accounts a scan is of."""
+    bucket.put_json(f"{bucket.folder(accounts['scan_id'])}/accounts.json", accounts, indent=1)
+
+
+def load_account_list(scan_id: str) -> AccountList:
+    """Return which accounts a scan is of; raise InvalidEvidenceError if that is missing."""
+    return cast(AccountList, _required(scan_id, "accounts.json"))
+
+
+def save_items(scan_id: str, items: list[AccountItem]) -> dict[str, str]:
+    """Keep the accounts to scan; return where, as an ItemReader takes it."""
+    key = f"{bucket.folder(scan_id)}/accounts-to-scan.json"
+    bucket.put_json(key, items)
+    return {"Bucket": bucket.name(), "Key": key}
+
+
+def save_unchecked(scan_id: str, unchecked: UncheckedAccount) -> None:
+    """Keep why an account could not be scanned."""
+    bucket.put_json(_unchecked_key(scan_id, unchecked["account_id"]), unchecked)
+
+
+def load_unchecked(scan_id: str, account_id: str) -> UncheckedAccount | None:
+    """Return why an account could not be scanned, None if nothing was kept."""
+    return cast("UncheckedAccount | None", bucket.get_json(_unchecked_key(scan_id, account_id)))
+
+
+def save_baselines(baselines: Baselines) -> None:
+    """Keep which scan has the last report of each account."""
+    bucket.put_json(f"{bucket.folder(baselines['scan_id'])}/baselines.json", baselines)
+
+
+def load_last_baselines() -> Baselines | None:
+    """Return which scan has the last report of each account, None before the first scan.
+
+    Raise InvalidEvidenceError if that is damaged or no longer there.
+    """
+    try:
+        latest = bucket.get_json(_LATEST_KEY)
+        return None if latest is None else cast(Baselines, _required(latest["scan_id"], "baselines.json"))
+    except (ValueError, TypeError, KeyError, RecursionError, InvalidScanIdError) as error:
+        raise InvalidEvidenceError(f"{_LATEST_KEY} or what it points to is damaged") from error
+
+
+def pointer(report: OrganizationReport) -> dict[str, Any]:
+    """Make the s3:PutObject request by which the state machine, after people were notified, makes a scan the last."""
+    folder = bucket.uri(f"{bucket.folder(report['scan_id'])}/")
+    latest: OrganizationPointer = {
+        "schema_version": report["schema_version"],
+        "scan_id": report["scan_id"],
+        "as_of": report["as_of"],
+        "reports": report_locations(folder),
+    }
+    return {"Bucket": bucket.name(), "Key": _LATEST_KEY, "Body": latest, "ContentType": bucket.MEDIA_TYPES["json"]}
+
+
+def _unchecked_key(scan_id: str, account_id: str) -> str:
+    bucket.folder(scan_id, account_id)  # which refuses ids that cannot be part of a key
+    return f"{bucket.folder(scan_id)}/unchecked/{account_id}.json"
+
+
+def _required(scan_id: str, name: str) -> Any:
+    document = bucket.get_json(f"{bucket.folder(scan_id)}/{name}")
+    if not isinstance(document, dict):
+        raise InvalidEvidenceError(f"{name} of scan {scan_id} is not there")
+    return document
