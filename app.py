@@ -5,16 +5,23 @@ What one handler alone needs is imported in it: a cold start of one function doe
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
-from chalicelib import scan_ids, settings
+from chalicelib import organization_settings, scan_ids, settings
 from chalicelib.api import operations, routing
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.policy import InvalidPolicyError, describe_details_cutoff, parse_policy, parse_request
+from chalicelib.policy import (
+    InvalidPolicyError,
+    describe_details_cutoff,
+    parse_organization_input,
+    parse_policy,
+    parse_request,
+)
 
 if TYPE_CHECKING:
     from chalicelib.documents import AccountFacts
@@ -164,7 +171,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Ask CloudTrail who uses the keys that were found, where UsageEvidence is on; called by the state machine."""
-    from chalicelib.aws import cloudtrail, report_store
+    from chalicelib.aws import clients, cloudtrail, report_store
     from chalicelib.evaluation.usage import Clock, choose_keys, count_by_status, look_up_keys
 
     scan = event["scan"]
@@ -172,7 +179,7 @@ def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
     findings = (finding for page in pages for finding in page["findings"])
     keys = choose_keys(findings, parse_instant(scan["started_at"]))
     clock = Clock(time.monotonic, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
-    usage = look_up_keys(scan["scan_id"], keys, cloudtrail.look_up, clock)
+    usage = look_up_keys(scan["scan_id"], keys, partial(cloudtrail.look_up, clients.cloudtrail), clock)
     report_store.save_usage(usage)
     return count_by_status(usage)
 
@@ -209,13 +216,33 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def list_accounts(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """List the accounts of a scan of the organization, and keep the list; called by its state machine."""
-    raise NotImplementedError(event)
+    from chalicelib.aws import organization_store, organizations
+    from chalicelib.report.account_list import choose_accounts
+
+    scan = event["scan"]
+    settings.tag_settings()  # a bad setting fails before any account is asked
+    of = organization_settings.organization_settings()
+    try:
+        wanted = parse_organization_input(scan["policy"], settings.stage_defaults())
+        known = organizations.known_accounts(of, wanted.accounts)
+    except InvalidPolicyError as error:
+        raise error.for_a_log() from None  # Lambda logs what a function raises
+    last = organization_store.load_last_baselines
+    accounts, items = choose_accounts(scan["scan_id"], of, known, wanted.accounts, last)
+    organization_store.save_account_list(accounts)
+    place = organization_store.save_items(scan["scan_id"], items)
+    return {"policy": wanted.policy.to_json(), "accounts": len(items), "items": place}
 
 
 @app.lambda_function()
 def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Scan one account of the organization with its reader role; called by the state machine or by the API."""
-    raise NotImplementedError(event, context)
+    from chalicelib.aws import account_scan
+    from chalicelib.evaluation.usage import Clock
+    from chalicelib.outputs.reports import RENDERERS
+
+    clock = Clock(time.monotonic, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
+    return account_scan.scan_account(event, RENDERERS, clock)
 
 
 @app.lambda_function()

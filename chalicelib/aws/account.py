@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from chalicelib.aws.asking import Asking
+from chalicelib.aws.iam import describe_users
 from chalicelib.aws.named_users import describe_named_users
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts, read_root
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from types_boto3_iam import IAMClient
 
 GIVE_UP_SECONDS = 90  # after which no call is made; the one under way may take 156, and keeping the file 52
-# A user may have 50 tags and policies of 2 KB in all, and a page has to fit into memory several times over.
-_AT_ONCE = 200
-_DESCRIBED = ("User", "Group", "LocalManagedPolicy", "AWSManagedPolicy")
 
 
 def read_account(
@@ -48,5 +46,5 @@ def _alias(iam: "IAMClient", asking: Asking) -> str | None:
 
 
 def _describe_all_users(iam: "IAMClient", asking: Asking, account: AccountReader) -> None:
-    for page in asking.pages(iam.get_account_authorization_details, Filter=_DESCRIBED, MaxItems=_AT_ONCE):
+    for page in describe_users(iam, asking):
         account.add(page)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.aws.errors import in_words
+from chalicelib.aws.errors import failures, in_words
 
 _NO_TIME = "Not asked for: the function that reads the account had no time left"
 _T = TypeVar("_T")
@@ -19,13 +19,11 @@ class Asking:
 
     def attempt(self, about: str, call: Callable[[], _T], unless: tuple[type[Exception], ...] = ()) -> _T | None:
         """Return what a call gives, None where it fails; let the errors `unless` pass."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             return call()
         except unless:
             raise
-        except (ClientError, BotoCoreError, TimeoutError, LookupError, TypeError, AttributeError) as error:
+        except failures() as error:
             self.causes.setdefault(about, in_words(error))
             return None
 
@@ -35,15 +33,19 @@ class Asking:
             raise TimeoutError(_NO_TIME)
         return operation(**arguments)
 
-    def pages(self, operation: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
-        """Yield the pages of a list; only IsTruncated says whether there are more."""
+    def pages(self, operation: Callable[..., Any], _fields: tuple[str, ...], **arguments: Any) -> Iterator[Any]:
+        """Yield the pages of a list; only IsTruncated says whether there are more. LookupError for a circle."""
+        markers = set()
         while True:
             page = self.ask(operation, **arguments)
             yield page
             if not page["IsTruncated"]:
                 return
+            if page["Marker"] in markers:
+                raise LookupError("IAM gave the same Marker twice")
+            markers.add(page["Marker"])
             arguments["Marker"] = page["Marker"]
 
     def items(self, field: str, operation: Callable[..., Any], **arguments: Any) -> list[Any]:
         """Return the items of all pages of a list."""
-        return [item for page in self.pages(operation, **arguments) for item in page[field]]
+        return [item for page in self.pages(operation, (field,), **arguments) for item in page[field]]

@@ -43,14 +43,20 @@ def put_json(key: str, document: object, indent: int | None = None) -> None:
     put(key, json.dumps(document, indent=indent, ensure_ascii=False).encode(), MEDIA_TYPES["json"])
 
 
-def get_json(key: str, began: datetime | None = None) -> Any | None:
-    """Return a document, None if there is none, or only one of a scan before the one that began then."""
+def get(key: str, began: datetime | None = None) -> bytes | None:
+    """Return an object, None if there is none, or only one of a scan before the one that began then."""
     try:
         with translate_s3_errors():
             answer = clients.s3().get_object(Bucket=name(), Key=key)
-            return json.loads(answer["Body"].read()) if is_of(began, answer["LastModified"]) else None
+            return answer["Body"].read() if is_of(began, answer["LastModified"]) else None
     except clients.s3().exceptions.NoSuchKey:
         return None
+
+
+def get_json(key: str, began: datetime | None = None) -> Any | None:
+    """Return a document, as `get` does; ValueError if it is damaged."""
+    body = get(key, began)
+    return None if body is None else json.loads(body)
 
 
 def is_of(began: datetime | None, written: datetime) -> bool:

@@ -41,6 +41,19 @@ class EvidenceUnavailableError(UnavailableError):
     """S3 would not take or give a file just now; the state machine tries again."""
 
 
+class OrganizationUnreadableError(Exception):
+    """Organizations did not list the accounts; the message says why and what to do."""
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Return what a call raises that is refused or not answered, that has no time, or whose answer cannot be read."""
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+    odd = (ResponseParserError, LookupError, TypeError, AttributeError, ValueError)
+    return (ClientError, BotoCoreError, TimeoutError, *odd)
+
+
 def in_words(error: Exception) -> str:
     """Return why a call failed, as a cause that a report has: AWS's code and words, or botocore's."""
     from botocore.exceptions import ClientError

@@ -1,5 +1,7 @@
 """The files of a scan of an organization, beside those of each account, as `organization_documents` describes them."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from chalicelib.aws import bucket
@@ -12,8 +14,10 @@ from chalicelib.organization_documents import (
     OrganizationReport,
     UncheckedAccount,
 )
+from chalicelib.report.account_list import check_baselines
 from chalicelib.report.summary import report_locations
-from chalicelib.scan_ids import InvalidScanIdError
+from chalicelib.scan_ids import InvalidScanIdError, is_account_id
+from chalicelib.settings import InvalidSettingError
 
 _LATEST_KEY = "organization/latest.json"
 
@@ -26,6 +30,22 @@ def save_account_list(accounts: AccountList) -> None:
 def load_account_list(scan_id: str) -> AccountList:
     """Return which accounts a scan is of; raise InvalidEvidenceError if that is missing."""
     return cast(AccountList, _required(scan_id, "accounts.json"))
+
+
+def load_named_accounts(key: str) -> list[str]:
+    """Return the account ids of a list in the bucket, one a line or separated by commas, each once.
+
+    Raise InvalidSettingError, naming the first entry that is none, if the list is missing or damaged.
+    """
+    body = bucket.get(key)
+    if body is None:
+        raise InvalidSettingError("ACCOUNTS", bucket.uri(key), "a list of account ids, and there is no such object")
+    entries = [entry for entry in re.split(r"[\s,]+", body.decode(errors="replace").lstrip("\ufeff")) if entry]
+    damaged = next((entry for entry in entries if not is_account_id(entry)), None)
+    if damaged is not None or not entries:
+        takes = "account ids of 12 digits, one a line or separated by commas; nothing else, and at least one"
+        raise InvalidSettingError(f"ACCOUNTS ({bucket.uri(key)})", damaged or "", takes)
+    return list(dict.fromkeys(entries))
 
 
 def save_items(scan_id: str, items: list[AccountItem]) -> dict[str, str]:
@@ -57,7 +77,9 @@ def load_last_baselines() -> Baselines | None:
     """
     try:
         latest = bucket.get_json(_LATEST_KEY)
-        return None if latest is None else cast(Baselines, _required(latest["scan_id"], "baselines.json"))
+        if latest is None:
+            return None
+        return check_baselines(_required(latest["scan_id"], "baselines.json"), datetime.now(UTC))
     except (ValueError, TypeError, KeyError, RecursionError, InvalidScanIdError) as error:
         raise InvalidEvidenceError(f"{_LATEST_KEY} or what it points to is damaged") from error
 

@@ -3,6 +3,7 @@
 Where `of_account` is given, they are those of one account in a scan of an organization.
 """
 
+import contextlib
 import functools
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -127,15 +128,34 @@ def link_report(scan_id: str, kind: str, began: datetime | None, of_account: str
 
 def load_last_report() -> Report | None:
     """Return the report of the last full scan, None if there is none; raise InvalidEvidenceError if it is damaged."""
-    try:
+    with _damage_noted(f"{_LATEST_KEY} or the report it points to"):
         latest = bucket.get_json(_LATEST_KEY)
         if latest is None:
             return None
         report = load_report(latest["scan_id"])
+    return _required(report, f"the report that {_LATEST_KEY} points to")
+
+
+def load_last_report_of(account_id: str, scan_id: str | None) -> Report | None:
+    """Return an account's report in the scan that has its last, None for no scan; errors as in `load_last_report`."""
+    if scan_id is None:
+        return None
+    with _damage_noted("the account's last report"):
+        report = load_report(scan_id, of_account=account_id)
+    return _required(report, "the account's last report")
+
+
+@contextlib.contextmanager
+def _damage_noted(what: str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, TypeError, KeyError, RecursionError, InvalidScanIdError) as error:
-        raise InvalidEvidenceError(f"{_LATEST_KEY} or the report it points to is damaged") from error
+        raise InvalidEvidenceError(f"{what} is damaged") from error
+
+
+def _required(report: Report | None, what: str) -> Report:
     if report is None:
-        raise InvalidEvidenceError(f"the report that {_LATEST_KEY} points to is not there")
+        raise InvalidEvidenceError(f"{what} is not there")
     return report
 
 
