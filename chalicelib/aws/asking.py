@@ -33,7 +33,7 @@ class Asking:
             raise TimeoutError(_NO_TIME)
         return operation(**arguments)
 
-    def pages(self, operation: Callable[..., Any], _fields: tuple[str, ...], **arguments: Any) -> Iterator[Any]:
+    def pages(self, operation: Callable[..., Any], _fields: tuple[str, ...], /, **arguments: Any) -> Iterator[Any]:
         """Yield the pages of a list; only IsTruncated says whether there are more. LookupError for a circle."""
         markers = set()
         while True:

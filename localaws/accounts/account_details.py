@@ -1,17 +1,15 @@
 """What GetAccountAuthorizationDetails tells of users, groups and policies, as an account file has it."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from localaws.accounts.iam_answers import Notes, OddAnswerError, name_of, pages_of, read_tags
+from localaws.accounts.iam_answers import Notes, OddAnswerError, name_of, read_tags
 from localaws.accounts.permissions import STATEMENT_FIELDS, statements_of
 
 OPERATION = "GetAccountAuthorizationDetails"
 _FIELDS = ("UserDetailList", "GroupDetailList", "Policies")
-# A page may be megabytes; so many come in time.
-_WANTED = {"Filter": ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], "MaxItems": 200}
 _OF_AWS = re.compile(r"arn:[\w-]+:iam::aws:policy/")
 _LONGEST_NAME = 100  # of the 128 that IAM allows, so that there is room for a number
 _UNTOLD = "Policies that IAM does not tell of, unknown in a scan"
@@ -20,9 +18,9 @@ _UNTOLD = "Policies that IAM does not tell of, unknown in a scan"
 class AccountDetails:
     """The users' tags, groups and policies; the policies and groups that they have are collected as they are read."""
 
-    def __init__(self, call: Callable[..., Any], notes: Notes) -> None:
+    def __init__(self, pages: Iterable[Mapping[str, Any]], notes: Notes) -> None:
         """Read all pages; OddAnswerError if some cannot be had."""
-        pages = list(pages_of(OPERATION, _FIELDS, lambda **more: call(**_WANTED, **more)))
+        pages = list(pages)
         users, groups, policies = ([item for page in pages for item in page.get(field, [])] for field in _FIELDS)
         self._users = {name_of(user): user for user in users}
         self._groups = {group.get("GroupName"): group for group in groups}

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import ParamValidationError
 from botocore.parsers import ResponseParserError
 
+from chalicelib.aws.asking import Asking
 from chalicelib.instants import format_instant
 from chalicelib.settings import is_tag_text
 from localaws.accounts.account_file import RESERVED
@@ -54,34 +55,39 @@ def what_is_odd(words: str) -> str:
     return words.partition(_REPLAYED)[0]
 
 
-def ask(operation: str, call: Callable[[], Any]) -> dict[str, Any]:
-    """Return an answer; raise OddAnswerError if it cannot be read."""
-    try:
-        return dict(call())
-    except _UNREADABLE as error:
-        raise OddAnswerError(f"the answer to {operation} cannot be read ({one_line(error)[:100]})") from error
+class StrictAsking(Asking):
+    """Makes calls; raises OddAnswerError for an answer that cannot be read, or leaves out what it is for."""
+
+    def ask(self, operation: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
+        """Return an answer."""
+        try:
+            return dict(operation(**arguments))
+        except _UNREADABLE as error:
+            raise OddAnswerError(
+                f"the answer to {_name(operation)} cannot be read ({one_line(error)[:100]})"
+            ) from error
+
+    def pages(
+        self, operation: Callable[..., Any], fields: tuple[str, ...], /, **arguments: Any
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the pages of lists, each with at least one of the lists."""
+        markers: list[str] = []
+        while True:
+            answer = self.ask(operation, **arguments, **({"Marker": markers[-1]} if markers else {}))
+            if not any(isinstance(answer.get(field), list) for field in fields):
+                raise OddAnswerError(f"the answer to {_name(operation)} has no {fields[0]}")
+            yield answer
+            marker = answer.get("Marker")
+            if not answer.get("IsTruncated", bool(marker)):
+                return
+            if not marker or marker in markers:
+                raise OddAnswerError(f"the answer to {_name(operation)} is truncated, and its Marker leads nowhere")
+            markers.append(marker)
 
 
-def items_of(operation: str, field: str, call: Callable[..., Any]) -> Iterator[Any]:
-    """Yield the items of all pages; `call` takes the Marker. Raise OddAnswerError if some cannot be had."""
-    for page in pages_of(operation, (field,), call):
-        yield from page[field]
-
-
-def pages_of(operation: str, fields: tuple[str, ...], call: Callable[..., Any]) -> Iterator[dict[str, Any]]:
-    """Yield all pages of lists, each with at least one of the lists; raise OddAnswerError if one cannot be had."""
-    markers: list[str] = []
-    while True:
-        answer = ask(operation, lambda: call(**({"Marker": markers[-1]} if markers else {})))
-        if not any(isinstance(answer.get(field), list) for field in fields):
-            raise OddAnswerError(f"the answer to {operation} has no {fields[0]}")
-        yield answer
-        marker = answer.get("Marker")
-        if not answer.get("IsTruncated", bool(marker)):
-            return
-        if not marker or marker in markers:
-            raise OddAnswerError(f"the answer to {operation} is truncated, and its Marker leads nowhere")
-        markers.append(marker)
+def _name(operation: Callable[..., Any]) -> str:
+    """Return AWS's name of a client's method, ListUsers of list_users."""
+    return "".join(part.capitalize() for part in operation.__name__.split("_"))
 
 
 def read_key(described: Mapping[str, Any], notes: Notes) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from chalicelib.aws.iam import USERS_AT_A_TIME, ask_last_use, describe_users, list_keys, list_users
 from deploy.sessions import DEFAULT_REGION, user_session
 from localaws.accounts.account_details import OPERATION as DETAILS
 from localaws.accounts.account_details import AccountDetails
@@ -23,9 +23,8 @@ from localaws.accounts.aws_errors import Caller, describe, is_refusal, one_line,
 from localaws.accounts.iam_answers import (
     Notes,
     OddAnswerError,
-    ask,
+    StrictAsking,
     is_odd,
-    items_of,
     name_of,
     odd_answer,
     read_key,
@@ -56,7 +55,7 @@ READ_POLICY: dict[str, Any] = {
         },
     ],
 }
-_AT_A_TIME = 4
+_ASKING = StrictAsking(lambda: False)
 _NAMELESS = "the answer to ListUsers has a user without UserName"
 _NO_ACCOUNT = "000000000000"
 
@@ -98,7 +97,7 @@ def log_in(profile: str | None) -> Access:
         caller = Caller(session.profile_name, session.region_name or DEFAULT_REGION)
         _get_credentials(session)
         sts, iam = _client(session, "sts", caller.region), _client(session, "iam", caller.region)
-        return Access(caller, str(ask("GetCallerIdentity", sts.get_caller_identity).get("Account")), iam)
+        return Access(caller, str(_ASKING.ask(sts.get_caller_identity).get("Account")), iam)
     except OddAnswerError as error:
         raise SnapshotError(_not_of_aws(error)) from error
     except Exception as error:  # of a credential process, a file, an endpoint: botocore translates only some
@@ -128,10 +127,10 @@ def read_account(access: Access, progress: Callable[[int, int], None] = lambda *
     """
     iam, notes = access.iam, Notes()
     try:
-        listed = list(items_of("ListUsers", "Users", iam.list_users))
+        listed = list_users(iam, _ASKING)
         account, details = _read_account(iam, notes)
         users = []
-        with ThreadPoolExecutor(_AT_A_TIME) as threads:
+        with ThreadPoolExecutor(USERS_AT_A_TIME) as threads:
             for user in threads.map(lambda user: _read_user(iam, user, notes), listed):
                 users.append(user)
                 progress(len(users), len(listed))
@@ -159,12 +158,12 @@ def _read_account(iam: Any, notes: Notes) -> tuple[dict[str, Any], AccountDetail
     """Return what the file has of the account itself, and what IAM tells of all users at once, if it does."""
     denied: dict[str, str] = {}
     alias = _unless_refused(denied, "ListAccountAliases", lambda: _alias(iam))
-    details = _unless_refused(denied, DETAILS, lambda: AccountDetails(iam.get_account_authorization_details, notes))
+    details = _unless_refused(denied, DETAILS, lambda: AccountDetails(describe_users(iam, _ASKING), notes))
     return {"alias": alias, "root": _read_root(iam), "policies": {}, "groups": [], "denied": denied}, details
 
 
 def _alias(iam: Any) -> str | None:
-    aliases = list(items_of("ListAccountAliases", "AccountAliases", iam.list_account_aliases))
+    aliases = _ASKING.items("AccountAliases", iam.list_account_aliases)
     return alias_that_fits(aliases[0] if aliases else None)  # an account has one at most
 
 
@@ -234,8 +233,8 @@ def _read_user(iam: Any, listed: Mapping[str, Any], notes: Notes | None = None) 
 
 def _keys(iam: Any, user_name: str, notes: Notes) -> dict[str, dict[str, Any]]:
     """Return a user's keys by their ids: none is there twice, though it may be listed twice."""
-    listed = items_of("ListAccessKeys", "AccessKeyMetadata", partial(iam.list_access_keys, UserName=user_name))
-    return {key["access_key_id"]: key for key in (read_key(one, notes) for one in listed)}
+    listed = (read_key(one, notes) for one in list_keys(iam, _ASKING, user_name))
+    return {key["access_key_id"]: key for key in listed}
 
 
 def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str, Any] | None:
@@ -245,7 +244,7 @@ def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str
         used = _unless_refused(
             denied,
             operation,
-            lambda: read_last_use(ask(operation, lambda: iam.get_access_key_last_used(AccessKeyId=access_key_id))),
+            lambda: read_last_use(ask_last_use(iam, _ASKING, access_key_id)),
         )
     except iam.exceptions.NoSuchEntityException:
         return None
@@ -255,7 +254,7 @@ def _last_used(iam: Any, denied: dict[str, str], access_key_id: str) -> dict[str
 def _read_root(iam: Any) -> dict[str, Any]:
     denied: dict[str, str] = {}
     operation = "GetAccountSummary"
-    root = _unless_refused(denied, operation, lambda: read_root(ask(operation, iam.get_account_summary)))
+    root = _unless_refused(denied, operation, lambda: read_root(_ASKING.ask(iam.get_account_summary)))
     return root or {"denied": denied[operation]}
 
 
