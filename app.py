@@ -46,7 +46,7 @@ def start_scan(request: Request, _query: Query) -> Response:
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
     at_once = settings.max_scans_at_once()
-    scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock, at_once)
+    scan, already_running = on_demand.start_on_demand(wanted, defaults, key, clock, at_once)
     scan = executions.wait_for_end(scan, min(wanted.wait_seconds, routing.seconds_to_wait(request)))
     if scan.running:
         return Response(responses.scan_started(scan, already_running), status_code=200 if already_running else 202)
