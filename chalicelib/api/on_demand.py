@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib import scan_ids
-from chalicelib.aws import executions
+from chalicelib.aws import direct_scans, executions
 from chalicelib.aws.errors import ScansUnavailableError, TooManyScansError
 from chalicelib.aws.executions import Scan, ScanConflictError, ScanExistsError
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, ScanRequest, parse_organization_input
@@ -91,6 +91,9 @@ def _new_id(wanted: ScanRequest, now: datetime, tail: str = "") -> str:
 
 
 def _start(scan_id: str, wanted: ScanRequest) -> Scan:
+    if wanted.accounts and len(wanted.accounts) == 1 and wanted.policy.users and wanted.wait_seconds:
+        scan = direct_scans.scan_account(scan_id, wanted.accounts[0], wanted.policy, wanted.wait_seconds)
+        return _as_wanted(scan, wanted)
     try:
         return executions.start_scan(scan_id, wanted.policy, wanted.accounts)
     except ScanExistsError as error:  # by a request with the same Idempotency-Key that came a moment before

@@ -48,7 +48,10 @@ class InvalidNextError(Exception):
 
 @dataclass(frozen=True)
 class Scan:
-    """An execution of a state machine; its name is the scan's id."""
+    """An execution of a state machine; its name is the scan's id.
+
+    Where the API asked an account without one, `account_id` is that account's, and `execution_arn` is empty.
+    """
 
     scan_id: str
     execution_arn: str
@@ -58,6 +61,7 @@ class Scan:
     error: str | None = None
     policy_text: str | None = None  # the execution's input
     kind: Kind = "account"
+    account_id: str | None = None
 
     @property
     def running(self) -> bool:
@@ -70,9 +74,14 @@ class Scan:
         return parse_instant(self.started_at) if self.started_at else None
 
 
+def kinds() -> list[Kind]:
+    """Return which kinds of scans the stage has: those of an organization only where it scans one."""
+    return list(_machines())
+
+
 def scanned_kind() -> Kind:
-    """Return what the stage scans: an organization where it has the state machine for it, or its own account."""
-    return "organization" if "organization" in _machines() else "account"
+    """Return what the stage scans: an organization, or its own account."""
+    return kinds()[-1]
 
 
 def kind_for(policy: "ScanPolicy", accounts: Sequence[str] | None) -> Kind:
@@ -108,6 +117,11 @@ def describe_scan(scan_id: str) -> Scan:
             translate_step_functions_errors(),
         ):
             return _scan_of(states.describe_execution(executionArn=execution_arn(machine, scan_id)), kind)
+    if scanned_kind() == "organization":
+        from chalicelib.aws import direct_scans
+
+        if direct := direct_scans.find_scan(scan_id):
+            return direct
     raise ScanNotFoundError
 
 

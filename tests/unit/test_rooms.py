@@ -14,7 +14,7 @@ ALL = [*PRODUCT, *(path for room in ("deploy", "localaws", "bench") for path in 
 FLOORS = (
     {"age", "console", "instants", "schema", "severity", "documents", "scan_ids"}
     | {"key_documents", "organization_documents"},
-    {"policy", "settings"},
+    {"policy", "settings", "organization_settings"},
     {"report"},
     {"evaluation"},
     {"aws"},
@@ -79,7 +79,9 @@ def test_a_library_is_known_to_its_own_room_alone(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PRODUCT, ids=name_of)
 def test_the_environment_is_read_by_the_settings_and_for_aws_alone(path: Path) -> None:
-    if not name_of(path).startswith(("chalicelib/settings.py", "chalicelib/aws/")):
+    if not name_of(path).startswith(
+        ("chalicelib/settings.py", "chalicelib/organization_settings.py", "chalicelib/aws/")
+    ):
         nodes = list(ast.walk(ast.parse(path.read_text())))
         names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         names |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
