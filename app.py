@@ -4,6 +4,7 @@ What one handler alone needs is imported in it: a cold start of one function doe
 """
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -45,20 +46,22 @@ def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
 @routing.serve(app, operations.START_SCAN)
 def start_scan(request: Request, _query: Query) -> Response:
     """Start a scan on demand, or find the one that runs; the body is a scan policy and `wait_seconds`."""
-    from chalicelib.api import on_demand, responses
+    from chalicelib import organization_settings
+    from chalicelib.api import on_demand, reading, responses
     from chalicelib.api.parameters import IDEMPOTENCY_KEY, read_header
 
     defaults = settings.stage_defaults()
     wanted = parse_request(routing.json_body(request), defaults)
+    organization_settings.check_requested(organization_settings.organization_settings(), wanted.accounts)
     key = read_header(request.headers, IDEMPOTENCY_KEY)
     clock = on_demand.Clock(lambda: datetime.now(UTC), time.sleep)
-    at_once = settings.max_scans_at_once()
-    scan, already_running = on_demand.start_on_demand(wanted.policy, defaults, key, clock, at_once)
-    scan = executions.wait_for_end(scan, min(wanted.wait_seconds, routing.seconds_to_wait(request)))
+    wanted = replace(wanted, wait_seconds=min(wanted.wait_seconds, int(routing.seconds_to_wait(request))))
+    until = time.monotonic() + wanted.wait_seconds
+    scan, already_running = on_demand.start_on_demand(wanted, defaults, key, clock, settings.max_scans_at_once())
+    scan = executions.wait_for_end(scan, until - time.monotonic())
     if scan.running:
         return Response(responses.scan_started(scan, already_running), status_code=200 if already_running else 202)
-    status, report = status_of(scan)
-    return Response(responses.scan_ended(scan, status, report, already_running))
+    return Response(reading.ended(scan, already_running))
 
 
 @routing.serve(app, operations.LIST_SCANS)
@@ -68,8 +71,9 @@ def list_scans(_request: Request, query: Query) -> Any:
 
     token = query.get("next", "")
     limit = query.get("limit", parameters.DEFAULT_LIMIT)
+    kind = parameters.require_kind(query.get("kind"), executions.kinds())
     try:
-        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token))
+        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token), kind)
     except executions.InvalidNextError as error:
         raise parameters.invalid_next(token) from error
     return responses.scan_list(listed, after)
@@ -78,34 +82,34 @@ def list_scans(_request: Request, query: Query) -> Any:
 @routing.serve(app, operations.GET_SCAN)
 def get_scan(_request: Request, _query: Query, scan_id: str) -> Any:
     """Return where a scan is and, once its report is there, what it found."""
-    return status_of(executions.describe_scan(scan_id))[0]
+    from chalicelib.api import reading
+
+    return reading.status_of(executions.describe_scan(scan_id))
 
 
 @routing.serve(app, operations.LIST_FINDINGS)
 def list_findings(_request: Request, query: Query, scan_id: str) -> Any:
     """List the keys that a scan found."""
-    from chalicelib.api import responses
-    from chalicelib.aws import report_store
+    from chalicelib.api import reading
 
-    scan = executions.find_scan(scan_id)
-    began = scan.began if scan else None
-    report = report_store.load_report(scan_id, began)
-    if report is None:
-        raise executions.no_report_of(scan)
-    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began))
+    return reading.findings(scan_id, query)
+
+
+@routing.serve(app, operations.LIST_ACCOUNTS)
+def list_accounts_of_scan(_request: Request, query: Query, scan_id: str) -> Any:
+    """List the accounts of a scan of an organization."""
+    from chalicelib.api import reading
+
+    return reading.accounts(scan_id, query)
 
 
 @routing.serve(app, operations.GET_REPORT)
 def get_report(_request: Request, query: Query, scan_id: str) -> Response:
     """Go to a rendering of a scan's report."""
-    from chalicelib.aws import report_store
+    from chalicelib.api import reading
 
-    scan = executions.find_scan(scan_id)
-    link = report_store.link_report(scan_id, query["format"], scan.began if scan else None)
-    if link is None:
-        raise executions.no_report_of(scan)
-    body = {"location": link, "expires_in_seconds": report_store.LINK_SECONDS}
-    return Response(body, {"Location": link}, status_code=303)
+    link = reading.report_link(scan_id, query)
+    return Response(link, {"Location": link["location"]}, status_code=303)
 
 
 @routing.serve(app, operations.GET_OPENAPI)
@@ -276,13 +280,3 @@ def account_facts(event: dict[str, Any]) -> "AccountFacts":
     if "cause" in read:
         return unknown_account(wanted_facts(scan), scan["started_at"], read["cause"])
     return report_store.load_account(scan["scan_id"], scan_ids.account_of(scan["execution_arn"]), read["read_at"])
-
-
-def status_of(scan: executions.Scan) -> tuple[Any, Any]:
-    """Return what GET /scan/{scan_id} answers, and the scan's report, None where there is none."""
-    from chalicelib.api import responses
-    from chalicelib.aws import report_store
-
-    report = None if scan.running else report_store.load_report(scan.scan_id, scan.began)
-    progress = report_store.read_progress(scan.scan_id, scan.began)
-    return responses.scan_status(scan, progress, report, report_store.scan_folder(scan.scan_id)), report

@@ -6,6 +6,7 @@ scans/<scan_id>/accounts/<account_id>/…            the files of a scan of that
 scans/<scan_id>/unchecked/<account_id>.json        UncheckedAccount
 scans/<scan_id>/baselines.json                     Baselines: what the next scan compares each account with
 scans/<scan_id>/report.json                        OrganizationReport
+scans/<scan_id>/request.json                       AccountRequest, where the API asked one account alone
 organization/latest.json                           OrganizationPointer: the last scan that people were notified of
 """
 
@@ -53,6 +54,16 @@ class UncheckedAccount(TypedDict):
 
     account_id: str
     cause: str
+
+
+class AccountRequest(TypedDict):
+    """`request.json`: named users of an account, whom the API had scanned without an execution."""
+
+    account_id: str
+    policy: dict[str, Any]
+    started_at: str
+    stopped_at: str | None  # null, too, where the API did not wait for the end
+    error: str | None
 
 
 class Baselines(TypedDict):
@@ -163,6 +174,13 @@ class OrganizationReport(TypedDict):
     excluded: list[str]
     not_covered: list[str]  # in words
     controls: list[ControlRow]
+
+
+class OrganizationProgress(TypedDict):
+    """How many accounts a scan of an organization has begun with so far, and how many it will; null while it lists."""
+
+    accounts: int
+    accounts_to_scan: int | None
 
 
 class OrganizationSummary(TypedDict):

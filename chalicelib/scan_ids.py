@@ -10,9 +10,10 @@ from chalicelib.documents import SCAN_ID_PATTERN
 from chalicelib.instants import format_instant
 from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
 
+ADHOC, ORGANIZATION = "adhoc", "organization"  # what the ids of scans on demand begin with
 # The ids that this app gives, and the names that Step Functions gives: what nobody wrote by hand.
 _GIVEN_ID = (
-    r"(adhoc|scheduled)-\d{4}-\d\d-\d\dT\d{6}Z(-[0-9a-f]{6,12})?|request-[0-9a-f]{32}"
+    r"(adhoc|organization|scheduled)-\d{4}-\d\d-\d\dT\d{6}Z(-[0-9a-f]{6,12})?|request-[0-9a-f]{32}"
     r"|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(_[0-9a-f-]{36})?"
 )
 
@@ -63,9 +64,9 @@ def scheduled_id(event_time: datetime, event_id: str) -> str:
     return f"scheduled-{_stamp(event_time)}-{hashlib.sha256(event_id.encode()).hexdigest()[:12]}"
 
 
-def adhoc_id(now: datetime, tail: str = "") -> str:
+def adhoc_id(now: datetime, tail: str = "", begins: str = ADHOC) -> str:
     """Name a scan on demand; without a tail, like no other."""
-    return f"adhoc-{_stamp(now)}-{tail or secrets.token_hex(3)}"
+    return f"{begins}-{_stamp(now)}-{tail or secrets.token_hex(3)}"
 
 
 def keyed_id(key: str) -> str:

@@ -4,10 +4,10 @@ import inspect
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from chalicelib.api import responses
+from chalicelib.api import organization_responses, responses
 from chalicelib.api.operations import OPERATIONS, Operation
 from chalicelib.api.parameters import Parameter
-from chalicelib.policy import POLICY_RULES, WAIT_RULE
+from chalicelib.policy import ACCOUNTS_RULE, POLICY_RULES, WAIT_RULE
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
@@ -60,12 +60,13 @@ _ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: 
         ),
         (202, "The scan runs.", responses.ScanStarted),
         _REFUSED,
-        (409, "The Idempotency-Key started a scan by another scan policy.", responses.Error),
+        (409, "The Idempotency-Key started a scan by another scan policy, or of other accounts.", responses.Error),
         _UNAVAILABLE_OR_BUSY,
     ),
     "listScans": _answers((200, "Scans.", responses.ScanList), _REFUSED, _UNAVAILABLE),
     "getScan": _answers((200, "The scan.", responses.ScanStatus), _REFUSED, _NO_SCAN, _UNAVAILABLE),
     "listFindings": _answers((200, "Findings.", responses.Findings), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+    "listAccounts": _answers((200, "Accounts.", organization_responses.Accounts), _REFUSED, _NO_REPORT, _UNAVAILABLE),
     "getReport": _answers((303, "The link, in Location.", responses.ReportLink), _REFUSED, _NO_REPORT, _UNAVAILABLE),
     "getOpenapi": _answers((200, "An OpenAPI 3.1 document.", dict[str, Any]), _REFUSED),
 }
@@ -77,7 +78,7 @@ def openapi_document(server: str = "/") -> dict[str, Any]:
         "ScanRequest": {
             "type": "object",
             "description": "A scan policy, and for how long to wait. Integers are written without a fraction.",
-            "properties": {**POLICY_RULES, "wait_seconds": WAIT_RULE},
+            "properties": {**POLICY_RULES, "wait_seconds": WAIT_RULE, "accounts": ACCOUNTS_RULE},
             "additionalProperties": False,
         }
     }

@@ -6,10 +6,13 @@ Pure. A new filter of a list has to join what its `next` tokens are bound to: `f
 from dataclasses import dataclass
 
 from chalicelib.api.parameters import (
+    ACCOUNT_ID,
     FORMAT,
     IDEMPOTENCY_KEY,
+    KIND,
     LIMIT,
     NEXT,
+    OUTCOME,
     SCAN_ID,
     SEVERITY,
     STATUS,
@@ -45,7 +48,7 @@ START_SCAN = Operation(
     body="ScanRequest",
 )
 LIST_SCANS = Operation(
-    "GET", "/scan", "listScans", "List the scans of the last 90 days, newest first.", (STATUS, LIMIT, NEXT)
+    "GET", "/scan", "listScans", "List the scans of the last 90 days, newest first.", (STATUS, KIND, LIMIT, NEXT)
 )
 GET_SCAN = Operation(
     "GET",
@@ -59,14 +62,21 @@ LIST_FINDINGS = Operation(
     "/scan/{scan_id}/findings",
     "listFindings",
     "List the keys that a scan found, the most severe first, then the oldest.",
-    (SCAN_ID, VERDICT, SEVERITY, USER_NAME, LIMIT, NEXT),
+    (SCAN_ID, ACCOUNT_ID, VERDICT, SEVERITY, USER_NAME, LIMIT, NEXT),
+)
+LIST_ACCOUNTS = Operation(
+    "GET",
+    "/scan/{scan_id}/accounts",
+    "listAccounts",
+    "List the accounts of a scan of an organization, and what became of each.",
+    (SCAN_ID, OUTCOME, LIMIT, NEXT),
 )
 GET_REPORT = Operation(
     "GET",
     "/scan/{scan_id}/report",
     "getReport",
     "Go to a rendering of a scan's report: a link that works for 5 minutes, without a signature.",
-    (SCAN_ID, FORMAT),
+    (SCAN_ID, FORMAT, ACCOUNT_ID),
 )
 GET_OPENAPI = Operation("GET", "/openapi.json", "getOpenapi", "Give this document.")
-OPERATIONS = (START_SCAN, LIST_SCANS, GET_SCAN, LIST_FINDINGS, GET_REPORT, GET_OPENAPI)
+OPERATIONS = (START_SCAN, LIST_SCANS, GET_SCAN, LIST_FINDINGS, LIST_ACCOUNTS, GET_REPORT, GET_OPENAPI)

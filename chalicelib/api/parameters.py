@@ -1,22 +1,24 @@
 """The API's path, query and header parameters: each with a schema that validates it and is shown in /openapi.json.
 
-Pure. Beside them the `next` tokens, by which a client asks for what comes after an answer.
+Pure. Beside them pages of a list, and the `next` tokens by which a client asks for what comes after one.
 """
 
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 
 from chalicelib.age import Verdict
 from chalicelib.documents import REPORT_FORMATS, SCAN_ID_PATTERN
-from chalicelib.policy import USER_NAME_RULE
+from chalicelib.organization_documents import AccountOutcome
+from chalicelib.policy import ACCOUNTS_RULE, USER_NAME_RULE
 from chalicelib.schema import RefusedError, Rule, check
 from chalicelib.severity import Severity
 
 DEFAULT_LIMIT = 100
+_Item = TypeVar("_Item")
 _NEXT_TAKES = "the `next` of an earlier answer to the same request"
 
 
@@ -72,6 +74,18 @@ SEVERITY = Parameter(
 )
 USER_NAME = Parameter(
     "user_name", "query", USER_NAME_RULE, "Only this user's keys; the answer then says what became of the user."
+)
+KIND = Parameter(
+    "kind",
+    "query",
+    {"type": "string", "enum": ["account", "organization"]},
+    "Scans of the own account or of the organization; without it, what the stage scans.",
+)
+ACCOUNT_ID = Parameter(
+    "account_id", "query", ACCOUNTS_RULE["items"], "Of a scan of an organization, what it found in this account."
+)
+OUTCOME = Parameter(
+    "outcome", "query", {"type": "string", "enum": list(get_args(AccountOutcome))}, "Only accounts of this outcome."
 )
 FORMAT = Parameter(
     "format",
@@ -131,6 +145,35 @@ def decode_next(token: str) -> str:
 def invalid_next(token: str) -> InvalidParameterError:
     """Return the error for a `next` token that leads nowhere."""
     return InvalidParameterError(NEXT.name, token, _NEXT_TAKES)
+
+
+def require_kind(kind: str | None, kinds: Sequence[str]) -> Any:
+    """Return a kind that a stage scans, None where none is asked for; InvalidParameterError for another one."""
+    if kind is None or kind in kinds:
+        return kind
+    raise InvalidParameterError(KIND.name, kind, f"{kinds[0]}: this stage scans its own account alone")
+
+
+def page_of(
+    items: Sequence[_Item], wanted: Callable[[_Item], bool], filters: str, query: Mapping[str, Any], limit: int
+) -> tuple[list[_Item], str | None]:
+    """Return the first items that are wanted from the query's `next` on, and the token for those after them.
+
+    A token is bound to `filters`; InvalidParameterError for one of others, or that was made up.
+    """
+    start = _position(query.get(NEXT.name, ""), filters, len(items))
+    found = [(place, item) for place, item in enumerate(items) if place >= start and wanted(item)]
+    after = encode_next(f"{found[limit][0]}{filters}") if len(found) > limit else None
+    return [item for _, item in found[:limit]], after
+
+
+def _position(token: str, filters: str, end: int) -> int:
+    if not token:
+        return 0
+    position = decode_next(token).removesuffix(filters)
+    if not re.fullmatch("[0-9]{1,9}", position, re.ASCII) or int(position) >= end:
+        raise invalid_next(token)
+    return int(position)
 
 
 def _read(parameter: Parameter, text: str) -> Any:

@@ -1,13 +1,14 @@
 """What the API answers, and the shapes of it; fields are added, never renamed or removed. Pure."""
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, cast
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict, TypeVar, cast
 
 from chalicelib.age import Verdict
-from chalicelib.api.parameters import DEFAULT_LIMIT, decode_next, encode_next, invalid_next
+from chalicelib.api.parameters import DEFAULT_LIMIT, encode_next, page_of
 from chalicelib.documents import REPORT_FORMATS, Page, Progress, Report, Summary
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import OrganizationFinding, OrganizationProgress, OrganizationSummary
 from chalicelib.report.summary import is_complete, report_locations, summarize
 
 if TYPE_CHECKING:
@@ -16,13 +17,18 @@ if TYPE_CHECKING:
 # So many findings at most come with the answer to POST /scan: 100 named users can hardly have as many.
 FINDINGS_AT_ONCE = 1000
 
+_Key = TypeVar("_Key", bound=Finding)
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
 
 
 class Links(TypedDict):
-    """Paths below the endpoint: `findings` and the report's renderings once there is a report."""
+    """Paths below the endpoint: `findings` and the report's renderings once there is a report.
+
+    `accounts` is of a scan of an organization.
+    """
 
     self: str
+    accounts: NotRequired[str]
     findings: NotRequired[str]
     json: NotRequired[str]
     csv: NotRequired[str]
@@ -30,10 +36,13 @@ class Links(TypedDict):
 
 
 class ScanStarted(TypedDict):
-    """A scan that runs: started by this request or by one of the same moment, or, `already_running`, before it."""
+    """A scan that runs: started by this request or by one of the same moment, or, `already_running`, before it.
+
+    `execution_arn` is null where one account of an organization was asked, without an execution.
+    """
 
     scan_id: str
-    execution_arn: str
+    execution_arn: str | None
     status: Status
     links: Links
     already_running: NotRequired[bool]
@@ -54,15 +63,16 @@ class UserOutcome(TypedDict):
 class ScanStatus(TypedDict):
     """Where a scan is: `summary` and `reports` (s3:// URIs) once it has a report, `error` if it did not succeed.
 
-    `users` is what became of each user that the scan policy names: null without a report, and in a scan of all users.
+    `users` is what became of each user that the scan policy names: null without a report, and in a scan of all users or
+    of an organization. Where one account of an organization was asked and could not be scanned, they are unchecked.
     """
 
     scan_id: str
     status: Status
     started_at: str | None
     stopped_at: str | None
-    progress: Progress
-    summary: Summary | None
+    progress: Progress | OrganizationProgress
+    summary: Summary | OrganizationSummary | None
     users: list[UserOutcome] | None
     error: str | None
     reports: dict[str, str]
@@ -70,11 +80,15 @@ class ScanStatus(TypedDict):
 
 
 class ScanEnded(ScanStatus):
-    """A scan that has ended, with its findings: null where it left no report; after `next` there are more."""
+    """A scan that has ended, with its findings: null where it left no report; after `next` there are more.
 
-    execution_arn: str
-    findings: list[Finding] | None
+    Of an organization, they are the most severe ones; `findings_left_out` says how many more report.csv has.
+    """
+
+    execution_arn: str | None
+    findings: list[Finding] | list[OrganizationFinding] | None
     next: str | None
+    findings_left_out: NotRequired[int]
     already_running: NotRequired[bool]
 
 
@@ -98,15 +112,18 @@ class ScanList(TypedDict):
 class Findings(TypedDict):
     """Keys of a scan's report, the most severe first, then the oldest.
 
-    `complete` is false if the scan could not find out everything.
+    `complete` is false if the scan could not find out everything. `account_id` is null where they are of all accounts
+    of an organization: the most severe ones; `findings_left_out` says how many more report.csv has.
     """
 
     scan_id: str
+    account_id: str | None
     as_of: str
     complete: bool
     user: UserOutcome | None  # null unless a user_name was asked for
-    findings: list[Finding]
+    findings: list[Finding] | list[OrganizationFinding]
     next: str | None
+    findings_left_out: NotRequired[int]
 
 
 class ReportLink(TypedDict):
@@ -133,7 +150,7 @@ def scan_started(scan: "Scan", already_running: bool) -> ScanStarted:
     """Answer POST /scan for a scan that runs."""
     answer: ScanStarted = {
         "scan_id": scan.scan_id,
-        "execution_arn": scan.execution_arn,
+        "execution_arn": scan.execution_arn or None,
         "status": scan.status,  # type: ignore[typeddict-item]  # one of them
         "links": _links(scan.scan_id),
     }
@@ -142,9 +159,15 @@ def scan_started(scan: "Scan", already_running: bool) -> ScanStarted:
     return answer
 
 
-def scan_status(scan: "Scan", progress: Progress, report: Report | None, folder: str) -> ScanStatus:
+def scan_status(
+    scan: "Scan", progress: Progress | OrganizationProgress, report: Report | None, folder: str
+) -> ScanStatus:
     """Answer GET /scan/{scan_id}, given where the scan's files are."""
     named = report["policy"].get("users", []) if report else []
+    users = [_outcome(report, name, ()) for name in named] if report and named else None
+    if scan.account_id and scan.error:  # in which no user must look clean
+        unchecked = json.loads(scan.policy_text or "{}").get("users", ())
+        users = [{"user_name": name, "outcome": "unchecked", "cause": scan.error} for name in unchecked]
     return {
         "scan_id": scan.scan_id,
         "status": scan.status,  # type: ignore[typeddict-item]  # one of them
@@ -152,17 +175,17 @@ def scan_status(scan: "Scan", progress: Progress, report: Report | None, folder:
         "stopped_at": scan.stopped_at,
         "progress": progress,
         "summary": summarize(report) if report else None,
-        "users": [_outcome(report, name, ()) for name in named] if report and named else None,
+        "users": users,
         "error": scan.error,
         "reports": report_locations(folder) if report else {},
-        "links": _links_to_report(scan.scan_id) if report else _links(scan.scan_id),
+        "links": links_to_report(scan.scan_id, scan.account_id) if report else _links(scan.scan_id),
     }
 
 
 def scan_ended(scan: "Scan", status: ScanStatus, report: Report | None, already_running: bool) -> ScanEnded:
     """Answer POST /scan for a scan that has ended."""
-    found, after = _page(report, {}, FINDINGS_AT_ONCE) if report else (None, None)
-    answer: Any = {**status, "execution_arn": scan.execution_arn, "findings": found, "next": after}
+    found, after = keys_page(report["findings"], {}, FINDINGS_AT_ONCE) if report else (None, None)
+    answer: Any = {**status, "execution_arn": scan.execution_arn or None, "findings": found, "next": after}
     if already_running:
         answer["already_running"] = True
     return cast(ScanEnded, answer)
@@ -189,9 +212,10 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
     InvalidParameterError for a `next` that was made up.
     """
     user_name = query.get("user_name")
-    found, after = _page(report, query, query.get("limit", DEFAULT_LIMIT))
+    found, after = keys_page([*report["findings"], *report["exempt"]], query, query.get("limit", DEFAULT_LIMIT))
     return {
         "scan_id": report["scan_id"],
+        "account_id": report["account_id"],
         "as_of": report["as_of"],
         "complete": is_complete(report),
         "user": None if user_name is None else _outcome(report, user_name, pages),
@@ -200,30 +224,19 @@ def findings_page(report: Report, query: Mapping[str, Any], pages: Iterable[Page
     }
 
 
-def _page(report: Report, query: Mapping[str, Any], limit: int) -> tuple[list[Finding], str | None]:
-    keys = [*report["findings"], *report["exempt"]]
+def keys_page(keys: Sequence[_Key], query: Mapping[str, Any], limit: int) -> tuple[list[_Key], str | None]:
+    """Return the keys that a query asks for, at most so many, and the `next` token for those after them.
+
+    InvalidParameterError for a `next` that was made up.
+    """
     user_name, verdict, severity = query.get("user_name"), query.get("verdict"), query.get("severity")
+
+    def wanted(key: Finding) -> bool:
+        of_verdict = key["verdict"] == verdict if verdict else key["verdict"] != Verdict.EXEMPT
+        return of_verdict and user_name in (None, key["user_name"]) and severity in (None, key["severity"])
+
     filters = f" {verdict or ''} {user_name or ''} {severity or ''}"
-    start = _position(query.get("next", ""), filters, len(keys))
-    matching = [
-        (position, key)
-        for position, key in enumerate(keys)
-        if position >= start
-        and user_name in (None, key["user_name"])
-        and severity in (None, key["severity"])
-        and (key["verdict"] == verdict if verdict else key["verdict"] != Verdict.EXEMPT)
-    ]
-    after = encode_next(f"{matching[limit][0]}{filters}") if len(matching) > limit else None
-    return [key for _, key in matching[:limit]], after
-
-
-def _position(token: str, filters: str, end: int) -> int:
-    if not token:
-        return 0
-    position = decode_next(token).removesuffix(filters)
-    if not re.fullmatch("[0-9]{1,9}", position, re.ASCII) or int(position) >= end:
-        raise invalid_next(token)
-    return int(position)
+    return page_of(keys, wanted, filters + query.get("account_id", ""), query, limit)
 
 
 def _outcome(report: Report, user_name: str, pages: Iterable[Page]) -> UserOutcome:
@@ -250,7 +263,8 @@ def _links(scan_id: str) -> Links:
     return {"self": f"/scan/{scan_id}"}
 
 
-def _links_to_report(scan_id: str) -> Links:
-    path = f"/scan/{scan_id}"
-    reports = {kind: f"{path}/report?format={kind}" for kind in REPORT_FORMATS}
-    return {"self": path, "findings": f"{path}/findings", **reports}  # type: ignore[typeddict-item]  # its fields
+def links_to_report(scan_id: str, account_id: str | None = None) -> Links:
+    """Return the links of a scan with a report, or with one of that account."""
+    path, account = f"/scan/{scan_id}", f"account_id={account_id}" if account_id else ""
+    reports = {kind: f"{path}/report?format={kind}{account and '&'}{account}" for kind in REPORT_FORMATS}
+    return cast(Links, {"self": path, "findings": f"{path}/findings{account and '?'}{account}", **reports})

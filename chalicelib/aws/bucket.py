@@ -9,6 +9,7 @@ from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
 from chalicelib.scan_ids import InvalidScanIdError, is_account_id, is_scan_id
 
+_PRECONDITION_FAILED = 412
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
@@ -32,10 +33,10 @@ def uri(key: str) -> str:
     return f"s3://{name()}/{key}"
 
 
-def put(key: str, body: bytes | IO[bytes], media_type: str) -> None:
+def put(key: str, body: bytes | IO[bytes], media_type: str, **conditions: Any) -> None:
     """Write an object."""
     with translate_s3_errors():
-        clients.s3().put_object(Bucket=name(), Key=key, Body=body, ContentType=media_type)
+        clients.s3().put_object(Bucket=name(), Key=key, Body=body, ContentType=media_type, **conditions)
 
 
 def put_json(key: str, document: object, indent: int | None = None) -> None:
@@ -57,6 +58,31 @@ def get_json(key: str, began: datetime | None = None) -> Any | None:
     """Return a document, as `get` does; ValueError if it is damaged."""
     body = get(key, began)
     return None if body is None else json.loads(body)
+
+
+def put_first_json(key: str, document: object) -> bool:
+    """Write a document as JSON unless there is one already; return whether it was written.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+    """
+    try:
+        put(key, json.dumps(document).encode(), MEDIA_TYPES["json"], IfNoneMatch="*")
+    except clients.s3().exceptions.ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != _PRECONDITION_FAILED:
+            raise
+        return False
+    return True
+
+
+def names_in(folder: str) -> set[str]:
+    """Return the names of what is directly in a folder, as its key with the slash at its end; files without `.json`."""
+    pages = clients.s3().get_paginator("list_objects_v2").paginate(Bucket=name(), Prefix=folder, Delimiter="/")
+    found: set[str] = set()
+    with translate_s3_errors():
+        for page in pages:
+            found.update(one["Prefix"] for one in page.get("CommonPrefixes", ()))
+            found.update(one["Key"] for one in page.get("Contents", ()))
+    return {key.removeprefix(folder).removesuffix("/").removesuffix(".json") for key in found}
 
 
 def is_of(began: datetime | None, written: datetime) -> bool:

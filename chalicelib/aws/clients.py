@@ -36,6 +36,16 @@ def s3() -> "S3Client":
 
 
 @functools.cache
+def functions(seconds: int) -> Any:  # the stubs of Lambda are not installed
+    """Return a client of Lambda that waits so long for an answer and calls once: another try would be another call."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=seconds, retries={"mode": "standard", "total_max_attempts": 1})
+    return boto3.client("lambda", config=config)
+
+
+@functools.cache
 def iam() -> "IAMClient":
     """Return the client of IAM; all tries of a call end within 156 seconds: 7 times 15, and up to 51 between them."""
     import boto3

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 _SERVER_ERROR = 500
 # Step Functions answers these with 400, as it does what another try would meet again.
 _TRANSIENT_CODES = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
-_LASTING_OF_S3 = (400, 403, 404)
+_LASTING_OF_S3 = (400, 403, 404, 412)
 _LONGEST_CAUSE = 300
 
 

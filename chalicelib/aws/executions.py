@@ -1,14 +1,14 @@
-"""Scans as executions of the state machine: start one, ask for one or for the recent ones."""
+"""Scans as executions of the state machines: start one, ask for one or for the recent ones."""
 
 import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from chalicelib.aws import clients
 from chalicelib.aws.errors import (
@@ -17,10 +17,12 @@ from chalicelib.aws.errors import (
     translate_step_functions_errors,
 )
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.scan_ids import ScanNotFoundError, require_scan_id
+from chalicelib.scan_ids import ORGANIZATION, ScanNotFoundError, require_scan_id
 
 if TYPE_CHECKING:
     from chalicelib.policy import ScanPolicy
+
+Kind = Literal["account", "organization"]  # of a state machine, and of its scans
 
 _LISTED_AT_ONCE = 1000
 _FIRST_LOOK_SECONDS, _LONGEST_BETWEEN_LOOKS = 0.5, 3.0
@@ -37,7 +39,7 @@ class ScanExistsError(Exception):
 
 
 class ScanConflictError(Exception):
-    """A scan of this name judges by another policy."""
+    """A scan of this name is by another policy, or of other accounts."""
 
 
 class InvalidNextError(Exception):
@@ -46,7 +48,10 @@ class InvalidNextError(Exception):
 
 @dataclass(frozen=True)
 class Scan:
-    """An execution of the state machine; its name is the scan's id."""
+    """An execution of a state machine; its name is the scan's id.
+
+    Where the API asked an account without one, `account_id` is that account's, and `execution_arn` is empty.
+    """
 
     scan_id: str
     execution_arn: str
@@ -55,6 +60,8 @@ class Scan:
     stopped_at: str | None = None
     error: str | None = None
     policy_text: str | None = None  # the execution's input
+    kind: Kind = "account"
+    account_id: str | None = None
 
     @property
     def running(self) -> bool:
@@ -67,29 +74,55 @@ class Scan:
         return parse_instant(self.started_at) if self.started_at else None
 
 
-def start_scan(scan_id: str, policy: "ScanPolicy") -> Scan:
+def kinds() -> list[Kind]:
+    """Return which kinds of scans the stage has: those of an organization only where it scans one."""
+    return list(_machines())
+
+
+def scanned_kind() -> Kind:
+    """Return what the stage scans: an organization, or its own account."""
+    return kinds()[-1]
+
+
+def kind_for(policy: "ScanPolicy", accounts: Sequence[str] | None) -> Kind:
+    """Return which kind of scan a request gets: users without accounts are those of the own account."""
+    return "account" if accounts is None and policy.users is not None else scanned_kind()
+
+
+def scan_input(policy: "ScanPolicy", accounts: Sequence[str] | None) -> dict[str, Any]:
+    """Return the input of a scan; the accounts in order, so that the same ones make the same text."""
+    return {**policy.to_json(), **({} if accounts is None else {"accounts": sorted(accounts)})}
+
+
+def start_scan(scan_id: str, policy: "ScanPolicy", accounts: Sequence[str] | None = None) -> Scan:
     """Start a scan; one of this id that runs by the same policy is that scan, ScanExistsError for any other."""
-    states = clients.step_functions()
-    text = json.dumps(policy.to_json())
+    states, kind = clients.step_functions(), kind_for(policy, accounts)
+    text = json.dumps(scan_input(policy, accounts))
     try:
         with translate_step_functions_errors():
-            answer = states.start_execution(stateMachineArn=_state_machine_arn(), name=scan_id, input=text)
+            answer = states.start_execution(stateMachineArn=_machines()[kind], name=scan_id, input=text)
     except states.exceptions.ExecutionAlreadyExists as error:
         raise ScanExistsError(scan_id) from error
-    return Scan(scan_id, answer["executionArn"], "RUNNING", format_instant(answer["startDate"]), policy_text=text)
+    started_at = format_instant(answer["startDate"])
+    return Scan(scan_id, answer["executionArn"], "RUNNING", started_at, policy_text=text, kind=kind)
 
 
 def describe_scan(scan_id: str) -> Scan:
     """Return a scan; raise ScanNotFoundError if no scan has this id."""
     require_scan_id(scan_id)
-    states = clients.step_functions()
-    arn = _state_machine_arn().replace(":stateMachine:", ":execution:", 1) + f":{scan_id}"
-    try:
-        with translate_step_functions_errors():
-            execution = states.describe_execution(executionArn=arn)
-    except (states.exceptions.ExecutionDoesNotExist, states.exceptions.InvalidArn) as error:
-        raise ScanNotFoundError from error
-    return _scan_of(execution)
+    states, machines = clients.step_functions(), list(_machines().items())
+    for kind, machine in reversed(machines) if scan_id.startswith(f"{ORGANIZATION}-") else machines:
+        with (
+            suppress(states.exceptions.ExecutionDoesNotExist, states.exceptions.InvalidArn),
+            translate_step_functions_errors(),
+        ):
+            return _scan_of(states.describe_execution(executionArn=execution_arn(machine, scan_id)), kind)
+    if scanned_kind() == "organization":
+        from chalicelib.aws import direct_scans
+
+        if direct := direct_scans.find_scan(scan_id):
+            return direct
+    raise ScanNotFoundError
 
 
 def find_scan(scan_id: str) -> Scan | None:
@@ -120,13 +153,17 @@ def wait_for_end(scan: Scan, seconds: float) -> Scan:
     return scan
 
 
-def list_scans(limit: int, status: str | None = None, token: str | None = None) -> tuple[list[Scan], str | None]:
+def list_scans(
+    limit: int, status: str | None = None, token: str | None = None, kind: Kind | None = None
+) -> tuple[list[Scan], str | None]:
     """Return recent scans, newest first, and the token for the next ones; raise InvalidNextError for a made-up token.
+
+    Without a `kind`, they are of what the stage scans.
 
     Step Functions forgets an execution after 90 days. What `describe_scan` says of errors is not in its list.
     """
-    states = clients.step_functions()
-    request: dict[str, Any] = {"stateMachineArn": _state_machine_arn(), "maxResults": limit}
+    states, kind = clients.step_functions(), kind or scanned_kind()
+    request: dict[str, Any] = {"stateMachineArn": _machines()[kind], "maxResults": limit}
     if status:
         request["statusFilter"] = status
     if token:
@@ -138,12 +175,12 @@ def list_scans(limit: int, status: str | None = None, token: str | None = None) 
         if token is None:
             raise
         raise InvalidNextError from error
-    return [_scan_of(execution) for execution in answer["executions"]], answer.get("nextToken")
+    return [_scan_of(execution, kind) for execution in answer["executions"]], answer.get("nextToken")
 
 
 def running_scans() -> list[Scan]:
-    """Return the running scans, newest first, a thousand at most."""
-    return list_scans(_LISTED_AT_ONCE, "RUNNING")[0]
+    """Return the running scans of each kind, newest first, a thousand at most."""
+    return [scan for kind in _machines() for scan in list_scans(_LISTED_AT_ONCE, "RUNNING", kind=kind)[0]]
 
 
 def failure_in_words(execution: Mapping[str, Any]) -> str | None:
@@ -164,7 +201,12 @@ def failure_in_words(execution: Mapping[str, Any]) -> str | None:
     return re.sub(r"arn:[\w-]+:[\w-]*:[\w-]*:\d*:(?=\S)", "", words)
 
 
-def _scan_of(execution: Mapping[str, Any]) -> Scan:
+def execution_arn(machine: str, scan_id: str) -> str:
+    """Return the ARN of a state machine's execution of this name."""
+    return machine.replace(":stateMachine:", ":execution:", 1) + f":{scan_id}"
+
+
+def _scan_of(execution: Mapping[str, Any], kind: Kind) -> Scan:
     stopped = execution.get("stopDate")
     return Scan(
         scan_id=execution["name"],
@@ -174,11 +216,13 @@ def _scan_of(execution: Mapping[str, Any]) -> Scan:
         stopped_at=format_instant(stopped) if stopped else None,
         error=failure_in_words(execution),
         policy_text=execution.get("input"),
+        kind=kind,
     )
 
 
-def _state_machine_arn() -> str:
-    arn = os.environ.get("STATE_MACHINE_ARN")
+def _machines() -> dict[Kind, str]:
+    """Return the ARNs of the stage's state machines; the organization's is there where the stage scans one."""
+    arn, of_organization = os.environ.get("STATE_MACHINE_ARN"), os.environ.get("ORGANIZATION_STATE_MACHINE_ARN")
     if not arn:
         raise NoStateMachineError(NoStateMachineError.message)
-    return arn
+    return {"account": arn, **({"organization": of_organization} if of_organization else {})}

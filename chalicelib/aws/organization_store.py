@@ -4,13 +4,15 @@ import re
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from chalicelib.aws import bucket
+from chalicelib.aws import bucket, report_store
 from chalicelib.documents import InvalidEvidenceError
 from chalicelib.organization_documents import (
     AccountItem,
     AccountList,
+    AccountRequest,
     Baselines,
     OrganizationPointer,
+    OrganizationProgress,
     OrganizationReport,
     UncheckedAccount,
 )
@@ -20,6 +22,7 @@ from chalicelib.scan_ids import InvalidScanIdError, is_account_id
 from chalicelib.settings import InvalidSettingError
 
 _LATEST_KEY = "organization/latest.json"
+_REQUEST = "request.json"
 
 
 def save_account_list(accounts: AccountList) -> None:
@@ -63,6 +66,35 @@ def save_unchecked(scan_id: str, unchecked: UncheckedAccount) -> None:
 def load_unchecked(scan_id: str, account_id: str) -> UncheckedAccount | None:
     """Return why an account could not be scanned, None if nothing was kept."""
     return cast("UncheckedAccount | None", bucket.get_json(_unchecked_key(scan_id, account_id)))
+
+
+def begin_request(scan_id: str, request: AccountRequest) -> bool:
+    """Keep what was asked of an account, unless a scan of this id was before; return whether it was kept."""
+    return bucket.put_first_json(f"{bucket.folder(scan_id)}/{_REQUEST}", request)
+
+
+def save_request(scan_id: str, request: AccountRequest) -> None:
+    """Keep what was asked of an account, and how that ended."""
+    bucket.put_json(f"{bucket.folder(scan_id)}/{_REQUEST}", request)
+
+
+def load_request(scan_id: str) -> AccountRequest | None:
+    """Return what was asked of an account without an execution, None if nothing was."""
+    return cast("AccountRequest | None", bucket.get_json(f"{bucket.folder(scan_id)}/{_REQUEST}"))
+
+
+def load_report(scan_id: str, began: datetime | None) -> OrganizationReport | None:
+    """Return the report of a scan of an organization, as `report_store.load_report` does that of an account's."""
+    return cast("OrganizationReport | None", report_store.load_report(scan_id, began))
+
+
+def read_progress(scan_id: str, began: datetime | None) -> OrganizationProgress:
+    """Return how far a scan is: how many accounts there are to scan, null while they are listed, and how many began."""
+    items = bucket.get_json(f"{bucket.folder(scan_id)}/accounts-to-scan.json", began)
+    if items is None:
+        return {"accounts": 0, "accounts_to_scan": None}
+    begun = [bucket.names_in(f"{bucket.folder(scan_id)}/{folder}/") for folder in ("accounts", "unchecked")]
+    return {"accounts": len(set.union(*begun)), "accounts_to_scan": len(items)}
 
 
 def save_baselines(baselines: Baselines) -> None:

@@ -67,10 +67,10 @@ def count_pages(scan_id: str, began: datetime | None, of_account: str | None = N
     return sum(bucket.is_of(began, page["LastModified"]) for page in listed.get("Contents", ()))
 
 
-def read_progress(scan_id: str, began: datetime | None) -> Progress:
+def read_progress(scan_id: str, began: datetime | None, of_account: str | None = None) -> Progress:
     """Return how far a scan is: its pages, and the users on them; null if the last page was just replaced."""
-    pages = count_pages(scan_id, began)
-    last = bucket.get_json(_page_key(scan_id, pages, None)) if pages else {"users_so_far": 0}
+    pages = count_pages(scan_id, began, of_account)
+    last = bucket.get_json(_page_key(scan_id, pages, of_account)) if pages else {"users_so_far": 0}
     return {"pages": pages, "users": (last or {}).get("users_so_far")}
 
 

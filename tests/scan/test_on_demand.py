@@ -12,7 +12,7 @@ from chalicelib import scan_ids
 from chalicelib.api import on_demand
 from chalicelib.api.on_demand import Clock, start_on_demand
 from chalicelib.aws import clients, executions
-from chalicelib.policy import ScanPolicy
+from chalicelib.policy import ScanPolicy, ScanRequest
 from localaws.clients import FUNCTION, REGION
 from tests.scan.test_api import at_once
 from tests.scan.test_api import executions as executions_of
@@ -201,13 +201,13 @@ class Time:
 @pytest.mark.usefixtures("_of_the_api")
 def test_scans_of_one_policy_in_one_minute_are_named_alike_and_counted() -> None:
     policy, clock = ScanPolicy(max_age_days=70), Time(MINUTE + timedelta(seconds=30)).clock()
-    digest = on_demand._digest(policy)
+    digest = on_demand._digest(ScanRequest(policy))
 
-    first, joined = start_on_demand(policy, ScanPolicy(), None, clock)
-    _, joined_too = start_on_demand(policy, ScanPolicy(), None, clock)
+    first, joined = start_on_demand(ScanRequest(policy), ScanPolicy(), None, clock)
+    _, joined_too = start_on_demand(ScanRequest(policy), ScanPolicy(), None, clock)
     clients.step_functions().stop_execution(executionArn=first.execution_arn)
     assert not executions.wait_for_end(first, 10).running
-    second, _ = start_on_demand(policy, ScanPolicy(), None, clock)
+    second, _ = start_on_demand(ScanRequest(policy), ScanPolicy(), None, clock)
 
     assert (joined, joined_too) == (False, True)
     assert first.scan_id == f"adhoc-2026-11-25T204100Z-{digest}00"
@@ -222,7 +222,7 @@ def test_in_the_first_seconds_of_a_minute_one_of_the_minute_before_is_waited_for
     policy = ScanPolicy(max_age_days=80 + int(second))
     time_ = Time(MINUTE + timedelta(seconds=second))
 
-    _, joined = start_on_demand(policy, ScanPolicy(), None, time_.clock())
+    _, joined = start_on_demand(ScanRequest(policy), ScanPolicy(), None, time_.clock())
 
     assert (time_.slept, joined) == (slept, False)
 
@@ -234,10 +234,10 @@ def test_one_that_is_listed_while_the_first_seconds_of_a_minute_pass_is_the_answ
 
     def list_it() -> None:
         started_before.append(
-            executions.start_scan("adhoc-2026-11-25T204000Z-" + on_demand._digest(policy) + "00", policy)
+            executions.start_scan("adhoc-2026-11-25T204000Z-" + on_demand._digest(ScanRequest(policy)) + "00", policy)
         )
 
-    scan, joined = start_on_demand(policy, ScanPolicy(), None, Time(MINUTE).clock(list_it))
+    scan, joined = start_on_demand(ScanRequest(policy), ScanPolicy(), None, Time(MINUTE).clock(list_it))
 
     assert joined
     assert scan.scan_id == started_before[0].scan_id
@@ -250,8 +250,8 @@ def test_one_that_step_functions_does_not_list_yet_is_not_started_twice_in_a_min
     monkeypatch.setattr(executions, "running_scans", list)
     policy, clock = ScanPolicy(max_age_days=61), Time(datetime(2999, 1, 1, 0, 0, 30, tzinfo=UTC)).clock()
 
-    first, _ = start_on_demand(policy, ScanPolicy(), None, clock)
-    second, joined = start_on_demand(policy, ScanPolicy(), None, clock)
+    first, _ = start_on_demand(ScanRequest(policy), ScanPolicy(), None, clock)
+    second, joined = start_on_demand(ScanRequest(policy), ScanPolicy(), None, clock)
 
     assert second.scan_id == first.scan_id
     assert joined  # by the start that Step Functions tells: long before the clock's
@@ -263,7 +263,12 @@ def test_of_scans_of_others_only_those_that_may_be_of_the_policy_are_asked_for(s
         executions.start_scan(scan_ids.adhoc_id(MINUTE), ScanPolicy(users=(f"user{number}",)))
     scanner.aws.forget_calls()
 
-    start_on_demand(ScanPolicy(max_age_days=50), ScanPolicy(), None, Time(MINUTE + timedelta(seconds=30)).clock())
+    start_on_demand(
+        ScanRequest(ScanPolicy(max_age_days=50)),
+        ScanPolicy(),
+        None,
+        Time(MINUTE + timedelta(seconds=30)).clock(),
+    )
 
     calls = scanner.aws.calls()
     assert calls.get("states:DescribeExecution", 0) == 0

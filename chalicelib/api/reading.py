@@ -1,0 +1,96 @@
+"""What the routes answer of a scan, out of the files that it keeps: of an account's scan or of an organization's."""
+
+from typing import Any, cast
+
+from chalicelib import scan_ids
+from chalicelib.api import organization_responses, responses
+from chalicelib.api.parameters import SCAN_ID, InvalidParameterError
+from chalicelib.api.routing import Query
+from chalicelib.aws import executions, organization_store, report_store
+from chalicelib.aws.executions import Scan
+from chalicelib.documents import Report
+from chalicelib.organization_documents import OrganizationReport
+from chalicelib.scan_ids import ScanNotFoundError
+
+
+def status_of(scan: Scan) -> responses.ScanStatus:
+    """Answer where a scan is and, once its report is there, what it found."""
+    return _ended(scan)[0]
+
+
+def ended(scan: Scan, already_running: bool) -> responses.ScanEnded:
+    """Answer what a scan that has ended found."""
+    status, report = _ended(scan)
+    if scan.kind == "organization":
+        of_organization = cast(OrganizationReport | None, report)
+        return organization_responses.organization_ended(scan, status, of_organization, already_running)
+    return responses.scan_ended(scan, status, cast(Report | None, report), already_running)
+
+
+def findings(scan_id: str, query: Query) -> responses.Findings:
+    """Answer which keys a scan found, in all accounts or in one."""
+    scan = executions.find_scan(scan_id)
+    of_account, began = _account(scan, query), scan.began if scan else None
+    report = report_store.load_report(scan_id, began, of_account)
+    if report is None:
+        raise _no_report(scan, scan_id, of_account)
+    if of_account is None and (of_organization := _organization(report)):
+        return organization_responses.organization_findings(of_organization, query)
+    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began, of_account))
+
+
+def report_link(scan_id: str, query: Query) -> responses.ReportLink:
+    """Answer with a link to a rendering of a scan's report, or of that of one of its accounts."""
+    scan = executions.find_scan(scan_id)
+    of_account = _account(scan, query)
+    link = report_store.link_report(scan_id, query["format"], scan.began if scan else None, of_account)
+    if link is None:
+        raise _no_report(scan, scan_id, of_account)
+    return {"location": link, "expires_in_seconds": report_store.LINK_SECONDS}
+
+
+def accounts(scan_id: str, query: Query) -> organization_responses.Accounts:
+    """Answer what became of the accounts of a scan of an organization."""
+    scan = executions.find_scan(scan_id)
+    is_one = scan is not None and scan.kind == "account"
+    report = None if is_one else report_store.load_report(scan_id, scan.began if scan else None)
+    if is_one or (report and not _organization(report)):
+        takes = "a scan of an organization; this one is of a single account"
+        raise InvalidParameterError(SCAN_ID.name, scan_id, takes)
+    if report is None:
+        raise executions.no_report_of(scan)
+    return organization_responses.accounts_page(cast(OrganizationReport, report), query)
+
+
+def _ended(scan: Scan) -> tuple[responses.ScanStatus, Report | OrganizationReport | None]:
+    folder = report_store.scan_folder(scan.scan_id, scan.account_id)
+    report = None if scan.running else report_store.load_report(scan.scan_id, scan.began, scan.account_id)
+    if scan.kind == "account":
+        progress = report_store.read_progress(scan.scan_id, scan.began, scan.account_id)
+        return responses.scan_status(scan, progress, report, folder), report
+    of_all, begun = _organization(report), organization_store.read_progress(scan.scan_id, scan.began)
+    return organization_responses.organization_status(scan, begun, of_all, folder), of_all
+
+
+def _organization(report: Report | None) -> OrganizationReport | None:
+    found: Any = report
+    return found if found and found["scan_kind"] in ("organization", "accounts") else None
+
+
+def _account(scan: Scan | None, query: Query) -> str | None:
+    """Return the account in whose folder to look, None where it is the scan's own; ScanNotFoundError for another's."""
+    wanted: str | None = query.get("account_id")
+    if scan is None or scan.kind == "organization":
+        return wanted
+    own = scan.account_id or scan_ids.account_of(scan.execution_arn)
+    if wanted not in (None, own):
+        raise ScanNotFoundError(f"this scan is of account {own} alone, and not of {wanted}")
+    return scan.account_id
+
+
+def _no_report(scan: Scan | None, scan_id: str, of_account: str | None) -> ScanNotFoundError:
+    if scan and of_account and scan.kind == "organization" and not scan.running:
+        unchecked = organization_store.load_unchecked(scan_id, of_account)
+        why = f"could not be scanned: {unchecked['cause']}" if unchecked else "has no report in this scan"
+        return ScanNotFoundError(f"account {of_account} {why}")
+    return executions.no_report_of(scan)
