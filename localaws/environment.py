@@ -27,6 +27,8 @@ from deploy import package as packaging
 from deploy import stack
 from localaws.accounts.account_file import Account
 from localaws.accounts.seed import seed_iam
+from localaws.accounts.seed_organization import Reader, seed_organization
+from localaws.authorization import why_refused
 from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client, users_environment
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
@@ -74,16 +76,27 @@ class LocalAws:
     def __exit__(self, *_: object) -> None:
         self._cleanup.close()
 
-    def client(self, service: str) -> Any:
-        """Return a client whose calls are not counted."""
-        return make_client(service, REGION, self.endpoint_url, HARNESS)
+    def client(self, service: str, account_id: str = HARNESS) -> Any:
+        """Return a client whose calls are not counted, of an administrator of the deployment's account or another."""
+        return make_client(service, REGION, self.endpoint_url, account_id)
 
     def seed(self, account: Account) -> None:
-        """Replace IAM's users by those of an account; dates are in whole seconds, as IAM keeps them."""
+        """Replace the users of IAM, and the organization, by an account's; IAM keeps dates in whole seconds."""
         now = datetime.now(UTC)
-        self.gate.deny(account.denied_calls())
-        seed_iam(self.account.account_id, account, now)
-        cloudtrail.record_events(account, now)
+        account = account.model_copy(update={"account_id": self.account.account_id})
+        of_members = {member.account_id: member.denied_calls() for member in account.accounts}
+        self.gate.deny(account.denied_calls(), of_members)
+        self.gate.closed = seed_organization(account, self._reader())
+        cloudtrail.forget_events()
+        for one in account.all_accounts():
+            seed_iam(one.account_id, one, now)
+            cloudtrail.record_events(one, now)
+
+    def _reader(self) -> Reader:
+        """Return how the stack's parameters want the role in each account of the organization."""
+        names = {"ReaderRoleName": "role_name", "ExternalId": "external_id", "UsageEvidence": "usage_evidence"}
+        given = {field: self._parameters[name] for name, field in names.items() if name in self._parameters}
+        return Reader(STACK, **given)
 
     def deploy(self, parameters: Mapping[str, str]) -> None:
         """Deploy the packaged template as `make deploy` does; a parameter that is not given stays as it is."""
@@ -101,6 +114,11 @@ class LocalAws:
         """Return the deployed Lambda function of a template's resource."""
         functions = lambda_backends[self.account.account_id][REGION].list_functions()
         return next(function for function in functions if function.function_name.startswith(f"{STACK}-{logical_id}-"))
+
+    def key_of_function(self, logical_id: str) -> str:
+        """Return the access key id by which a function calls as its role."""
+        function = self.function(logical_id)
+        return self.gate.callers.key_of_function(function.function_name, function.role)
 
     def post_scan(self, policy: str) -> requests.Response:
         """POST a scan policy, as JSON text, to the REST API."""
@@ -163,7 +181,7 @@ class LocalAws:
 
     def _serve(self, started: contextlib.ExitStack) -> None:
         moto_api_backend.reset()
-        self.gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id)
+        self.gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id, why_refused)
         port = _free_port(self._port, "--port") if self._port else 0
         server: BaseWSGIServer = make_server(
             "127.0.0.1", port, self.gate, threaded=True, request_handler=_QuietRequestHandler
@@ -173,10 +191,10 @@ class LocalAws:
         thread.start()
         started.callback(server.server_close)
         started.callback(server.shutdown)
-        self._workers = Workers(self._folder, self.endpoint_url, self._log)
+        self._workers = Workers(self._folder, self.endpoint_url, self._log, self.gate.callers)
         started.callback(self._workers.stop)
         self.payloads = LargestPayload()
-        apply(Wiring(REGION, self._workers.invoke, self.payloads))
+        apply(Wiring(REGION, self._workers.invoke, self.payloads, self.gate))
         notifications.apply()
         speedups.apply(self.gate, self.endpoint_url)
 

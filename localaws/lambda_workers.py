@@ -17,7 +17,7 @@ from typing import IO
 
 from moto.awslambda.models import LambdaFunction
 
-from localaws.clients import FUNCTION
+from localaws.callers import Callers
 
 _RUNTIME = Path(__file__).with_name("lambda_runtime.py")
 
@@ -25,7 +25,8 @@ _RUNTIME = Path(__file__).with_name("lambda_runtime.py")
 class Workers:
     """Runs Lambda functions; a worker that is free is used again, as a warm environment is on Lambda."""
 
-    def __init__(self, folder: Path, endpoint_url: str, log: IO[str]) -> None:
+    def __init__(self, folder: Path, endpoint_url: str, log: IO[str], callers: Callers) -> None:
+        self._callers = callers
         self._folder = folder
         self._endpoint_url = endpoint_url
         self._log = log
@@ -71,7 +72,7 @@ class Workers:
             "TZ": ":UTC",
             "AWS_REGION": function.region,
             "AWS_DEFAULT_REGION": function.region,
-            "AWS_ACCESS_KEY_ID": FUNCTION,
+            "AWS_ACCESS_KEY_ID": self._callers.key_of_function(function.function_name, function.role),
             "AWS_SECRET_ACCESS_KEY": "unused",
             "AWS_ENDPOINT_URL": self._endpoint_url,
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,

@@ -3,11 +3,13 @@
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from chalicelib.documents import USER_NAME_PATTERN
+from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
 
 _LONGEST_VALUE = 60
 _NOT_IN_XML = "\ufffe\uffff"  # in which IAM answers
@@ -52,7 +54,20 @@ def is_plain(text: str) -> bool:
     return not any(unicodedata.category(one) in ("Cc", "Cs") or one in _NOT_IN_XML for one in text)
 
 
+def refuse_duplicates(field: str, values: Iterable[str], *, ignore_case: bool = False) -> None:
+    """Raise ValueError for a value that is there twice, which names the field."""
+    seen: dict[str, str] = {}
+    for value in values:
+        name = value.lower() if ignore_case else value
+        if seen.get(name) == value:
+            raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
+        if name in seen:
+            raise ValueError(f'{field} "{value}" differs from "{seen[name]}" in case alone; to IAM they are the same')
+        seen[name] = value
+
+
 UserName = Annotated[str, matching(USER_NAME_PATTERN, "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")]
+AccountId = Annotated[str, matching(ACCOUNT_ID_PATTERN, "12 digits, as text")]
 
 
 def parse_document(model: type[Model], text: str, name: str) -> Model:

@@ -3,15 +3,13 @@
 import base64
 import hashlib
 import json
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from chalicelib.settings import is_tag_text
 from localaws.accounts.account_values import Days, Instant
 from localaws.accounts.key_events import KeyEvent
 from localaws.accounts.permissions import (
@@ -22,45 +20,24 @@ from localaws.accounts.permissions import (
     PolicyName,
     PolicyNames,
 )
-from localaws.strict_json import DocumentError, Strict, UserName, is_plain, matching, parse_document
+from localaws.accounts.tag_values import Tags, value_at
+from localaws.strict_json import (
+    AccountId,
+    DocumentError,
+    Strict,
+    UserName,
+    is_plain,
+    matching,
+    parse_document,
+    refuse_duplicates,
+)
 
 DEMO_ACCOUNT = Path(__file__).with_name("demo-account.json")
-_MAX_TAGS = 50
-_LONGEST_TAG_KEY, _LONGEST_TAG_VALUE = 128, 256
 _LONGEST_TEXT = 128
-# https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html: [\p{L}\p{Z}\p{N}_.:/=+\-@]
-_IN_TAGS = "letters, digits, spaces and _ . : / = + - @"
-RESERVED = "aws:"  # https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html
-_RELATIVE_DATE = re.compile(r"\{date:([+-]\d{1,4})\}", re.ASCII)
 
 
 class AccountError(Exception):
     """An account file that is refused; the message is one clear line."""
-
-
-def _together(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > _MAX_TAGS:
-        raise ValueError(f"takes at most {_MAX_TAGS} tags")
-    _refuse_duplicates("tag", tags, ignore_case=True)
-    return tags
-
-
-def _tag_key(key: str) -> str:
-    if not (1 <= len(key) <= _LONGEST_TAG_KEY and is_tag_text(key)):
-        raise ValueError(f"takes 1 to {_LONGEST_TAG_KEY} characters, each one of {_IN_TAGS}")
-    if key.lower().startswith(RESERVED):
-        raise ValueError(f"takes a tag that does not begin with {RESERVED}, which AWS keeps to itself")
-    return key
-
-
-def _tag_value(value: str) -> str:
-    if not _RELATIVE_DATE.fullmatch(value) and not (len(value) <= _LONGEST_TAG_VALUE and is_tag_text(value)):
-        raise ValueError(
-            f"takes up to {_LONGEST_TAG_VALUE} characters, each one of {_IN_TAGS}, or a date such as {{date:+30}}"
-        )
-    if value.startswith(RESERVED):
-        raise ValueError(f"takes a value that does not begin with {RESERVED}, which AWS keeps to itself")
-    return value
 
 
 def _words(text: str) -> str:
@@ -77,11 +54,6 @@ def _name_of_use(text: str) -> str:
     return text
 
 
-def _value_at(value: str, now: datetime) -> str:
-    relative = _RELATIVE_DATE.fullmatch(value)
-    return f"{now + timedelta(days=int(relative[1])):%Y-%m-%d}" if relative else value
-
-
 def _at_most_two(value: int) -> int:
     if value not in (0, 1, 2):
         raise ValueError("takes 0, 1 or 2")
@@ -90,9 +62,6 @@ def _at_most_two(value: int) -> int:
 
 AccessKeyId = Annotated[str, matching(r"\w{16,128}", "16 to 128 letters, digits or _")]
 Status = Annotated[str, matching("Active|Inactive|Expired", '"Active" or "Inactive" or "Expired"')]
-AccountId = Annotated[str, matching(r"[0-9]{12}", "12 digits, as text")]
-TagKey = Annotated[str, AfterValidator(_tag_key)]
-TagValue = Annotated[str, AfterValidator(_tag_value)]
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccountAlias.html
 Alias = Annotated[
     str,
@@ -101,6 +70,12 @@ Alias = Annotated[
         "3 to 63 lowercase letters, digits and dashes; no dash at an end, nor two in a row",
     ),
 ]
+# https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
+AccountName = Annotated[str, matching(r"[ -~]{1,50}", "1 to 50 characters from space to ~")]
+_STATES = ("ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION")
+State = Annotated[str, matching("|".join(_STATES), " or ".join(f'"{state}"' for state in _STATES))]
+_TRUSTS = ("right", "external_id", "principal")
+Trust = Annotated[str, matching("|".join(_TRUSTS), " or ".join(f'"{trust}"' for trust in _TRUSTS))]
 Words = Annotated[str, AfterValidator(_words)]
 NameOfUse = Annotated[str, AfterValidator(_name_of_use)]
 UserPath = Annotated[str, matching(r"/|/[\x21-\x7e]{1,510}/", "/ or up to 510 characters out of ! to ~ between two /")]
@@ -151,23 +126,26 @@ class User(Strict):
 
     user_name: UserName
     path: UserPath = "/"
-    tags: Annotated[dict[TagKey, TagValue], AfterValidator(_together)] = Field(default={})
+    tags: Tags = Field(default={})
     groups: GroupNames = Field(default=[])
     policies: PolicyNames = Field(default=[])
     inline_policies: InlinePolicies = Field(default={})
     access_keys: list[AccessKey] = Field(default=[])
     denied: dict[Literal["ListAccessKeys", "GetAccessKeyLastUsed", "ListUserTags"], Words] = Field(default={})
 
-    def access_key_id(self, index: int) -> str:
-        """Return the id of a key, made of what is known of it where it has none: the same one each time."""
+    def access_key_id(self, index: int, account_id: str = "") -> str:
+        """Return the id of a key, made of what is known of it where it has none: the same one each time.
+
+        `account_id` tells the keys of a member account of the organization from others.
+        """
         key = self.access_keys[index]
-        known = f"{self.user_name} {index} {key.created_at or key.age_days}"
+        known = f"{account_id}{self.user_name} {index} {key.created_at or key.age_days}"
         made_up = base64.b32encode(hashlib.sha256(known.encode()).digest())[:16].decode()
         return key.access_key_id or f"AKIA{made_up}"
 
     def tags_at(self, now: datetime) -> list[dict[str, str]]:
         """Return the tags as IAM takes them; {date:+30} is the date 30 days from now."""
-        return [{"Key": key, "Value": _value_at(value, now)} for key, value in self.tags.items()]
+        return [{"Key": key, "Value": value_at(value, now)} for key, value in self.tags.items()]
 
 
 class Root(Strict):
@@ -177,32 +155,35 @@ class Root(Strict):
     denied: Words | None = None
 
 
-class Account(Strict):
+class OneAccount(Strict):
     """An AWS account, as far as this app looks at it.
 
     `policies` are the account's own; a policy that is attached and not among them is AWS's. One without a document is
-    one that IAM does not tell of.
+    one that IAM does not tell of. `reader_role` and `trust` say whether the role exists that a scan of an organization
+    assumes, and whom it trusts: the scan, nobody with the scan's external id, or another principal.
     """
 
-    account_id: AccountId = "123456789012"
+    account_id: AccountId
     alias: Alias | None = None
     root: Root = Root()
     policies: dict[PolicyName, PolicyDocument | None] = Field(default={})
     groups: list[Group] = Field(default=[])
     users: list[User]
     denied: dict[Literal["GetAccountAuthorizationDetails", "ListAccountAliases"], Words] = Field(default={})
+    name: AccountName | None = None
+    reader_role: bool = True
+    trust: Trust = "right"
 
     @model_validator(mode="after")
-    def _has_no_duplicates(self) -> "Account":
-        _refuse_duplicates("user_name", (user.user_name for user in self.users), ignore_case=True)
-        keys = (key.access_key_id for user in self.users for key in user.access_keys)
-        _refuse_duplicates("access_key_id", (key for key in keys if key))
-        _refuse_duplicates("group_name", (group.group_name for group in self.groups), ignore_case=True)
-        _refuse_duplicates("policy", self.policies, ignore_case=True)
+    def _has_no_duplicates(self) -> Self:
+        refuse_duplicates("user_name", (user.user_name for user in self.users), ignore_case=True)
+        refuse_duplicates("access_key_id", self.given_key_ids())
+        refuse_duplicates("group_name", (group.group_name for group in self.groups), ignore_case=True)
+        refuse_duplicates("policy", self.policies, ignore_case=True)
         return self
 
     @model_validator(mode="after")
-    def _has_the_groups_of_its_users(self) -> "Account":
+    def _has_the_groups_of_its_users(self) -> Self:
         groups = {group.group_name for group in self.groups}
         for user in self.users:
             if missing := [name for name in user.groups if name not in groups]:
@@ -212,16 +193,53 @@ class Account(Strict):
                 )
         return self
 
+    def given_key_ids(self) -> Iterator[str]:
+        """Yield the ids of the access keys that have one in the file."""
+        yield from (key.access_key_id for user in self.users for key in user.access_keys if key.access_key_id)
+
+    def access_key_id(self, user: User, index: int) -> str:
+        """Return the id of a user's key."""
+        return user.access_key_id(index)
+
     def denied_calls(self) -> dict[tuple[str, str], str]:
         """Return IAM's words for each call that it refuses, by operation and the user or the key asked about."""
         denied: dict[tuple[str, str], str] = {(operation, ""): words for operation, words in self.denied.items()}
         denied |= {("GetAccountSummary", ""): self.root.denied} if self.root.denied else {}
         for user in self.users:
             for operation, words in user.denied.items():
-                keys = [user.access_key_id(index) for index in range(len(user.access_keys))]
+                keys = [self.access_key_id(user, index) for index in range(len(user.access_keys))]
                 about = keys if operation == "GetAccessKeyLastUsed" else [user.user_name]
                 denied |= dict.fromkeys([(operation, subject) for subject in about], words)
         return denied
+
+
+class Member(OneAccount):
+    """A member account of the organization; all but an active one refuse every call."""
+
+    name: AccountName
+    state: State = "ACTIVE"
+    users: list[User] = Field(default=[])
+
+    def access_key_id(self, user: User, index: int) -> str:
+        """Return the id of a user's key, which no other account has."""
+        return user.access_key_id(index, self.account_id)
+
+
+class Account(OneAccount):
+    """The account of the deployment; with `accounts`, the management account of an organization that has these, too."""
+
+    account_id: AccountId = "123456789012"
+    accounts: list[Member] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _has_each_account_once(self) -> "Account":
+        refuse_duplicates("account_id", (account.account_id for account in self.all_accounts()))
+        refuse_duplicates("access_key_id", (key for account in self.all_accounts() for key in account.given_key_ids()))
+        return self
+
+    def all_accounts(self) -> "list[Account | Member]":
+        """Return this account and the other ones of its organization."""
+        return [self, *self.accounts]
 
 
 def load_account(path: Path) -> Account:
@@ -241,14 +259,3 @@ def load_account(path: Path) -> Account:
         return parse_document(Account, text, "account")
     except DocumentError as error:
         raise AccountError(f"{path}: {error}") from error
-
-
-def _refuse_duplicates(field: str, values: Iterable[str], *, ignore_case: bool = False) -> None:
-    seen: dict[str, str] = {}
-    for value in values:
-        name = value.lower() if ignore_case else value
-        if seen.get(name) == value:
-            raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
-        if name in seen:
-            raise ValueError(f'{field} "{value}" differs from "{seen[name]}" in case alone; to IAM they are the same')
-        seen[name] = value

@@ -9,8 +9,8 @@ from botocore.parsers import ResponseParserError
 from chalicelib.aws.asking import Asking
 from chalicelib.instants import format_instant
 from chalicelib.settings import is_tag_text
-from localaws.accounts.account_file import RESERVED
 from localaws.accounts.aws_errors import one_line
+from localaws.accounts.tag_values import RESERVED
 
 _STATUSES = {"active": "Active", "inactive": "Inactive", "expired": "Expired"}
 # What botocore raises for an answer that it does not expect, mostly unawares, or for an id that IAM would not give.

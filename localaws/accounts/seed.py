@@ -35,7 +35,7 @@ class _OwnPolicy(ManagedPolicy):
     """A policy of the account file, which the next account file replaces; the stack's own policies stay."""
 
 
-def seed_iam(account_id: str, account: account_file.Account, now: datetime) -> None:
+def seed_iam(account_id: str, account: account_file.OneAccount, now: datetime) -> None:
     """Replace what an account's IAM has of an account file; dates are in whole seconds, as IAM keeps them."""
     backend = iam_backends[account_id]["aws"]
     present = min(1, account.root.access_keys)
@@ -45,7 +45,7 @@ def seed_iam(account_id: str, account: account_file.Account, now: datetime) -> N
     policies = _seed_policies(backend, account)
     groups = {group.group_name: _seed_group(backend, group, policies) for group in account.groups}
     for user in account.users:
-        moto_user = _seed_user(backend, user, now)
+        moto_user = _seed_user(backend, account, user, now)
         _attach(moto_user, user.policies, user.inline_policies, policies)
         for name in user.groups:
             groups[name].users.append(moto_user)
@@ -63,7 +63,7 @@ def _clear(backend: IAMBackend) -> None:
     backend.tagger.tags = {arn: tags for arn, tags in backend.tagger.tags.items() if ":user/" not in arn}
 
 
-def _seed_policies(backend: IAMBackend, account: account_file.Account) -> dict[str, ManagedPolicy]:
+def _seed_policies(backend: IAMBackend, account: account_file.OneAccount) -> dict[str, ManagedPolicy]:
     """Return the policies by name; IAM does not have those whose document is not known, though they are attached."""
     policies: dict[str, ManagedPolicy] = {}
     for name, document in account.policies.items():
@@ -103,7 +103,7 @@ def _attach(
         entity.put_policy(name, json.dumps(document))
 
 
-def _seed_user(backend: IAMBackend, user: account_file.User, now: datetime) -> User:
+def _seed_user(backend: IAMBackend, account: account_file.OneAccount, user: account_file.User, now: datetime) -> User:
     moto_user = backend.create_user(REGION, user.user_name, user.path, user.tags_at(now))
     # A full scan asks for no user's tags. So that it finds them unknown, and not that there are none, the call by which
     # it gets all users' tags does not tell of this user.
@@ -112,7 +112,7 @@ def _seed_user(backend: IAMBackend, user: account_file.User, now: datetime) -> U
         moto_key = AccessKey(  # type: ignore[abstract]  # moto makes them so itself
             user.user_name, prefix="AKIA", account_id=backend.account_id, status=key.status
         )
-        moto_key.access_key_id = user.access_key_id(index)
+        moto_key.access_key_id = account.access_key_id(user, index)
         moto_key.create_date = key.created(now).replace(microsecond=0, tzinfo=None)
         if used := key.last_used:
             moto_key.last_used = AccessKeyLastUsed(

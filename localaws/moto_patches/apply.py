@@ -25,6 +25,7 @@ from localaws.moto_patches.iam import (
     paginate_iam_lists,
 )
 from localaws.moto_patches.lambdas import run_lambda_functions
+from localaws.moto_patches.organizations import list_accounts_page_by_page
 from localaws.moto_patches.stepfunctions import (
     accept_express_children,
     evaluate_jsonata,
@@ -36,6 +37,7 @@ from localaws.moto_patches.stepfunctions import (
     name_service_errors_as_aws_does,
     start_executions_one_by_one,
 )
+from localaws.moto_patches.sts import assume_roles_as_sts_does, identify_callers
 from localaws.moto_patches.wiring import Wiring
 
 
@@ -59,6 +61,9 @@ def _patch_once() -> None:
     answer_account_authorization_details()
     find_access_keys_by_id()
     answer_lookup_events()
+    list_accounts_page_by_page()
+    assume_roles_as_sts_does()
+    identify_callers()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()

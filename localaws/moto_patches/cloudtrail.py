@@ -13,11 +13,11 @@ from typing import Any
 from moto.cloudtrail.responses import CloudTrailResponse
 from moto.core.exceptions import JsonRESTError
 
-from localaws.accounts.account_file import Account
+from localaws.accounts.account_file import OneAccount
 from localaws.accounts.key_events import KeyEvent
 from localaws.clients import REGION
-from localaws.faults import TokenBucket
 from localaws.moto_patches.wiring import replace_method
+from localaws.token_bucket import TokenBucket
 
 # https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
 _KEPT_FOR = timedelta(days=90)
@@ -39,44 +39,52 @@ _DATA_EVENTS = {
 }
 
 
+Place = tuple[str, str]  # an account, and a Region
+
+
 class _Trail:
-    """The management events of an account, by Region, the latest first, and how often each Region was asked."""
+    """The management events by account and Region, the latest first, and how often each of these was asked."""
 
     def __init__(self) -> None:
-        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.events: dict[Place, list[dict[str, Any]]] = {}
         self.clock = time.monotonic
-        self._buckets: dict[str, TokenBucket] = defaultdict(lambda: TokenBucket(_CALLS_A_SECOND, _CALLS_A_SECOND))
+        self._buckets: dict[Place, TokenBucket] = defaultdict(lambda: TokenBucket(_CALLS_A_SECOND, _CALLS_A_SECOND))
         self._lock = threading.Lock()
 
-    def may_be_asked(self, region: str) -> bool:
+    def may_be_asked(self, place: Place) -> bool:
         with self._lock:
-            return self._buckets[region].take(self.clock())
+            return self._buckets[place].take(self.clock())
 
 
 _trail = _Trail()
 
 
-def record_events(account: Account, now: datetime) -> None:
-    """Replace what CloudTrail has by the events of an account's keys."""
+def forget_events() -> None:
+    """Forget what CloudTrail has of all accounts."""
+    _trail.events = {}
+
+
+def record_events(account: OneAccount, now: datetime) -> None:
+    """Add the events of an account's keys to what CloudTrail has."""
     events = defaultdict(list)
     for region, event in _events_of(account, now):
         events[region].append(event)
-    _trail.events = {
-        region: sorted(of_region, key=lambda event: -event["EventTime"]) for region, of_region in events.items()
-    }
+    for region, of_region in events.items():
+        _trail.events[account.account_id, region] = sorted(of_region, key=lambda event: -event["EventTime"])
 
 
 def answer_lookup_events() -> None:
     """Answer LookupEvents page by page, as often as AWS does: moto has no such operation."""
 
     def lookup_events(self: CloudTrailResponse) -> str:
-        if not _trail.may_be_asked(self.region):
+        place = (self.current_account, self.region)
+        if not _trail.may_be_asked(place):
             raise _refusal("ThrottlingException", "Rate exceeded")
         asked = json.loads(self.body)
         size, is_wanted = _size(asked), _filter(asked)
         given = json.dumps({name: asked[name] for name in sorted(asked) if name not in ("NextToken", "MaxResults")})
         start = _start(asked.get("NextToken"), given)
-        found = [event for event in _trail.events.get(self.region, []) if is_wanted(event)]
+        found = [event for event in _trail.events.get(place, []) if is_wanted(event)]
         answer: dict[str, Any] = {"Events": found[start : start + size]}
         if start + size < len(found):
             answer["NextToken"] = base64.b64encode(json.dumps([start + size, given]).encode()).decode()
@@ -128,7 +136,7 @@ def _refusal(code: str, message: str) -> JsonRESTError:
     return JsonRESTError(code, message)
 
 
-def _events_of(account: Account, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
+def _events_of(account: OneAccount, now: datetime) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the management events of an account's keys, each with its Region."""
     for user in account.users:
         for index, key in enumerate(user.access_keys):
@@ -136,7 +144,7 @@ def _events_of(account: Account, now: datetime) -> Iterator[tuple[str, dict[str,
                 "type": "IAMUser",
                 "arn": f"arn:aws:iam::{account.account_id}:user{user.path}{user.user_name}",
                 "accountId": account.account_id,
-                "accessKeyId": user.access_key_id(index),
+                "accessKeyId": account.access_key_id(user, index),
                 "userName": user.user_name,
             }
             for event in key.events:

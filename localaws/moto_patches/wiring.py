@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from moto.awslambda.models import LambdaFunction
 
+from localaws.middleware import Gate
+
 # A Lambda function and an event, to what Lambda would answer: the payload, and whether it is an error.
 Invoke = Callable[[LambdaFunction, str], tuple[str, bool]]
 
@@ -46,3 +48,4 @@ class Wiring:
     region: str
     invoke: Invoke
     payloads: LargestPayload
+    gate: Gate

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from localaws.calls import Call
 from localaws.clients import HARNESS, INTERPRETER
-from localaws.faults import Call, FaultInjector, Faults, TokenBucket, parse_faults
+from localaws.fault_injector import FaultInjector
+from localaws.faults import Faults, parse_faults
 from localaws.middleware import Gate
 from localaws.strict_json import DocumentError
+from localaws.token_bucket import TokenBucket
 
 ACCOUNT = "123456789012"
 
@@ -36,7 +39,7 @@ def test_without_faults_nothing_goes_wrong() -> None:
     calm = injector()
 
     assert parse_faults("{}") == Faults()
-    assert calm.latency_seconds == 0
+    assert calm.latency_seconds(ACCOUNT) == 0
     assert [calm.answer(call) for call in (list_access_keys("alice"), invocation("BuildReport"), PUT, PUBLISH)] == [
         None
     ] * 4

@@ -15,9 +15,12 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.item
     distributed_item_processor_worker,
 )
 
+from localaws.calls import Call
 from localaws.commands.scan import exit_status
 from localaws.environment import PROJECT
-from localaws.faults import Call, FaultInjector, Faults, _s3_error, parse_faults
+from localaws.error_answers import slow_down
+from localaws.fault_injector import FaultInjector
+from localaws.faults import Faults, parse_faults
 from localaws.moto_patches import stepfunctions
 from localaws.scan_run import ScanResult
 from tests.support.iam_errors import Interference, Throttled
@@ -221,7 +224,7 @@ def test_the_last_write_failing_for_good(scanner: Scanner, monkeypatch: pytest.M
 
     def refuse_the_last_write(self: FaultInjector, call: Call) -> Any:
         return (
-            _s3_error() if call.path.endswith("/latest.json") and call.operation == "PutObject" else answer(self, call)
+            slow_down() if call.path.endswith("/latest.json") and call.operation == "PutObject" else answer(self, call)
         )
 
     keep_as_latest(scanner, None)

@@ -1,0 +1,61 @@
+"""Organizations of account files, and sessions in their accounts on a running local AWS."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localaws.accounts.account_file import Account
+from localaws.clients import REGION
+
+if TYPE_CHECKING:
+    from localaws.environment import LocalAws
+
+OWN = "123456789012"
+READER = "iam-key-age-reader"
+
+
+def account_id(number: int) -> str:
+    """Return the id of a member account of the tests."""
+    return f"{200_000_000_000 + number}"
+
+
+def member(number: int, *users: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {"account_id": account_id(number), "name": f"member-{number}", "users": list(users), **more}
+
+
+def organization(*members: Mapping[str, Any], **more: Any) -> Account:
+    """Return the account file of a management account with these members."""
+    return Account.model_validate_json(json.dumps({"users": [], "accounts": list(members), **more}))
+
+
+def function_client(aws: "LocalAws", service: str, function: str = "ScanAccount") -> Any:
+    """Return a client that calls as a function does, with its role."""
+    import boto3
+
+    key_id = aws.key_of_function(function)
+    return boto3.client(
+        service,
+        region_name=REGION,
+        endpoint_url=aws.endpoint_url,
+        aws_access_key_id=key_id,
+        aws_secret_access_key="unused",
+    )
+
+
+def assume(sts: Any, in_account: str, role: str = READER, **more: Any) -> dict[str, str]:
+    """Return the credentials of a role, by which a client of boto3 is made."""
+    given = sts.assume_role(
+        RoleArn=f"arn:aws:iam::{in_account}:role/{role}",
+        **{"RoleSessionName": "iam-key-age", "ExternalId": "iam-key-age", **more},
+    )["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, str]) -> Any:
+    import boto3
+
+    return boto3.client(service, region_name=REGION, endpoint_url=aws.endpoint_url, **credentials)
