@@ -26,7 +26,6 @@ from chalicelib.policy import (
 
 if TYPE_CHECKING:
     from chalicelib.documents import AccountFacts
-    from chalicelib.evaluation.account import Wanted
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
@@ -139,6 +138,7 @@ def read_policy(event: dict[str, Any], _context: object) -> dict[str, Any]:
 def read_account(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Read once what findings need of the account besides keys, and keep it; called by the state machine."""
     from chalicelib.aws import account, clients, report_store
+    from chalicelib.evaluation.account import wanted_facts
 
     wanted = wanted_facts(event["scan"])
     owner_tags, read_at = settings.tag_settings().owner_tags, format_instant(datetime.now(UTC))
@@ -240,11 +240,16 @@ def list_accounts(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.lambda_function()
 def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Scan one account of the organization with its reader role; called by the state machine or by the API."""
-    from chalicelib.aws import account_scan
+    """Scan an account of the organization with its reader role, or only try whether that could be done.
+
+    Called by the state machine, by the API, and by `make check-member`.
+    """
+    from chalicelib.aws import account_scan, member_check
     from chalicelib.evaluation.usage import Clock
     from chalicelib.outputs.reports import RENDERERS
 
+    if "check" in event:
+        return member_check.check_member(event["check"]["account_id"])
     clock = Clock(time.monotonic, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
     return account_scan.scan_account(event, RENDERERS, clock)
 
@@ -255,25 +260,10 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     raise NotImplementedError(event)
 
 
-def wanted_facts(scan: dict[str, Any]) -> "Wanted":
-    """Return what a scan needs to know of its account."""
-    from chalicelib.evaluation.account import Wanted
-    from chalicelib.report.summary import scan_kind
-
-    arn, policy = scan["execution_arn"], scan["policy"]
-    return Wanted(
-        scan_id=scan["scan_id"],
-        account_id=scan_ids.account_of(arn),
-        partition=scan_ids.partition_of(arn),
-        users=policy.get("users"),
-        root=scan_kind(policy) == "full",
-    )
-
-
 def account_facts(event: dict[str, Any]) -> "AccountFacts":
     """Return what a scan read of its account; where that failed as a whole, all of it is unknown."""
     from chalicelib.aws import report_store
-    from chalicelib.evaluation.account import unknown_account
+    from chalicelib.evaluation.account import unknown_account, wanted_facts
 
     scan = event["scan"]
     read = event.get("account") or {"cause": "this scan began before an upgrade, which read no account"}

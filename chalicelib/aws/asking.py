@@ -1,12 +1,15 @@
 """Calls of IAM of which one may fail: what it would say is unknown then, and the cause is kept."""
 
+import itertools
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from chalicelib.aws.errors import failures, in_words
+from chalicelib.aws.errors import failures, in_words, is_throttled, is_unanswered
 
 _NO_TIME = "Not asked for: the function that reads the account had no time left"
+_TRIES, _LONGEST_WAIT = 9, 15  # seconds; the state machine has the same
 _T = TypeVar("_T")
 
 
@@ -49,3 +52,27 @@ class Asking:
     def items(self, field: str, operation: Callable[..., Any], **arguments: Any) -> list[Any]:
         """Return the items of all pages of a list."""
         return [item for page in self.pages(operation, (field,), **arguments) for item in page[field]]
+
+
+@dataclass
+class PatientAsking(Asking):
+    """Makes a call again, while there is time, that AWS throttled or did not answer.
+
+    The retries of botocore have a quota that all calls of a client share: an account that is busy for a minute would
+    use it up, and the calls after that would fail at once.
+    """
+
+    wait: Callable[[float], None] = lambda _seconds: None
+
+    def ask(self, operation: Callable[..., Any], **arguments: Any) -> Any:
+        """Call an operation, up to nine times; raise the last error, or TimeoutError if there was no time to call."""
+        for tries in itertools.count(1):
+            try:
+                return super().ask(operation, **arguments)
+            except failures() as error:
+                if tries == _TRIES or not (is_throttled(error) or is_unanswered(error)):
+                    raise
+                self.wait(random.uniform(0, min(_LONGEST_WAIT, 2**tries)))  # noqa: S311  # no secret
+                if self.time_is_up():
+                    raise
+        raise AssertionError("the tries do not end")

@@ -1,4 +1,4 @@
-"""The clients of AWS, each made on first use and kept."""
+"""The clients of AWS with the functions' own credentials, each made on first use and kept."""
 
 import functools
 from typing import TYPE_CHECKING, Any

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 _SERVER_ERROR = 500
 # Step Functions answers these with 400, as it does what another try would meet again.
 _TRANSIENT_CODES = ("ThrottlingException", "ServiceUnavailable", "RequestTimeout", "InternalFailure")
+# IAM's and STS's, and CloudTrail's.
+_THROTTLED_CODES = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException")
 _LASTING_OF_S3 = (400, 403, 404, 412)
 _LONGEST_CAUSE = 300
 
@@ -54,18 +56,38 @@ def failures() -> tuple[type[Exception], ...]:
     return (ClientError, BotoCoreError, TimeoutError, *odd)
 
 
+def is_throttled(error: Exception) -> bool:
+    """Return whether AWS refused a call because there were too many."""
+    return _code(error) in _THROTTLED_CODES
+
+
+def is_unanswered(error: Exception) -> bool:
+    """Return whether a call had no answer, or one of a server that is in trouble."""
+    from botocore import exceptions
+
+    if isinstance(error, exceptions.ClientError):
+        status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= _SERVER_ERROR
+    return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
+
+
 def in_words(error: Exception) -> str:
     """Return why a call failed, as a cause that a report has: AWS's code and words, or botocore's."""
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        said = error.response.get("Error", {})
-        words = f"{said.get('Code', 'Unknown')}: {said.get('Message', '')}"
+        words = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
     elif isinstance(error, TimeoutError):
         words = str(error)
-    else:
+    elif isinstance(error, BotoCoreError):
         words = f"{type(error).__name__}: {error}"
+    else:
+        words = f"The answer cannot be read ({type(error).__name__}: {error})"
     return words[:_LONGEST_CAUSE]
+
+
+def _code(error: Exception) -> str:
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", "Unknown"))
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from chalicelib.evaluation.permissions import allows_administration, is_administ
 from chalicelib.evaluation.tags import find_owner, keep_tags
 from chalicelib.key_documents import Unknown
 from chalicelib.report.account import unknown_user
+from chalicelib.report.summary import scan_kind
+from chalicelib.scan_ids import account_of, partition_of
 
 _ODD = (KeyError, TypeError, AttributeError)  # what IAM's answers raise that do not have the fields of its API
 _ROOT_NOT_SAID = "IAM did not say whether the root user has access keys"
@@ -30,6 +32,17 @@ class Wanted:
     partition: str  # of ARNs, such as "aws"
     users: Sequence[str] | None
     root: bool
+
+
+def wanted_facts(scan: Mapping[str, Any], account_id: str | None = None) -> Wanted:
+    """Return what a scan needs to know of its account, or of another one of its organization."""
+    return Wanted(
+        scan_id=scan["scan_id"],
+        account_id=account_id or account_of(scan["execution_arn"]),
+        partition=partition_of(scan["execution_arn"]),
+        users=scan["policy"].get("users"),
+        root=scan_kind(scan["policy"]) == "full",
+    )
 
 
 @dataclass(frozen=True)
