@@ -3,7 +3,7 @@
 Instants are texts as `chalicelib.instants.format_instant` writes them.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, final
 
 from chalicelib.key_documents import (
     Exemption,
@@ -194,6 +194,15 @@ class ControlRow(TypedDict):
     title: str
 
 
+class Violations(TypedDict):
+    """What violates the controls of a kind."""
+
+    keys: int
+    exempt_keys: int
+    users: int  # who have two active keys
+    root_users: int
+
+
 class SeverityCounts(TypedDict):
     """How many findings have which severity."""
 
@@ -213,6 +222,7 @@ class AdviceCounts(TypedDict):
     none: int
 
 
+@final
 class Report(TypedDict):
     """`report.json`."""
 

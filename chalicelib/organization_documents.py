@@ -10,9 +10,20 @@ scans/<scan_id>/request.json                       AccountRequest, where the API
 organization/latest.json                           OrganizationPointer: the last scan that people were notified of
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, final
 
-from chalicelib.documents import AdviceCounts, ChangeCounts, ControlRow, Coverage, LastScan, SeverityCounts, Totals
+from chalicelib.documents import (
+    AdviceCounts,
+    ChangeCounts,
+    ControlRow,
+    Coverage,
+    LastScan,
+    Quarantined,
+    Report,
+    SeverityCounts,
+    Totals,
+    Violations,
+)
 from chalicelib.key_documents import Finding
 
 ACCOUNT_ID_PATTERN = "[0-9]{12}"
@@ -110,12 +121,24 @@ class AccountRow(TypedDict):
     reports: dict[str, str]  # s3:// URIs
 
 
-class OrganizationFinding(Finding):
-    """A key of one of the accounts."""
+class NamedAccount(TypedDict):
+    """An account by its id, with its name in the organization and its alias, where they are known."""
 
     account_id: str
     account_name: str | None
+    account_alias: str | None
+
+
+class OrganizationFinding(Finding, NamedAccount):
+    """A key of one of the accounts."""
+
     change: str | None  # new, still_expired
+    reactivated: bool  # as `changes` of the account's report has it
+    became_safe: bool
+
+
+class OrganizationQuarantined(Quarantined, NamedAccount):
+    """A user of one of the accounts whom AWS quarantined."""
 
 
 class OrganizationCoverage(TypedDict):
@@ -137,16 +160,18 @@ class OrganizationChanges(TypedDict):
     new: int
     still_expired: int
     resolved: int
+    exempted: int  # of those resolved
     unknown: int
     new_unused: int
     reactivated: int
     became_safe: int
     new_root_access_keys: list[str]  # account ids
-    accounts_new: list[str]  # account ids without an earlier report
+    accounts_new: list[str]  # ids of scanned accounts without an earlier report
     accounts_gone: list[ListedAccount]
     superseded: bool
 
 
+@final
 class OrganizationReport(TypedDict):
     """`report.json` of a scan of an organization; `scan_kind` tells it from an account's."""
 
@@ -163,17 +188,26 @@ class OrganizationReport(TypedDict):
     totals: Totals
     severities: SeverityCounts
     advice: AdviceCounts
+    to_do: AdviceCounts  # of the overdue and the unused keys
+    safe_to_finish: int  # of those whose rotation is to be finished, safe to deactivate now
+    exempt_overdue: int  # exempt keys that would be expired
+    administrator_keys: int  # findings of high severity of users who can administer their account
     root_access_keys: list[str]  # ids of accounts whose root user has access keys
     root_unknown: int  # accounts
     quarantined: int  # users
+    quarantined_users: list[OrganizationQuarantined]  # the first of them
     two_active_keys: int  # users
-    accounts: list[AccountRow]  # the worst verdict first, then by name
+    accounts: list[AccountRow]  # what is to be looked at first, then by name
     findings: list[OrganizationFinding]  # the most severe, the oldest first; report.csv has all
     findings_left_out: int
     changes: OrganizationChanges | None  # null unless the policy is a full scan's
     excluded: list[str]
     not_covered: list[str]  # in words
     controls: list[ControlRow]
+    violations: dict[str, Violations]  # by the kind of controls
+
+
+AnyReport = Report | OrganizationReport
 
 
 class OrganizationProgress(TypedDict):

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.documents import Report
+from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs import sentences
-from chalicelib.outputs.headline import headline
-from chalicelib.report.summary import find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
+from chalicelib.outputs.headline import Label, headline
+from chalicelib.report.counts import Counts, count
+from chalicelib.report.summary import find_gaps, is_of_the_past, judges_no_key
 
 Tone = Literal["bad", "warn", "good"]
 
@@ -17,6 +18,7 @@ class Description:
 
     headline: tuple[str, ...]
     to_do: tuple[str, ...]
+    accounts: tuple[str, ...]
     coverage: str
     keys: str
     severity: tuple[str, ...]
@@ -39,34 +41,34 @@ class Description:
     def count_lines(self) -> tuple[str, ...]:
         """What was checked, and what changed."""
         about_account = (*self.two_active_keys, *self.root, *self.account, *self.details)
-        return (self.coverage, self.keys, *self.severity, *about_account, *self.changes)
+        return (*self.accounts, self.coverage, self.keys, *self.severity, *about_account, *self.changes)
 
 
-def describe_report(report: Report) -> Description:
-    """Return the description of a report."""
-    gaps = find_gaps(report)
+def describe_report(report: AnyReport, label: Label = sentences.account_label) -> Description:
+    """Return the description of a report; `label` is how an output names an account of an organization."""
+    gaps, counts = find_gaps(report), count(report)
     return Description(
-        headline=tuple(headline(report, gaps)),
+        headline=tuple(headline(report, gaps, label=label)),
         to_do=tuple(sentences.to_do_line(report)),
-        coverage=sentences.coverage_line(report["coverage"]),
+        accounts=(sentences.accounts_line(counts.accounts),) if counts.accounts else (),
+        coverage=sentences.coverage_line(counts.users),
         keys=sentences.keys_line(report),
         severity=tuple(sentences.severity_line(report)),
         two_active_keys=tuple(sentences.two_active_keys_line(report)),
         root=tuple(sentences.root_lines(report)),
-        account=tuple(sentences.account_lines(report)),
-        details=tuple(sentences.details_lines(report)),
-        changes=tuple(sentences.changes_lines(report)),
+        account=() if "accounts" in report else tuple(sentences.account_lines(report)),
+        details=() if "accounts" in report else tuple(sentences.details_lines(report)),
+        changes=tuple(sentences.changes_lines(report, label)),
         not_covered=tuple(f"Not covered: {what}." for what in report["not_covered"]),
-        not_found=tuple(report["not_found"]) if sentences.names_users(report) else (),
-        next_steps=tuple(sentences.next_steps(report, gaps)),
-        tone=_tone(report, complete=not gaps),
+        not_found=tuple(report["not_found"]) if "accounts" not in report and sentences.names_users(report) else (),
+        next_steps=tuple(sentences.next_steps(gaps)),
+        tone=_tone(report, counts, complete=not gaps),
     )
 
 
-def _tone(report: Report, *, complete: bool) -> Tone:
-    totals = report["totals"]
-    if totals["expired"] or has_root_access_keys(report) or report["quarantined"]:
+def _tone(report: AnyReport, counts: Counts, *, complete: bool) -> Tone:
+    if counts.totals["expired"] or counts.root_access_keys or counts.quarantined:
         return "bad"
-    if totals["unused"] or not complete or is_of_the_past(report) or judges_no_key(report):
+    if counts.totals["unused"] or not complete or is_of_the_past(report) or judges_no_key(report):
         return "warn"
     return "good"

@@ -4,18 +4,25 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Literal, NamedTuple
 
-from chalicelib.documents import Report
+from chalicelib.documents import Violations
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.sentences import counted
 from chalicelib.report.controls import CONTROLS, Control, kinds_broken
-from chalicelib.report.summary import has_root_access_keys, is_complete
+from chalicelib.report.counts import count_violations
+from chalicelib.report.summary import is_complete
 
 _ASKS_FOR = {
     "expired": "Access keys are rotated every 90 days",
     "unused": "Access keys that were not used for 45 days are disabled",
     "root_access_keys": "The root user has no access keys",
     "two_active_keys": "No IAM user has more than one active access key",
+}
+_NO_EVIDENCE = {
+    "users": "the users that it names alone",
+    "as_of": "another instant than now",
+    "accounts": "some accounts, of named users or of another instant: the report of each account says what it shows",
 }
 
 
@@ -27,17 +34,17 @@ class Result(NamedTuple):
     tone: Literal["bad", "warn", "good"]
 
 
-def results(report: Report) -> dict[str, Result]:
+def results(report: AnyReport) -> dict[str, Result]:
     """Return what the scan found, by the kinds of controls that it is evidence for."""
     kinds = dict.fromkeys(row["kind"] for row in report["controls"])
-    return {kind: Result(_ASKS_FOR[kind], *_judge(report, kind)) for kind in kinds}
+    violations, complete = count_violations(report), is_complete(report)
+    return {kind: Result(_ASKS_FOR[kind], *_judge(violations[kind], complete=complete)) for kind in kinds}
 
 
-def not_evidence_for(report: Report) -> Iterator[str]:
+def not_evidence_for(report: AnyReport) -> Iterator[str]:
     """Yield in sentences what nobody should take the report as evidence for."""
     policy, kinds = report["policy"], {row["kind"] for row in report["controls"]}
-    if report["scan_kind"] != "full":
-        of = "the users that it names alone" if report["scan_kind"] == "users" else "another instant than now"
+    if of := _NO_EVIDENCE.get(report["scan_kind"]):
         yield f"It is evidence for no control: the scan is of {of}."
         return
     if "expired" not in kinds:
@@ -49,7 +56,7 @@ def not_evidence_for(report: Report) -> Iterator[str]:
         "It is evidence for access keys of IAM users and of the root user at the instant of the scan: not for"
         " passwords, which the controls about unused credentials are also about, and not for the time between scans."
     )
-    if report["exempt"]:
+    if report["totals"]["exempt"]:
         yield "The controls know no exemptions: an exempt key violates them like any other."
     if "expired" in kinds:
         yield (
@@ -58,7 +65,7 @@ def not_evidence_for(report: Report) -> Iterator[str]:
         )
 
 
-def controls(report: Report) -> list[Control]:
+def controls(report: AnyReport) -> list[Control]:
     """Return the controls that a report is evidence for, in the order of `_newest_first`."""
     return _newest_first(Control(**row) for row in report["controls"])
 
@@ -96,24 +103,21 @@ def _span(versions: list[str]) -> str:
     return (f" ({newest})" if newest == oldest else f" ({oldest} to {newest})") if newest else ""
 
 
-def _judge(report: Report, kind: str) -> tuple[str, Literal["bad", "warn", "good"]]:
-    if violated_by := " and ".join(_violated_by(report, kind)):
+def _judge(violations: Violations, *, complete: bool) -> tuple[str, Literal["bad", "warn", "good"]]:
+    if violated_by := " and ".join(_violated_by(violations)):
         return f"violated by {violated_by}", "bad"
-    if not is_complete(report):
+    if not complete:
         return "unknown: the scan is incomplete", "warn"
     return "met by this scan", "good"
 
 
-def _violated_by(report: Report, kind: str) -> Iterator[str]:
-    if kind == "root_access_keys":
-        yield from ["the root user"] if has_root_access_keys(report) else []
-    elif kind == "two_active_keys":
-        users = len(report["two_active_keys"])
-        yield from [counted(users, "user")] if users else []
-    else:
-        keys, exempt = (
-            sum(kind in kinds_broken(finding, parse_instant(report["as_of"])) for finding in findings)
-            for findings in (report["findings"], report["exempt"])
-        )
-        yield from [counted(keys, "key")] if keys else []
-        yield from [counted(exempt, "exempt key")] if exempt else []
+def _violated_by(violations: Violations) -> Iterator[str]:
+    if root_users := violations["root_users"]:
+        yield "the root user" if root_users == 1 else f"{root_users} root users"
+    for number, noun in (
+        (violations["users"], "user"),
+        (violations["keys"], "key"),
+        (violations["exempt_keys"], "exempt key"),
+    ):
+        if number:
+            yield counted(number, noun)

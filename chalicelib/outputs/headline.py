@@ -1,18 +1,23 @@
 """What a report leads with: the verdict in sentences, the most severe first. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from chalicelib.documents import Report
+from chalicelib.documents import Quarantined
+from chalicelib.organization_documents import AnyReport, NamedAccount
 from chalicelib.outputs.sentences import (
     ROOT_ADVICE,
+    account_label,
     account_name,
+    accounts_in_all,
     counted,
     first_of,
+    full_scan,
     is_or_are,
     names_users,
     why_none_is_judged,
 )
-from chalicelib.report.summary import Gap, has_root_access_keys, is_of_the_past, judges_no_key
+from chalicelib.report.counts import Counts, count
+from chalicelib.report.summary import Gap, is_of_the_past, judges_no_key
 
 # "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
 # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCompromisedKeyQuarantineV3.html
@@ -22,50 +27,79 @@ QUARANTINE_ADVICE = (
 )
 QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
 
+Label = Callable[[NamedAccount], str]  # of an account, as an output takes the words of others
 
-def headline(report: Report, gaps: Sequence[Gap], around_names: str = "") -> Iterator[str]:
+
+def headline(
+    report: AnyReport, gaps: Sequence[Gap], around_names: str = "", label: Label = account_label
+) -> Iterator[str]:
     """Yield the verdict in a sentence or few: what is most severe first, then what is new."""
-    yield from _quarantine(report, around_names)
-    if has_root_access_keys(report):
-        whose = f"The root user of AWS account {account_name(report)}"
-        yield f"{whose} has access keys (Security Hub IAM.4): {ROOT_ADVICE}."
-    yield from _changes(report)
-    if names_users(report) and report["not_found"]:
-        yield f"IAM has no user named {first_of(report['not_found'], around_names)}."
-    yield from _verdict(report)
-    yield from (f"INCOMPLETE: {_gap_in_words(gap)}." for gap in gaps)
+    counts = count(report)
+    yield from _quarantine(report, counts, around_names, label)
+    yield from _root(report, counts, label)
+    yield from _changes(report, counts)
+    if "accounts" not in report and names_users(report) and report["not_found"]:
+        yield f"IAM has no user named {first_of([_around(name, around_names) for name in report['not_found']])}."
+    yield from _verdict(report, counts)
+    yield from (f"INCOMPLETE: {_gap_in_words(gap, of_many='accounts' in report)}." for gap in gaps)
 
 
-def _quarantine(report: Report, around_names: str) -> Iterator[str]:
-    if users := report["quarantined"]:
-        names = first_of([user["user_name"] for user in users], around_names)
-        who = f"the user {names}" if len(users) == 1 else f"{len(users)} users ({names})"
+def _around(name: str, around: str) -> str:
+    return f"{around}{name}{around}"
+
+
+def _quarantine(report: AnyReport, counts: Counts, around_names: str, label: Label) -> Iterator[str]:
+    if number := counts.quarantined:
+        if "accounts" in report:
+            users: Sequence[Quarantined] = report["quarantined_users"]
+            where = [f" in {label(user)}" for user in report["quarantined_users"]]
+        else:
+            users, where = report["quarantined"], [""] * number
+        named = [_around(user["user_name"], around_names) + place for user, place in zip(users, where, strict=True)]
+        names = first_of(named, number)
+        who = f"the user {names}" if number == 1 else f"{number} users ({names})"
         policies = " and ".join(sorted({user["policy"] for user in users}))
         yield f"AWS has quarantined {who} with {policies}, because credentials were compromised or exposed in public."
         yield f"{QUARANTINE_ADVICE}: {QUARANTINE_PAGE}"
 
 
-def _changes(report: Report) -> Iterator[str]:
-    changes = report["changes"]
+def _root(report: AnyReport, counts: Counts, label: Label) -> Iterator[str]:
+    if not counts.root_access_keys:
+        return
+    if "accounts" in report:
+        labels = [label(row) for row in report["accounts"] if row["root_access_keys"]]
+    else:
+        labels = [account_name(report)]
+    whose, has = f"The root user of AWS account {labels[0]}", "has"
+    if counts.root_access_keys > 1:
+        whose, has = f"The root users of {counts.root_access_keys} AWS accounts, {first_of(labels)},", "have"
+    yield f"{whose} {has} access keys (Security Hub IAM.4): {ROOT_ADVICE}."
+
+
+def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
+    changes = counts.changes
     if changes and changes["since"]:
-        new = len(changes["new"])
-        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since the last full scan."
-        if again := len(changes["reactivated"]):
+        new = changes["new"]
+        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since the last {full_scan(report)}."
+        if again := changes["reactivated"]:
             keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
             yield f"{keys} that {was} inactive then {is_or_are(again)} active again: find out who activated {them}."
-    if changes and changes["unknown"] and not report["unchecked"]:
-        gone = len(changes["unknown"])
+    if changes and changes["unknown"] and not counts.users["users_unchecked"]:
+        gone = changes["unknown"]
         was = "key that was" if gone == 1 else "keys that were"
         out_of_sight = f"{is_or_are(gone)} out of sight: a user was deleted or renamed meanwhile"
         yield f"{gone} {was} overdue {out_of_sight}. Scan again."
 
 
-def _verdict(report: Report) -> Iterator[str]:
-    totals, policy = report["totals"], report["policy"]
-    where = f"AWS account {account_name(report)}"
+def _verdict(report: AnyReport, counts: Counts) -> Iterator[str]:
+    totals, policy = counts.totals, report["policy"]
+    if "accounts" in report:
+        where = counted(accounts_in_all(report["coverage"]), "AWS account")
+    else:
+        where = f"AWS account {account_name(report)}"
     where = f"of the users named in the scan policy, {where}" if names_users(report) else f"in {where}"
     when = f" as of {report['as_of']}" if "as_of" in policy else ""
-    yield _expired_keys(report, where, when)
+    yield _expired_keys(report, counts, where, when)
     if totals["unused"]:
         unused = counted(totals["unused"], "other access key" if totals["expired"] else "access key")
         tense = "was" if totals["unused"] == 1 else "were"
@@ -75,31 +109,36 @@ def _verdict(report: Report) -> Iterator[str]:
         yield f"{keys} will be overdue within {time}."
 
 
-def _expired_keys(report: Report, where: str, when: str) -> str:
-    coverage, expired = report["coverage"], report["totals"]["expired"]
-    if coverage["users_unchecked"] and not coverage["users_checked"]:
+def _expired_keys(report: AnyReport, counts: Counts, where: str, when: str) -> str:
+    expired = counts.totals["expired"]
+    if counts.accounts and not counts.accounts["accounts_scanned"]:
+        return f"Nothing is known of the access keys {where}: no account could be scanned."
+    if counts.users["users_unchecked"] and not counts.users["users_checked"]:
         return f"Nothing is known of the access keys {where}: no user could be checked."
     if judges_no_key(report):
-        return f"No access key {where} could be judged as of {report['as_of']}: {why_none_is_judged(coverage)}."
-    of_users = " of an IAM user" if has_root_access_keys(report) and not expired else ""
+        return f"No access key {where} could be judged as of {report['as_of']}: {why_none_is_judged(counts.users)}."
+    of_users = " of an IAM user" if counts.root_access_keys and not expired else ""
     keys = _none_or(expired, "access key") + of_users
-    checked = "" if expired else _of_which_keys(report)
+    checked = "" if expired else _of_which_keys(report, counts)
     age = counted(report["policy"]["max_age_days"], "day")
-    exempt = sum(finding.get("exempt_from") == "expired" for finding in report["exempt"])
-    besides = f", not counting {counted(exempt, 'exempt key')}" if exempt else ""
+    besides = f", not counting {counted(counts.exempt_overdue, 'exempt key')}" if counts.exempt_overdue else ""
     return f"{keys}{checked} {where} {is_or_are(expired)} older than {age}{when}{besides}."
 
 
-def _of_which_keys(report: Report) -> str:
-    if report["coverage"]["users_unchecked"]:
+def _of_which_keys(report: AnyReport, counts: Counts) -> str:
+    if counts.users["users_unchecked"] or (counts.accounts and counts.accounts["accounts_unchecked"]):
         return " that could be checked"
     return " that still exists" if is_of_the_past(report) else ""
 
 
-def _gap_in_words(gap: Gap) -> str:
+def _gap_in_words(gap: Gap, *, of_many: bool) -> str:
+    whether = "whether the root user has access keys"
     words = {
+        "accounts_unchecked": f"{counted(gap.number, 'account')} could not be scanned and may have overdue keys",
         "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
-        "root_unknown": "it is unknown whether the root user has access keys",
+        "root_unknown": f"it is unknown of {counted(gap.number, 'account')} {whether}"
+        if of_many
+        else f"it is unknown {whether}",
         "account_unknown": f"tags or permissions of {counted(gap.number, 'user')} are unknown, and so is whether they"
         " are exempt, or quarantined by AWS",
         "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",

@@ -2,29 +2,30 @@
 
 from typing import Any
 
-from chalicelib.documents import Report
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport, NamedAccount
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import headline
-from chalicelib.outputs.sentences import counted, severity_label, why_advised
+from chalicelib.outputs.sentences import account_label, counted, severity_label, why_advised
 from chalicelib.report.summary import find_gaps, first_findings, report_locations, report_verdict
 
 _IN_CHAT = 10
 _MARKS = {"new": ", new", "due_soon": ", due soon", "unused": ", unused"}
 
 
-def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any]:
+def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, Any]:
     """Return a custom notification: https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html.
 
     Names stand in backticks, where neither Slack nor Teams takes a character for markup; causes stay out.
     """
-    described = describe_report(report)
+    described = describe_report(report, _label)
     first = first_findings(report, _IN_CHAT)
-    more = len(report["findings"]) - len(first)
+    more = len(report["findings"]) - len(first) + (report["findings_left_out"] if "accounts" in report else 0)
     lines = [
-        *headline(report, find_gaps(report), around_names="`"),
+        *headline(report, find_gaps(report), around_names="`", label=_label),
         *described.to_do,
         "",
+        *described.accounts,
         described.coverage,
         described.keys,
         *described.severity,
@@ -32,7 +33,7 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         *described.not_covered,
         "",
         *(
-            f"`{finding['access_key_id']}` `{finding['user_name']}` {_how_severe(finding)}"
+            f"`{finding['access_key_id']}` `{finding['user_name']}` {_account(finding)}{_how_severe(finding)}"
             f"{counted(finding['age_days'], 'day')} old{_MARKS.get(change or finding['verdict'], '')}."
             f" {why_advised(finding)}"
             for finding, change in first
@@ -57,6 +58,15 @@ def compose_for_chat(report: Report, subject: str, folder: str) -> dict[str, Any
         },
         "metadata": {"threadId": f"iam-key-age-{report['account_id']}", "summary": subject, "eventType": "iam-key-age"},
     }
+
+
+def _label(account: NamedAccount) -> str:
+    in_one_piece = account_label(account).replace("`", "'")
+    return f"`{in_one_piece}`"
+
+
+def _account(finding: Any) -> str:
+    return f"in {_label(finding)}, " if "account_name" in finding else ""
 
 
 def _how_severe(finding: Finding) -> str:

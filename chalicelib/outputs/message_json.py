@@ -1,15 +1,19 @@
 """The message for programs, as JSON. Pure."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chalicelib.documents import SCHEMA_VERSION, Quarantined, Report
+from chalicelib.documents import SCHEMA_VERSION, Quarantined
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport, OrganizationReport
+from chalicelib.report.counts import count
 from chalicelib.report.summary import (
     first_findings,
     report_locations,
     report_verdict,
     summarize,
+    summarize_organization,
 )
 
 # Copies of this go to each protocol of programs, and all copies together have to fit beside the text into one message.
@@ -32,28 +36,42 @@ _FOR_REPORTS_ONLY = (
 )
 
 
-def compose_for_programs(report: Report, folder: str) -> dict[str, Any]:
+def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
     """Return the message as docs/report.md has it, with the most urgent findings that there is room for."""
     first: list[dict[str, Any]] = [
         {**_for_messages(finding), "change": change} for finding, change in first_findings(report, _FIRST_FINDINGS)
     ]
     while len(compact_json(first).encode()) > _MAX_FINDINGS_BYTES:
         first.pop()
-    quarantined = [_for_messages(user) for user in report["quarantined"][:_FIRST_QUARANTINED]]
-    unchecked = [{**user, "cause": user["cause"][:_MAX_CAUSE]} for user in report["unchecked"][:_FIRST_UNCHECKED]]
+    if "accounts" in report:
+        summary: Mapping[str, Any] = summarize_organization(report)
+        users: Sequence[Quarantined] = report["quarantined_users"]
+        unchecked: Sequence[Mapping[str, Any]] = unchecked_accounts(report)
+        beyond = report["findings_left_out"]
+    else:
+        summary, users, unchecked, beyond = summarize(report), report["quarantined"], report["unchecked"], 0
+    quarantined = [_for_messages(user) for user in users[:_FIRST_QUARANTINED]]
+    first_unchecked = [{**one, "cause": one["cause"][:_MAX_CAUSE]} for one in unchecked[:_FIRST_UNCHECKED]]
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": report_verdict(report),
         "scan_kind": report["scan_kind"],
-        "summary": summarize(report),
+        "summary": summary,
         "quarantined": quarantined,
-        "quarantined_left_out": len(report["quarantined"]) - len(quarantined),
+        "quarantined_left_out": count(report).quarantined - len(quarantined),
         "findings": first,
-        "findings_left_out": len(report["findings"]) - len(first),
-        "unchecked": unchecked,
-        "unchecked_left_out": len(report["unchecked"]) - len(unchecked),
+        "findings_left_out": len(report["findings"]) + beyond - len(first),
+        "unchecked": first_unchecked,
+        "unchecked_left_out": len(unchecked) - len(first_unchecked),
         "reports": report_locations(folder),
     }
+
+
+def unchecked_accounts(report: OrganizationReport) -> list[dict[str, Any]]:
+    """Return the accounts that could not be scanned, and why."""
+    named = ("account_id", "account_name", "cause")
+    rows: list[Any] = [row for row in report["accounts"] if row["outcome"] == "unchecked"]
+    return [{name: row[name] for name in named} for row in rows]
 
 
 def _for_messages(entry: Finding | Quarantined) -> dict[str, Any]:

@@ -5,27 +5,36 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from chalicelib.documents import Report
+from chalicelib.organization_documents import AnyReport
+from chalicelib.report.counts import count
 
 NAMESPACE = "iam-key-age"
 
 
-def metrics_line(report: Report, stage: str, now: datetime, stage_policy: Mapping[str, Any]) -> str:
+def metrics_line(report: AnyReport, stage: str, now: datetime, stage_policy: Mapping[str, Any]) -> str:
     """Return the line that CloudWatch Logs makes metrics of; counts alone, no names.
 
     A full scan by another policy than the stage's is of another `ScanKind`: the alarms watch the stage's own.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
     """
+    counts = count(report)
     metrics = {
-        "KeysExpired": report["totals"]["expired"],
-        "KeysUnused": report["totals"]["unused"],
-        "KeysExempt": report["totals"]["exempt"],
-        "KeysDueSoon": report["totals"]["due_soon"],
-        "UsersUnchecked": report["coverage"]["users_unchecked"],
-        "UsersListed": report["coverage"]["users_listed"],
+        "KeysExpired": counts.totals["expired"],
+        "KeysUnused": counts.totals["unused"],
+        "KeysExempt": counts.totals["exempt"],
+        "KeysDueSoon": counts.totals["due_soon"],
+        "UsersUnchecked": counts.users["users_unchecked"],
+        "UsersListed": counts.users["users_listed"],
     }
-    is_of_the_stage = report["scan_kind"] != "full" or report["policy"] == stage_policy
+    if counts.accounts:
+        metrics |= {
+            "AccountsListed": counts.accounts["accounts_listed"],
+            "AccountsScanned": counts.accounts["accounts_scanned"],
+            "AccountsUnchecked": counts.accounts["accounts_unchecked"],
+            "AccountsIncomplete": counts.accounts["accounts_incomplete"],
+        }
+    is_of_the_stage = report["scan_kind"] not in ("full", "organization") or report["policy"] == stage_policy
     kind = report["scan_kind"] if is_of_the_stage else "other_policy"
     directive = {
         "Namespace": NAMESPACE,

@@ -71,5 +71,5 @@ def about_finding(finding: Finding, changes: Changes | None) -> str:
     """Return why a key is as severe as it is, what to do with it and why, and what the last full scan had otherwise."""
     lines = [*_why_severe(finding), why_advised(finding), *why_not_exempt(finding)]
     lines.extend(reactivated_lines(finding, changes["reactivated"] if changes else ()))
-    lines.extend(became_safe_lines(finding, changes))
+    lines.extend(became_safe_lines(finding, changes["became_safe"] if changes else ()))
     return " ".join(lines)

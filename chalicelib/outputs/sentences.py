@@ -1,17 +1,14 @@
 """The sentences about a report and its keys that every output uses. Pure."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from chalicelib.documents import Changes, Coverage, Report, Unchecked
+from chalicelib.documents import Coverage, Report, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.key_documents import Finding, ResolvedKey
-from chalicelib.report.summary import (
-    Gap,
-    count_advice,
-    is_complete,
-    is_of_the_past,
-    judges_no_key,
-)
+from chalicelib.organization_documents import AnyReport, ListedAccount, NamedAccount, OrganizationCoverage
+from chalicelib.report.counts import count
+from chalicelib.report.summary import Gap, is_complete, is_of_the_past, judges_no_key
 
 _HOW_RESOLVED = {
     "rotated": "rotated",
@@ -38,37 +35,69 @@ def account_name(report: Report) -> str:
     return f"{alias} ({account_id})" if alias else account_id
 
 
+def account_label(account: NamedAccount) -> str:
+    """Return the id of one account of an organization, with its name, or else its alias, where it has one."""
+    name = " ".join((account["account_name"] or account["account_alias"] or "").split())
+    return f"{name} ({account['account_id']})" if name else account["account_id"]
+
+
+def as_named(account: ListedAccount) -> NamedAccount:
+    """Return an account of which no report is at hand as `account_label` takes it."""
+    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": None}
+
+
+def accounts_in_all(coverage: OrganizationCoverage) -> int:
+    """Return how many accounts there were to scan."""
+    return coverage["accounts_scanned"] + coverage["accounts_unchecked"]
+
+
+def full_scan(report: AnyReport) -> str:
+    """Return what a scan is compared with."""
+    return "scan of the organization" if "accounts" in report else "full scan"
+
+
+def accounts_line(coverage: OrganizationCoverage) -> str:
+    """Return the answer to "did it scan every account?" in one sum."""
+    excluded = f"; {coverage['accounts_excluded']} excluded" if coverage["accounts_excluded"] else ""
+    return (
+        f"Accounts: {coverage['accounts_listed']} listed = {coverage['accounts_scanned']} scanned"
+        f" + {coverage['accounts_unchecked']} unchecked + {coverage['accounts_not_active']} not active{excluded}."
+    )
+
+
 def why_none_is_judged(coverage: Coverage) -> str:
     """Return why a scan that found keys judged none of them."""
     inactive = " or is inactive" if coverage["keys_inactive_skipped"] else ""
     return f"each one was created later{inactive}"
 
 
-def no_finding_line(report: Report) -> str:
+def no_finding_line(report: AnyReport) -> str:
     """Return that there is nothing to act on, as far as keys could be judged."""
     if judges_no_key(report):
-        return f"No key could be judged: {why_none_is_judged(report['coverage'])}."
+        return f"No key could be judged: {why_none_is_judged(count(report).users)}."
     judged = " that still exists" if is_of_the_past(report) else ""
     judged = judged if is_complete(report) else " that could be judged"
     unused = ", unused" if "max_unused_days" in report["policy"] else ""
     return f"No key{judged} is overdue{unused} or due soon."
 
 
-def next_steps(report: Report, gaps: Sequence[Gap]) -> Iterator[str]:
+def next_steps(gaps: Sequence[Gap]) -> Iterator[str]:
     """Yield what to do for a complete report, where this one is not."""
-    if report["unchecked"]:
-        yield "Fix what kept users from being checked, then scan again."
-    elif gaps:
-        yield "Fix what the report is incomplete without, then scan again."
+    kept = {
+        "accounts_unchecked": "kept accounts from being scanned",
+        "users_unchecked": "kept users from being checked",
+    }
+    for gap in gaps[:1]:
+        yield f"Fix what {kept.get(gap.kind, 'the report is incomplete without')}, then scan again."
 
 
-def to_do_line(report: Report) -> Iterator[str]:
+def to_do_line(report: AnyReport) -> Iterator[str]:
     """Yield the overdue and the unused keys counted by what to do with them; nothing where there are none."""
-    findings = [finding for finding in report["findings"] if finding["verdict"] != "due_soon"]
-    parts = {action: f"{_TO_DO[action]} {number}" for action, number in count_advice(findings).items() if number}
-    rotated = [finding["safe_to_deactivate"] for finding in findings if finding["advice"] == "finish_rotation"]
-    if any(rotated):
-        parts["finish_rotation"] += f" ({sum(map(bool, rotated))} safe to deactivate now)"
+    counts = count(report)
+    to_do: Mapping[str, Any] = counts.to_do
+    parts = {action: f"{_TO_DO[action]} {number}" for action, number in to_do.items() if number}
+    if counts.safe_to_finish:
+        parts["finish_rotation"] += f" ({counts.safe_to_finish} safe to deactivate now)"
     if parts:
         yield f"What to do: {', '.join(parts.values())}."
 
@@ -81,9 +110,9 @@ def coverage_line(coverage: Coverage) -> str:
     )
 
 
-def keys_line(report: Report) -> str:
+def keys_line(report: AnyReport) -> str:
     """Return what became of the keys in one sum."""
-    coverage, totals = report["coverage"], report["totals"]
+    coverage, totals = count(report).users, report["totals"]
     unused = f" + {totals['unused']} unused" if "max_unused_days" in report["policy"] else ""
     exempt = f" + {totals['exempt']} exempt" if totals["exempt"] else ""
     more = f"{unused}{exempt} + {totals['due_soon']} due soon + {totals['ok']} ok"
@@ -92,14 +121,18 @@ def keys_line(report: Report) -> str:
     return f"Keys: {coverage['keys_judged']} judged = {totals['expired']} overdue{more}{rest}{later}."
 
 
-def created_later(report: Report) -> Iterator[str]:
+def created_later(report: AnyReport) -> Iterator[str]:
     """Yield how many keys are not judged because they were created after the scan's instant, where there are any."""
-    if later := report["coverage"]["keys_not_yet_created"]:
+    if later := count(report).users["keys_not_yet_created"]:
         yield f"{later} created after {to_the_second(report['as_of'])}"
 
 
-def root_lines(report: Report) -> Iterator[str]:
+def root_lines(report: AnyReport) -> Iterator[str]:
     """Yield that the root user has no access keys, or why that is unknown; the headline has the rest."""
+    if "accounts" in report:
+        if without := sum(row["root_access_keys"] is False for row in report["accounts"]):
+            yield f"Root users: no access keys in {counted(without, 'account')}."
+        return
     if report["root"] and report["root"]["verdict"] == "ok":
         yield "Root user: no access keys."
     if report["root"] and report["root"]["cause"] is not None:
@@ -126,7 +159,7 @@ def details_lines(report: Report) -> Iterator[str]:
         yield f"Details: the last use, the tags or the permissions of {users} could not be read."
 
 
-def severity_line(report: Report) -> Iterator[str]:
+def severity_line(report: AnyReport) -> Iterator[str]:
     """Yield the findings counted by severity; nothing where none is severe and all are alike."""
     severities = report["severities"]
     counts = [f"{number} {severity}" for severity, number in severities.items() if number]
@@ -134,24 +167,30 @@ def severity_line(report: Report) -> Iterator[str]:
         yield f"Severity: {', '.join(counts)}."
 
 
-def two_active_keys_line(report: Report) -> Iterator[str]:
+def two_active_keys_line(report: AnyReport) -> Iterator[str]:
     """Yield how many users have two active keys, where there are any; report.html names them."""
-    if users := len(report["two_active_keys"]):
+    if users := count(report).two_active_keys:
         yield f"{counted(users, 'user')} {'has' if users == 1 else 'have'} two active keys."
 
 
-def changes_lines(report: Report) -> Iterator[str]:
+def changes_lines(report: AnyReport, label: Callable[[NamedAccount], str] = account_label) -> Iterator[str]:
     """Yield what changed since the last full scan, or why that is unknown; nothing unless this is a full scan."""
-    if changes := report["changes"]:
-        if changes["since"]:
-            counts = {"new": "new", "still_expired": "still overdue", "resolved": "resolved"}
-            counts |= {"unknown": "unknown"} if changes["unknown"] else {}
-            counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
-            counted_changes = ", ".join(f"{len(changes[kind])} {words}" for kind, words in counts.items())  # type: ignore[literal-required]
-            yield f"Since {to_the_second(changes['since']['as_of'])}: {counted_changes}."
-            if safe := len(changes["became_safe"]):
-                yield f"{counted(safe, 'key')} became safe to deactivate since the last full scan."
-        yield from changes["notes"]
+    changes: Any = count(report).changes
+    if changes and changes["since"]:
+        counts = {"new": "new", "still_expired": "still overdue", "resolved": "resolved"}
+        counts |= {"unknown": "unknown"} if changes["unknown"] else {}
+        counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
+        counted_changes = ", ".join(f"{changes[kind]} {words}" for kind, words in counts.items())
+        yield f"Since {to_the_second(changes['since']['as_of'])}: {counted_changes}."
+        if safe := changes["became_safe"]:
+            yield f"{counted(safe, 'key')} became safe to deactivate since the last {full_scan(report)}."
+    yield from report["changes"]["notes"] if report["changes"] else ()
+    if "accounts" in report and report["changes"] and report["changes"]["since"]:
+        new = [row for row in report["accounts"] if row["account_id"] in report["changes"]["accounts_new"]]
+        gone = [as_named(account) for account in report["changes"]["accounts_gone"]]
+        for accounts, which in ((new, "Scanned for the first time"), (gone, "No longer among the accounts")):
+            if accounts:
+                yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
 
 
 def advice_label(finding: Finding) -> str:
@@ -212,9 +251,9 @@ def reactivated_lines(finding: Finding, reactivated: Collection[str]) -> Iterato
         yield "Active again: this key was inactive at the last full scan."
 
 
-def became_safe_lines(finding: Finding, changes: Changes | None) -> Iterator[str]:
+def became_safe_lines(finding: Finding, became_safe: Collection[str]) -> Iterator[str]:
     """Yield that a key was not safe to deactivate at the last full scan, where it is now."""
-    if changes and finding["access_key_id"] in changes["became_safe"]:
+    if finding["access_key_id"] in became_safe:
         yield "Became safe to deactivate since the last full scan."
 
 
@@ -244,7 +283,7 @@ def verdict_label(verdict: str) -> str:
     return "overdue" if verdict == "expired" else verdict.replace("_", " ")
 
 
-def names_users(report: Report) -> bool:
+def names_users(report: AnyReport) -> bool:
     """Return whether a report is of named users only."""
     return "users" in report["policy"]
 
@@ -259,10 +298,10 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def first_of(names: Sequence[str], around: str = "") -> str:
-    """Return the first three names, and how many more there are."""
-    shown = ", ".join(f"{around}{name}{around}" for name in names[:_FIRST_NAMES])
-    more = len(names) - _FIRST_NAMES
+def first_of(names: Sequence[str], number: int | None = None) -> str:
+    """Return the first three names, and how many more there are; `number` where not all are given."""
+    shown = ", ".join(names[:_FIRST_NAMES])
+    more = (len(names) if number is None else number) - _FIRST_NAMES
     return f"{shown} and {more} more" if more > 0 else shown
 
 

@@ -3,16 +3,13 @@
 import json
 from typing import TypedDict
 
-from chalicelib.documents import Report
+from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.message_chat import compose_for_chat
 from chalicelib.outputs.message_json import compact_json, compose_for_programs
 from chalicelib.outputs.message_text import compose_message
-from chalicelib.report.summary import (
-    has_root_access_keys,
-    is_complete,
-    report_verdict,
-    worst_severity,
-)
+from chalicelib.outputs.organization_text import compose_organization_message
+from chalicelib.report.counts import count
+from chalicelib.report.summary import is_complete, report_verdict, worst_severity
 from chalicelib.settings import HttpsFormat, NotifyOn
 
 _FOR_PROGRAMS = ("https", "sqs", "lambda", "firehose")  # the topic refuses subscriptions by plain HTTP
@@ -26,30 +23,37 @@ class Notification(TypedDict):
     attributes: dict[str, dict[str, str]]
 
 
-def should_notify(report: Report, notify_on: NotifyOn) -> bool:
+def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     """Return whether a report is worth a message.
 
     Always is one that is incomplete, that lost sight of a key, or of an account with a quarantined user.
     """
-    totals, changes = report["totals"], report["changes"]
-    if report["quarantined"] or not is_complete(report) or (changes is not None and changes["unknown"]):
+    counts = count(report)
+    totals, changes = counts.totals, counts.changes
+    if counts.quarantined or not is_complete(report) or (changes is not None and changes["unknown"]):
         return True
     if notify_on is NotifyOn.ALWAYS:
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
-        resolved = any(key["how"] != "exempted" for key in changes["resolved"])
-        lists = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
-        return resolved or any(lists) or changes["new_root_access_keys"]
-    if has_root_access_keys(report) or totals["expired"] or totals["unused"]:
+        kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
+        return changes["resolved"] > counts.exempted or any(kinds) or counts.new_root_access_keys > 0
+    if counts.root_access_keys or totals["expired"] or totals["unused"]:
         return True
     return notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0
 
 
 def compose_notification(
-    report: Report, folder: str, notify_on: NotifyOn = NotifyOn.FINDINGS, https_format: HttpsFormat = HttpsFormat.JSON
+    report: AnyReport,
+    folder: str,
+    notify_on: NotifyOn = NotifyOn.FINDINGS,
+    https_format: HttpsFormat = HttpsFormat.JSON,
 ) -> Notification:
     """Return the message for everybody who may be subscribed; `folder` is where the files are, as an s3:// URI."""
-    subject, text = compose_message(report, folder, list_due_soon=notify_on is NotifyOn.DUE_SOON)
+    list_due_soon = notify_on is NotifyOn.DUE_SOON
+    if "accounts" in report:
+        subject, text = compose_organization_message(report, folder, list_due_soon)
+    else:
+        subject, text = compose_message(report, folder, list_due_soon)
     for_programs = compact_json(compose_for_programs(report, folder))
     by_protocol = {"default": text, "sms": subject, **dict.fromkeys(_FOR_PROGRAMS, for_programs)}
     if https_format is HttpsFormat.CHAT:
@@ -57,17 +61,19 @@ def compose_notification(
     return {"subject": subject, "message": compact_json(by_protocol), "attributes": _attributes(report)}
 
 
-def _attributes(report: Report) -> dict[str, dict[str, str]]:
+def _attributes(report: AnyReport) -> dict[str, dict[str, str]]:
+    counts = count(report)
+    unchecked = counts.accounts["accounts_unchecked"] if counts.accounts else counts.users["users_unchecked"]
     # Not more than ten, or SNS discards the message for a queue with raw message delivery:
     # https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     return {
         "verdict": {"DataType": "String", "StringValue": report_verdict(report)},
         "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
         "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
-        "unchecked": {"DataType": "Number", "StringValue": str(report["coverage"]["users_unchecked"])},
+        "unchecked": {"DataType": "Number", "StringValue": str(unchecked)},
         "complete": {"DataType": "String", "StringValue": json.dumps(is_complete(report))},
         "account_id": {"DataType": "String", "StringValue": report["account_id"]},
         "scan_kind": {"DataType": "String", "StringValue": report["scan_kind"]},
         "severity": {"DataType": "String", "StringValue": worst_severity(report) or "none"},
-        "quarantined": {"DataType": "Number", "StringValue": str(len(report["quarantined"]))},
+        "quarantined": {"DataType": "Number", "StringValue": str(counts.quarantined)},
     }

@@ -1,67 +1,77 @@
 """The subject of a message, which is all that a text message (SMS) says. Pure."""
 
-from chalicelib.documents import Report
-from chalicelib.outputs.sentences import account_name, counted, names_users
-from chalicelib.report.summary import Gap, find_gaps, has_root_access_keys, is_of_the_past, judges_no_key
+from chalicelib.organization_documents import AnyReport
+from chalicelib.outputs.sentences import account_name, accounts_in_all, counted, names_users
+from chalicelib.report.counts import Counts, count
+from chalicelib.report.summary import Gap, find_gaps, is_of_the_past, judges_no_key
 
 _MAX_SUBJECT = 100  # that SNS refuses: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 
 
-def subject(report: Report) -> str:
+def subject(report: AnyReport) -> str:
     """Return the subject: the first wording, longest first, that is under 100 ASCII characters.
 
     Each begins with what is most severe, and says how many keys are overdue and whether the report is complete.
     """
-    account_id, name = report["account_id"], account_name(report)
-    (lead, lead_in_short, most_severe), unused = _lead(report), _unused(report)
-    keys, complete, in_short = _found(report, "overdue key"), _how_complete(report), _how_complete(report, short=True)
+    counts = count(report)
+    places = _places(report)
+    (lead, lead_in_short, most_severe), unused = _lead(counts), _unused(counts)
+    keys, complete = _found(counts, "overdue key"), _how_complete(report, counts)
+    in_short = _how_complete(report, counts, short=True)
     ways = (
-        f"{lead}{_found(report, 'overdue access key')}{unused} in AWS account {name}{complete}",
-        f"{lead}{keys}{unused} in account {name}{complete}",
-        *([f"{lead_in_short}{keys}{unused} in {name}{in_short}"] if report["account_alias"] else []),
-        f"{lead}{keys}{unused} in account {account_id}{complete}",
-        f"{lead}{keys} in account {account_id}{in_short}",
-        f"{lead_in_short}{keys} in {account_id}{in_short}",
-        f"{most_severe}{keys} in {account_id}{in_short}",
+        f"{lead}{_found(counts, 'overdue access key')}{unused} in {places[0]}{complete}",
+        f"{lead}{keys}{unused} in {places[1]}{complete}",
+        *([f"{lead_in_short}{keys}{unused} in {places[2]}{in_short}"] if places[2] != places[4] else []),
+        f"{lead}{keys}{unused} in {places[3]}{complete}",
+        f"{lead}{keys} in {places[3]}{in_short}",
+        f"{lead_in_short}{keys} in {places[4]}{in_short}",
+        f"{most_severe}{keys} in {places[4]}{in_short}",
     )
-    shortest = f"{most_severe}{_found(report)} in {account_id}{in_short.replace(' named users', ' users')}"
+    shortest = f"{most_severe}{_found(counts)} in {places[4]}{in_short.replace(' named users', ' users')}"
     return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
 
 
-def _lead(report: Report) -> tuple[str, str, str]:
+def _places(report: AnyReport) -> tuple[str, ...]:
+    """Return where the keys are, in five wordings, the longest first."""
+    if "accounts" in report:
+        return (counted(accounts_in_all(report["coverage"]), "account"),) * 5
+    account_id, name = report["account_id"], account_name(report)
+    return f"AWS account {name}", f"account {name}", name, f"account {account_id}", account_id
+
+
+def _lead(counts: Counts) -> tuple[str, str, str]:
     """Return what is most severe, in three wordings: the last is of the most severe thing alone."""
-    quarantined, root = len(report["quarantined"]), has_root_access_keys(report)
+    quarantined, root = counts.quarantined, counts.root_access_keys
+    of_root = (f"{root} root access keys, ", f"{root} root keys, ") if root > 1 else ("root access key, ", "root key, ")
     if quarantined:
         users, short = f"{counted(quarantined, 'user')} quarantined, ", f"{quarantined} quarantined, "
-        return (f"{users}root access key, ", f"{short}root key, ", short) if root else (users, short, short)
+        return (f"{users}{of_root[0]}", f"{short}{of_root[1]}", short) if root else (users, short, short)
     if root:
-        return "Root access key, ", "Root key, ", "Root key, "
-    of_administrators = sum(
-        finding["can_administer"] is True and finding["severity"] == "high" for finding in report["findings"]
-    )
-    if of_administrators:
-        short = f"{counted(of_administrators, 'admin key')}, "
-        return f"{counted(of_administrators, 'administrator key')}, ", short, short
+        long, short = (words[0].upper() + words[1:] for words in of_root)
+        return long, short, short
+    if counts.administrator_keys:
+        short = f"{counted(counts.administrator_keys, 'admin key')}, "
+        return f"{counted(counts.administrator_keys, 'administrator key')}, ", short, short
     return "", "", ""
 
 
-def _found(report: Report, noun: str = "") -> str:
-    number, changes = report["totals"]["expired"], report["changes"]
+def _found(counts: Counts, noun: str = "") -> str:
+    number, changes = counts.totals["expired"], counts.changes
     expired = counted(number, noun) if noun else f"{number} overdue"
-    return f"{len(changes['new'])} new of {expired}" if changes and changes["since"] else expired
+    return f"{changes['new']} new of {expired}" if changes and changes["since"] else expired
 
 
-def _unused(report: Report) -> str:
-    return f", {report['totals']['unused']} unused" if report["totals"]["unused"] else ""
+def _unused(counts: Counts) -> str:
+    return f", {counts.totals['unused']} unused" if counts.totals["unused"] else ""
 
 
-def _gap(gap: Gap, users_listed: int, *, short: bool) -> str:
+def _gap(gap: Gap, counts: Counts, *, short: bool) -> str:
+    accounts, listed = counted(gap.number, "account"), counts.users["users_listed"]
+    root = f"root users of {accounts} unchecked" if counts.accounts else "root user unchecked"
     words = {
-        "users_unchecked": (
-            f"{gap.number} of {users_listed} users unchecked",
-            f"{gap.number} of {users_listed} unchecked",
-        ),
-        "root_unknown": ("root user unchecked", "root unchecked"),
+        "accounts_unchecked": (f"{accounts} unchecked", f"{accounts} unchecked"),
+        "users_unchecked": (f"{gap.number} of {listed} users unchecked", f"{gap.number} of {listed} unchecked"),
+        "root_unknown": (root, f"{gap.number} root unchecked" if counts.accounts else "root unchecked"),
         "account_unknown": (
             f"tags or permissions of {counted(gap.number, 'user')} unknown",
             f"tags of {gap.number} unknown",
@@ -71,11 +81,11 @@ def _gap(gap: Gap, users_listed: int, *, short: bool) -> str:
     return words[gap.kind][short]
 
 
-def _how_complete(report: Report, *, short: bool = False) -> str:
-    coverage, totals = report["coverage"], report["totals"]
+def _how_complete(report: AnyReport, counts: Counts, *, short: bool = False) -> str:
+    coverage, totals = counts.users, counts.totals
     when = f" at {report['as_of'][:10]}" if "as_of" in report["policy"] else ""
     for gap in find_gaps(report)[:1]:
-        return f"{when} - INCOMPLETE: {_gap(gap, coverage['users_listed'], short=short)}"
+        return f"{when} - INCOMPLETE: {_gap(gap, counts, short=short)}"
     if totals["due_soon"] and not totals["expired"]:
         return f"{when}, {totals['due_soon']} due soon"
     if judges_no_key(report):

@@ -11,26 +11,22 @@ from chalicelib.documents import (
     NO_OUTCOME,
     SCHEMA_VERSION,
     AccountFacts,
+    AdviceCounts,
     AgeBin,
-    ControlRow,
     Coverage,
     InvalidEvidenceError,
     Page,
     Report,
+    SeverityCounts,
     TooManyChildrenFailedError,
     Totals,
 )
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import ACTIVE, JudgedKey
 from chalicelib.report.account import find_gone, find_quarantined, find_unknown
-from chalicelib.report.controls import CONTROLS, Control, is_evidence
-from chalicelib.report.summary import (
-    count_advice,
-    count_severities,
-    is_of_the_past,
-    most_severe_first,
-    scan_kind,
-)
+from chalicelib.report.controls import evidence_rows
+from chalicelib.report.counts import add_counts, count_advice, count_severities, zeros
+from chalicelib.report.summary import is_of_the_past, most_severe_first, scan_kind
 
 _ROOT_USER = "the root user: IAM does not list it, and only scans of all users as of now ask whether it has access keys"
 _GONE_SINCE = (
@@ -91,21 +87,10 @@ def _empty_report(page: Page, account: AccountFacts) -> Report:
         "as_of": page["as_of"],
         "started_at": page["started_at"],
         "policy": page["policy"],
-        "coverage": {
-            "users_listed": 0,
-            "users_checked": 0,
-            "users_not_found": 0,
-            "users_unchecked": 0,
-            "keys_judged": 0,
-            "keys_inactive_skipped": 0,
-            "keys_not_yet_created": 0,
-            "detail_calls": 0,
-            "keys_last_use_unknown": 0,
-            "users_facts_unknown": 0,
-        },
-        "totals": {"expired": 0, "due_soon": 0, "ok": 0, "unused": 0, "exempt": 0},
+        "coverage": zeros(Coverage),
+        "totals": zeros(Totals),
         "root": root,
-        "advice": count_advice([]),
+        "advice": zeros(AdviceCounts),
         "findings": [],
         "exempt": [],
         "unchecked": [],
@@ -120,18 +105,8 @@ def _empty_report(page: Page, account: AccountFacts) -> Report:
         "account_unknown": account["unknown"],
         "quarantined": [],
         "two_active_keys": [],
-        "severities": count_severities([]),
-        "controls": [_row(control) for control in CONTROLS if is_evidence(control.kind, page["policy"])],
-    }
-
-
-def _row(control: Control) -> ControlRow:
-    return {
-        "kind": control.kind,
-        "benchmark": control.benchmark,
-        "version": control.version,
-        "control": control.control,
-        "title": control.title,
+        "severities": zeros(SeverityCounts),
+        "controls": evidence_rows(page["policy"]),
     }
 
 
@@ -170,8 +145,8 @@ def _add_page(report: Report, page: Page, seen: set[str]) -> None:
         if sum(_is_active(key, page) for key in user.get("keys", ())) > 1:
             report["two_active_keys"].append(user["user_name"])
     report["inactive_overdue"].extend(_inactive_overdue(page))
-    _add_counts(report["coverage"], page["coverage"])
-    _add_counts(report["totals"], page["totals"])
+    add_counts(report["coverage"], page["coverage"])
+    add_counts(report["totals"], page["totals"])
     report["findings"].extend(page["findings"])
     report["exempt"].extend(page["exempt"])
 
@@ -218,8 +193,3 @@ def _histogram(ages: Counter[int], max_age_days: int) -> list[AgeBin]:
     for age, keys in ages.items():
         bins[max(0, bisect_left(limits, age) - 1)]["keys"] += keys
     return bins
-
-
-def _add_counts(counts: Coverage | Totals, more: Coverage | Totals) -> None:
-    for name in counts:
-        counts[name] += more[name]  # type: ignore[literal-required]  # both are of one type, and all its fields int

@@ -7,8 +7,9 @@ https://hub.steampipe.io/mods/turbot/aws_compliance and https://www.tenable.com/
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from chalicelib.documents import ControlRow
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import ACTIVE, Finding, JudgedKey
 
@@ -72,6 +73,12 @@ def is_evidence(kind: str, policy: Mapping[str, Any]) -> bool:
         return any(control.kind == kind for control in CONTROLS)
     field, days = LIMITS[kind]
     return policy.get(field) is not None and policy[field] <= days
+
+
+def evidence_rows(policy: Mapping[str, Any]) -> list[ControlRow]:
+    """Return the controls that a complete scan by this policy is evidence for."""
+    rows = (control._asdict() for control in CONTROLS if is_evidence(control.kind, policy))
+    return [cast(ControlRow, row) for row in rows]
 
 
 def kinds_broken(key: JudgedKey | Finding, as_of: datetime) -> list[str]:

@@ -1,21 +1,14 @@
 """What a report says in few words: its kind, its counts, whether it is complete. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from chalicelib.documents import (
-    REPORT_FORMATS,
-    AdviceCounts,
-    ChangeCounts,
-    Changes,
-    Page,
-    Report,
-    SeverityCounts,
-    Summary,
-)
+from chalicelib.documents import REPORT_FORMATS, Page, Report, Summary
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport, OrganizationReport, OrganizationSummary
+from chalicelib.report.counts import Counts, count
 from chalicelib.severity import Severity
 
 
@@ -26,15 +19,15 @@ def scan_kind(policy: Mapping[str, Any]) -> Literal["full", "users", "as_of"]:
     return "users" if "users" in policy else "full"
 
 
-def is_of_the_past(scan: Page | Report) -> bool:
+def is_of_the_past(scan: Page | AnyReport) -> bool:
     """Return whether a scan judges at an instant before it started: what was deleted since, it cannot see."""
     return parse_instant(scan["as_of"]) < parse_instant(scan["started_at"])
 
 
-def judges_no_key(report: Report) -> bool:
+def judges_no_key(report: AnyReport) -> bool:
     """Return whether a scan found keys, and all that it would judge were created after its instant."""
-    coverage = report["coverage"]
-    return not coverage["keys_judged"] and coverage["keys_not_yet_created"] > 0
+    users = count(report).users
+    return not users["keys_judged"] and users["keys_not_yet_created"] > 0
 
 
 def has_root_access_keys(report: Mapping[str, Any]) -> bool:
@@ -42,27 +35,12 @@ def has_root_access_keys(report: Mapping[str, Any]) -> bool:
     return bool(report["root"] and report["root"]["verdict"] == "root_access_keys")
 
 
-def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
-    """Count findings by what to do with them, "none" where there is no advice."""
-    counts: AdviceCounts = {"deactivate": 0, "finish_rotation": 0, "rotate": 0, "delete": 0, "none": 0}
-    for finding in findings:
-        counts[finding["advice"] or "none"] += 1  # type: ignore[literal-required]  # they are its fields
-    return counts
-
-
-def count_severities(findings: Iterable[Finding]) -> SeverityCounts:
-    """Count findings by how severe they are."""
-    counts: SeverityCounts = {"critical": 0, "high": 0, "medium": 0, "low": 0}
-    for finding in findings:
-        counts[finding["severity"]] += 1
-    return counts
-
-
-def worst_severity(report: Report) -> Severity | None:
+def worst_severity(report: AnyReport) -> Severity | None:
     """Return the highest severity in a report, of root keys and quarantined users, too; None without any."""
-    if report["quarantined"] or has_root_access_keys(report):
+    counts = count(report)
+    if counts.quarantined or counts.root_access_keys:
         return Severity.CRITICAL
-    found: Mapping[str, Any] = report["severities"]
+    found: Mapping[str, Any] = counts.severities
     return next((severity for severity in Severity if found[severity]), None)
 
 
@@ -75,29 +53,31 @@ def most_severe_first(finding: Finding) -> tuple[int, datetime, str, str]:
 class Gap(NamedTuple):
     """Something that a scan is for and that could not be found out; without it, no report is clean."""
 
-    kind: Literal["users_unchecked", "root_unknown", "account_unknown", "last_use_unknown"]
-    number: int  # of users, or of keys
+    kind: Literal["accounts_unchecked", "users_unchecked", "root_unknown", "account_unknown", "last_use_unknown"]
+    number: int  # of accounts, of users, or of keys
 
 
-def find_gaps(report: Report) -> list[Gap]:
+def find_gaps(report: AnyReport) -> list[Gap]:
     """Return what a report is incomplete without, the widest gap first."""
-    coverage, root = report["coverage"], report["root"]
+    counts = count(report)
     gaps = [
-        Gap("users_unchecked", coverage["users_unchecked"]),
-        Gap("root_unknown", int(bool(root and root["verdict"] == "unknown"))),
-        Gap("account_unknown", coverage["users_facts_unknown"]),
-        Gap("last_use_unknown", coverage["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
+        Gap("accounts_unchecked", counts.accounts["accounts_unchecked"] if counts.accounts else 0),
+        Gap("users_unchecked", counts.users["users_unchecked"]),
+        Gap("root_unknown", counts.root_unknown),
+        Gap("account_unknown", counts.users["users_facts_unknown"]),
+        Gap("last_use_unknown", counts.users["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
     ]
     return [gap for gap in gaps if gap.number]
 
 
-def is_complete(report: Report) -> bool:
+def is_complete(report: AnyReport) -> bool:
     """Return whether all was found out that the scan is for."""
     return not find_gaps(report)
 
 
 def summarize(report: Report) -> Summary:
     """Return the counts of a report and whether it is complete."""
+    counts = count(report)
     return {
         "scan_id": report["scan_id"],
         "account_id": report["account_id"],
@@ -109,11 +89,39 @@ def summarize(report: Report) -> Summary:
         "totals": report["totals"],
         "root": report["root"],
         "advice": report["advice"],
-        "changes": _count_changes(report["changes"]),
+        "changes": counts.changes,
         "account_alias": report["account_alias"],
         "severities": report["severities"],
-        "quarantined": len(report["quarantined"]),
-        "two_active_keys": len(report["two_active_keys"]),
+        "quarantined": counts.quarantined,
+        "two_active_keys": counts.two_active_keys,
+    }
+
+
+def summarize_organization(report: OrganizationReport) -> OrganizationSummary:
+    """Return the counts of an organization's report and whether it is complete."""
+    counts, changes = count(report), report["changes"]
+    return {
+        "scan_id": report["scan_id"],
+        "account_id": report["account_id"],
+        "as_of": report["as_of"],
+        "started_at": report["started_at"],
+        "complete": is_complete(report),
+        "coverage": report["coverage"],
+        "users": report["users"],
+        "not_covered": report["not_covered"],
+        "totals": report["totals"],
+        "severities": report["severities"],
+        "advice": report["advice"],
+        "root_access_keys": counts.root_access_keys,
+        "quarantined": counts.quarantined,
+        "two_active_keys": counts.two_active_keys,
+        "changes": {
+            **counts.changes,
+            "accounts_new": len(changes["accounts_new"]),
+            "accounts_gone": len(changes["accounts_gone"]),
+        }
+        if changes and counts.changes
+        else None,
     }
 
 
@@ -122,38 +130,26 @@ def report_locations(folder: str) -> dict[str, str]:
     return {kind: f"{folder}report.{kind}" for kind in REPORT_FORMATS}
 
 
-def _count_changes(changes: Changes | None) -> ChangeCounts | None:
-    if changes is None:
-        return None
-    return {
-        "since": changes["since"],
-        "new": len(changes["new"]),
-        "still_expired": len(changes["still_expired"]),
-        "resolved": len(changes["resolved"]),
-        "unknown": len(changes["unknown"]),
-        "new_unused": len(changes["new_unused"]),
-        "reactivated": len(changes["reactivated"]),
-        "became_safe": len(changes["became_safe"]),
-    }
-
-
-def report_verdict(report: Report) -> str:
+def report_verdict(report: AnyReport) -> str:
     """Return a report's verdict: of the words below, the first that holds."""
+    counts: Counts = count(report)
     holds = {
-        "expired": report["totals"]["expired"],
+        "expired": counts.totals["expired"],
         "unchecked": not is_complete(report),
-        "root_access_keys": has_root_access_keys(report),
-        "quarantined": report["quarantined"],
-        "unused": report["totals"]["unused"],
-        "due_soon": report["totals"]["due_soon"],
+        "root_access_keys": counts.root_access_keys,
+        "quarantined": counts.quarantined,
+        "unused": counts.totals["unused"],
+        "due_soon": counts.totals["due_soon"],
         "not_judged": judges_no_key(report),
         "ok": True,
     }
     return next(word for word, is_true in holds.items() if is_true)
 
 
-def first_findings(report: Report, number: int) -> list[tuple[Finding, str | None]]:
+def first_findings(report: AnyReport, number: int) -> Sequence[tuple[Finding, str | None]]:
     """Return the first findings, each with its change."""
+    if "accounts" in report:
+        return [(finding, finding["change"]) for finding in report["findings"][:number]]
     changes = changes_by_key(report)
     return [
         (finding, changes.get(finding["access_key_id"], {}).get("change")) for finding in report["findings"][:number]

@@ -1,0 +1,348 @@
+"""From the reports of its accounts to an organization's: one account at a time, so that memory is bounded. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple, cast
+
+from chalicelib.documents import (
+    SCHEMA_VERSION,
+    AdviceCounts,
+    Coverage,
+    InvalidEvidenceError,
+    Report,
+    SeverityCounts,
+    TooManyChildrenFailedError,
+    Totals,
+    Violations,
+)
+from chalicelib.instants import parse_instant
+from chalicelib.organization_documents import (
+    AccountList,
+    AccountOutcome,
+    AccountRow,
+    Baselines,
+    ListedAccount,
+    NamedAccount,
+    OrganizationChanges,
+    OrganizationCoverage,
+    OrganizationFinding,
+    OrganizationReport,
+)
+from chalicelib.report.controls import evidence_rows
+from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
+from chalicelib.report.summary import (
+    changes_by_key,
+    is_complete,
+    most_severe_first,
+    report_locations,
+    report_verdict,
+    scan_kind,
+)
+
+MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has all
+NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
+_ONE_IN = 5  # accounts at most may be without an outcome
+_ACTIVE = "ACTIVE"
+_SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
+_COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
+_SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
+
+Outcome = Report | str  # of an account: its report, or the cause why there is none
+
+
+class OrganizationScan(NamedTuple):
+    """A scan of an organization: what its accounts' reports have to agree with, and where its files are."""
+
+    scan_id: str
+    account_id: str  # of the deployment
+    as_of: str
+    started_at: str
+    policy: dict[str, Any]
+    folder: str  # as a URI that ends in a slash
+
+
+def check_outcomes(
+    scan: OrganizationScan, outcomes: Iterable[tuple[ListedAccount, Outcome | None]]
+) -> Iterator[tuple[ListedAccount, Outcome]]:
+    """Pass on what became of each account; a report that is not of this account and this scan counts as none."""
+    expected = {"schema_version": SCHEMA_VERSION, **{field: getattr(scan, field) for field in _COMMON}}
+    for account, outcome in outcomes:
+        if isinstance(outcome, dict):
+            of_this = {**expected, "account_id": account["account_id"]}
+            others = [field for field, value in of_this.items() if outcome.get(field) != value]
+            yield account, f"its report is of another {others[0]}" if others else outcome
+        else:
+            yield account, outcome or NO_ACCOUNT_OUTCOME
+
+
+def join_accounts(
+    scan: OrganizationScan,
+    accounts: AccountList,
+    outcomes: Iterable[tuple[ListedAccount, Outcome]],
+    last: Baselines | None,
+) -> OrganizationReport:
+    """Join what became of each account that was to be scanned into one report; `last` are the baselines on record.
+
+    InvalidEvidenceError if an account is missing or the counts do not add up, TooManyChildrenFailedError where more
+    than one account in five has no outcome at all.
+    """
+    join = _Join(scan, accounts, last)
+    for account, outcome in outcomes:
+        join.add(account, outcome)
+    return join.end()
+
+
+class _Join:
+    """An organization's report while it is made."""
+
+    def __init__(self, scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> None:
+        self._scan = scan
+        self._list = accounts
+        self._known = last["accounts"] if last else {}
+        self._report = _empty_report(scan, accounts, last)
+        self._findings: list[tuple[tuple[Any, ...], OrganizationFinding]] = []
+        self._not_covered: list[str] | None = None
+        for account in accounts["accounts"]:
+            if account["cause"] is not None:
+                self._add_row(_without_report(account, _outcome_unscanned(account), account["cause"]))
+
+    def add(self, account: ListedAccount, outcome: Outcome) -> None:
+        """Add what became of an account."""
+        if isinstance(outcome, str):
+            self._add_row(_without_report(account, "unchecked", outcome))
+            return
+        counts, report = count(outcome), self._report
+        row = self._row(account, outcome, counts)
+        self._add_row(row)
+        report["coverage"]["accounts_incomplete"] += not row["complete"]
+        self._add_counts(outcome, counts)
+        self._add_findings(account, outcome)
+        self._add_quarantined(account, outcome)
+        self._add_changes(account["account_id"], counts)
+        said = outcome["not_covered"]
+        in_all = said if self._not_covered is None else self._not_covered
+        self._not_covered = [what for what in in_all if what in said]
+        if counts.root_access_keys:
+            report["root_access_keys"].append(account["account_id"])
+
+    def end(self) -> OrganizationReport:
+        """Return the report once all accounts are added."""
+        report = self._report
+        self._check()
+        report["accounts"].sort(key=_first_to_look_at)
+        report["findings"] = [finding for _, finding in self._findings]
+        report["findings_left_out"] -= len(report["findings"])
+        report["not_covered"] = [*_left_out(report), *(self._not_covered or ())]
+        return report
+
+    def _add_row(self, row: AccountRow) -> None:
+        coverage: Any = self._report["coverage"]
+        coverage[f"accounts_{row['outcome']}"] += 1
+        self._report["accounts"].append(row)
+
+    def _row(self, account: ListedAccount, report: Report, counts: Counts) -> AccountRow:
+        return {
+            **_without_report(account, "scanned", None),
+            "account_alias": report["account_alias"],
+            "verdict": report_verdict(report),
+            "complete": is_complete(report),
+            "coverage": report["coverage"],
+            "totals": report["totals"],
+            "severities": report["severities"],
+            "advice": report["advice"],
+            "changes": counts.changes,
+            "root_access_keys": None if report["root"] is None or counts.root_unknown else counts.root_access_keys > 0,
+            "quarantined": counts.quarantined,
+            "two_active_keys": counts.two_active_keys,
+            "reports": report_locations(f"{self._scan.folder}accounts/{account['account_id']}/"),
+        }
+
+    def _add_counts(self, outcome: Report, counts: Counts) -> None:
+        report: Any = self._report
+        add_counts(report["users"], counts.users)
+        add_counts(report["totals"], counts.totals)
+        add_counts(report["severities"], counts.severities)
+        add_counts(report["to_do"], counts.to_do)
+        add_counts(report["advice"], outcome["advice"])
+        for name in _SUMS:
+            report[name] += getattr(counts, name)
+        violations = count_violations(outcome)
+        for kind, sums in report["violations"].items():
+            add_counts(sums, violations[kind])
+
+    def _add_findings(self, account: ListedAccount, report: Report) -> None:
+        self._report["findings_left_out"] += len(report["findings"])
+        changes, by_key = report["changes"], changes_by_key(report)
+        reactivated, safe = (set(changes["reactivated"]), set(changes["became_safe"])) if changes else (set(), set())
+        for finding in report["findings"][:MOST_FINDINGS]:
+            key_id = finding["access_key_id"]
+            more: OrganizationFinding = {
+                **finding,
+                **_name(account, report),
+                "change": by_key.get(key_id, {}).get("change"),
+                "reactivated": key_id in reactivated,
+                "became_safe": key_id in safe,
+            }
+            self._findings.append((most_severe_first(finding), more))
+        self._findings.sort(key=itemgetter(0))
+        del self._findings[MOST_FINDINGS:]
+
+    def _add_quarantined(self, account: ListedAccount, report: Report) -> None:
+        users = self._report["quarantined_users"]
+        users += [{**user, **_name(account, report)} for user in report["quarantined"]]
+        del users[MOST_QUARANTINED:]
+
+    def _add_changes(self, account_id: str, counts: Counts) -> None:
+        changes: Any = self._report["changes"]
+        if changes is None or counts.changes is None:
+            return
+        for name, number in counts.changes.items():
+            if name != "since":
+                changes[name] += number
+        changes["exempted"] += counts.exempted
+        changes["new_root_access_keys"] += [account_id] * counts.new_root_access_keys
+        changes["accounts_new"] += [account_id] if account_id not in self._known else []
+
+    def _check(self) -> None:
+        coverage, users = self._report["coverage"], self._report["users"]
+        ended = coverage["accounts_scanned"] + coverage["accounts_unchecked"] + coverage["accounts_not_active"]
+        listed = {account["account_id"] for account in self._list["accounts"]}
+        if coverage["accounts_listed"] != ended or listed != {row["account_id"] for row in self._report["accounts"]}:
+            raise InvalidEvidenceError(f"{len(listed)} accounts are listed, and {ended} have an outcome")
+        of_users = users["users_checked"] + users["users_not_found"] + users["users_unchecked"]
+        if users["users_listed"] != of_users:
+            raise InvalidEvidenceError(f"{users['users_listed']} users are listed, and {of_users} have an outcome")
+        to_scan = sum(account["cause"] is None for account in self._list["accounts"])
+        without = sum(row["cause"] == NO_ACCOUNT_OUTCOME for row in self._report["accounts"])
+        if without * _ONE_IN > to_scan:
+            raise TooManyChildrenFailedError(
+                f"{without} of {to_scan} accounts have no outcome, for child executions failed or ran out of time;"
+                f" a report is made where it is at most one in {_ONE_IN}"
+            )
+
+
+def next_baselines(report: OrganizationReport, accounts: AccountList, last: Baselines | None) -> Baselines:
+    """Return which scan has the last report of each account: an account that was not scanned keeps the one it has."""
+    gone = {account["account_id"] for account in accounts["gone"]}
+    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
+    before: Mapping[str, Any] = last or {"accounts": {}, "names": {}}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": report["scan_id"],
+        "as_of": report["as_of"],
+        "accounts": {
+            **{account_id: scan_id for account_id, scan_id in before["accounts"].items() if account_id not in gone},
+            **{row["account_id"]: report["scan_id"] for row in scanned},
+        },
+        "names": {
+            **{account_id: name for account_id, name in before["names"].items() if account_id not in gone},
+            **{row["account_id"]: row["account_name"] for row in scanned},
+        },
+    }
+
+
+def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationReport:
+    is_full = scan_kind(scan.policy) == "full"
+    of_all = is_full and accounts["requested"] is None
+    controls = evidence_rows(scan.policy) if of_all else []
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": scan.scan_id,
+        "scan_kind": "organization" if of_all else "accounts",
+        "account_id": scan.account_id,
+        "as_of": scan.as_of,
+        "started_at": scan.started_at,
+        "policy": scan.policy,
+        "requested": accounts["requested"],
+        "coverage": {
+            **zeros(OrganizationCoverage),
+            "accounts_listed": len(accounts["accounts"]),
+            "accounts_excluded": len(accounts["excluded"]),
+        },
+        "users": zeros(Coverage),
+        "totals": zeros(Totals),
+        "severities": zeros(SeverityCounts),
+        "advice": zeros(AdviceCounts),
+        "to_do": zeros(AdviceCounts),
+        "exempt_overdue": 0,
+        "safe_to_finish": 0,
+        "administrator_keys": 0,
+        "root_access_keys": [],
+        "root_unknown": 0,
+        "quarantined": 0,
+        "quarantined_users": [],
+        "two_active_keys": 0,
+        "accounts": [],
+        "findings": [],
+        "findings_left_out": 0,
+        "changes": _no_changes(scan, accounts, last) if is_full else None,
+        "excluded": accounts["excluded"],
+        "not_covered": [],
+        "controls": controls,
+        "violations": {row["kind"]: zeros(Violations) for row in controls},
+    }
+
+
+def _no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationChanges:
+    of_another = last["as_of"] if last and last["scan_id"] != scan.scan_id else None
+    superseded = of_another is not None and parse_instant(of_another) >= parse_instant(scan.as_of)
+    return {
+        "since": accounts["last_scan"],
+        "notes": [*accounts["notes"], *([_SUPERSEDED] if superseded else [])],
+        "new": 0,
+        "still_expired": 0,
+        "resolved": 0,
+        "exempted": 0,
+        "unknown": 0,
+        "new_unused": 0,
+        "reactivated": 0,
+        "became_safe": 0,
+        "new_root_access_keys": [],
+        "accounts_new": [],
+        "accounts_gone": accounts["gone"],
+        "superseded": superseded,
+    }
+
+
+def _without_report(account: ListedAccount, outcome: AccountOutcome, cause: str | None) -> AccountRow:
+    row = dict.fromkeys(AccountRow.__annotations__)
+    known = {"account_id": account["account_id"], "account_name": account["name"], "state": account["state"]}
+    return cast(AccountRow, {**row, **known, "outcome": outcome, "cause": cause, "reports": {}})
+
+
+def _outcome_unscanned(account: ListedAccount) -> AccountOutcome:
+    return "unchecked" if account["state"] in (None, _ACTIVE) else "not_active"
+
+
+def _name(account: ListedAccount, report: Report) -> NamedAccount:
+    alias = report["account_alias"]
+    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": alias}
+
+
+def _first_to_look_at(row: AccountRow) -> tuple[int, str, str]:
+    """Return what accounts are ordered by: leaked and root keys, what is not known, then by verdict; then by name."""
+    verdicts = ("expired", "unchecked", "unused", "due_soon", "not_judged", "ok")
+    if row["quarantined"] or row["root_access_keys"]:
+        rank = -2
+    elif row["outcome"] == "unchecked":
+        rank = -1
+    else:
+        rank = verdicts.index(row["verdict"]) if row["verdict"] else len(verdicts)
+    return rank, *by_name(row["account_name"], row["account_id"])
+
+
+def by_name(name: str | None, account_id: str) -> tuple[str, str]:
+    """Return what accounts are sorted by where nothing else matters."""
+    return (name or account_id).casefold(), account_id
+
+
+def _left_out(report: OrganizationReport) -> Iterator[str]:
+    coverage = report["coverage"]
+    if report["requested"] is not None:
+        yield "all accounts but those that the request names"
+    for number, which in (
+        (coverage["accounts_excluded"], "excluded by ExcludedAccounts"),
+        (coverage["accounts_not_active"], "not active"),
+    ):
+        if number:
+            yield f"{number} {'account that is' if number == 1 else 'accounts that are'} {which}"
