@@ -1,6 +1,7 @@
 """Reading the templates: statemachine/resources.yaml, and what Chalice packages it to."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,3 +23,30 @@ def convert_to_json(packaged: Path) -> Path:
     path.write_text(json.dumps(yaml.safe_load(packaged.read_text(encoding="utf-8")), indent=2), encoding="utf-8")
     packaged.unlink()
     return path
+
+
+def without_condition(template: Mapping[str, Any], condition: str) -> dict[str, Any]:
+    """Return what CloudFormation makes of a template where a condition does not hold, its parameters apart."""
+    whole: dict[str, Any] = _where_not(template, condition)
+    del whole["Conditions"][condition]
+    for section in ("Resources", "Outputs"):
+        whole[section] = {name: part for name, part in whole[section].items() if part.get("Condition") != condition}
+    return whole
+
+
+def _where_not(part: Any, condition: str) -> Any:
+    if isinstance(part, list):
+        return [_where_not(item, condition) for item in part if not _is_left_out(item, condition)]
+    if not isinstance(part, Mapping):
+        return part
+    if _is_if(part, condition):
+        return _where_not(part["Fn::If"][2], condition)
+    return {name: _where_not(item, condition) for name, item in part.items() if not _is_left_out(item, condition)}
+
+
+def _is_if(part: Any, condition: str) -> bool:
+    return isinstance(part, Mapping) and part.keys() == {"Fn::If"} and part["Fn::If"][0] == condition
+
+
+def _is_left_out(part: Any, condition: str) -> bool:
+    return _is_if(part, condition) and part["Fn::If"][2] == {"Ref": "AWS::NoValue"}

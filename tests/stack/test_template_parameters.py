@@ -189,7 +189,7 @@ def test_the_thresholds_are_parameters_of_each_function_that_reads_them(template
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     given = {"MaxAgeDays": "120", "WarnDays": "60", "IncludeInactive": "true", "MaxUnusedDays": "45"}
 
-    for name in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys"):
+    for name in ("ScheduledScan", "APIHandler", "ReadPolicy", "ValidateKeys", "BuildReport"):
         variables = template["Resources"][name]["Properties"]["Environment"]["Variables"]
         known = {**STACK, **defaults, "ReportsBucket": "reports"}
         assert not {variable for variable in variables if variable.startswith("STACK_")}  # a setting is there once
