@@ -131,20 +131,21 @@ def test_a_person_of_the_management_account_may_not_assume_the_role_but_the_admi
 
 
 @pytest.mark.parametrize(
-    ("service", "operation", "arguments", "says"),
+    ("called", "arguments", "says"),
     [
-        ("iam", "create_access_key", {"UserName": "alice"}, "iam:CreateAccessKey on resource: user alice"),
-        ("iam", "delete_access_key", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "iam:DeleteAccessKey on resource: *"),
-        ("iam", "list_roles", {}, "iam:ListRoles on resource: *"),
-        ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{SECOND}:role/{READER}", "RoleSessionName": "on"}, ""),
-        ("organizations", "list_accounts", {}, "organizations:ListAccounts"),
-        ("cloudtrail", "lookup_events", {}, "cloudtrail:LookupEvents"),
-        ("s3", "list_buckets", {}, "s3:GET"),
+        ("iam.create_access_key", {"UserName": "alice"}, "iam:CreateAccessKey on resource: user alice"),
+        ("iam.delete_access_key", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "iam:DeleteAccessKey on resource: *"),
+        ("iam.list_roles", {}, "iam:ListRoles on resource: *"),
+        ("sts.assume_role", {"RoleArn": f"arn:aws:iam::{SECOND}:role/{READER}", "RoleSessionName": "on"}, ""),
+        ("organizations.list_accounts", {}, "organizations:ListAccounts"),
+        ("cloudtrail.lookup_events", {}, "cloudtrail:LookupEvents"),
+        ("s3.list_buckets", {}, "s3:GET"),
     ],
 )
 def test_the_role_allows_what_its_policy_allows_and_no_more(
-    members: LocalAws, sts: Any, service: str, operation: str, arguments: dict[str, str], says: str
+    members: LocalAws, sts: Any, called: str, arguments: dict[str, str], says: str
 ) -> None:
+    service, operation = called.split(".")
     session = client_of(members, service, assume(sts, FIRST))
 
     code, message, _ = refusal(getattr(session, operation), **arguments)
