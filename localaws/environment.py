@@ -113,7 +113,7 @@ class LocalAws:
     def function(self, logical_id: str) -> LambdaFunction:
         """Return the deployed Lambda function of a template's resource."""
         functions = lambda_backends[self.account.account_id][REGION].list_functions()
-        return next(function for function in functions if function.function_name.startswith(f"{STACK}-{logical_id}-"))
+        return next(one for one in functions if f"{one.function_name}-".startswith(f"{STACK}-{logical_id}-"))
 
     def key_of_function(self, logical_id: str) -> str:
         """Return the access key id by which a function calls as its role."""
