@@ -29,6 +29,7 @@ from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
 from moto.stepfunctions.parser.asl.eval.environment import Environment
@@ -80,7 +81,7 @@ def reuse_clients(endpoint_url: str) -> None:
     def boto_client_for(region: str, service: str, **_: object) -> Any:
         return client_for(service, region)
 
-    for module in (state_task_service_aws_sdk, lambda_eval_utils):
+    for module in (state_task_service_aws_sdk, lambda_eval_utils, resource_eval_s3):
         setattr(module, "boto_client_for", boto_client_for)  # noqa: B010  # a function of moto's
 
 
