@@ -54,7 +54,7 @@ class LocalAws:
         self, account: Account, port: int = 0, api_port: int = 0, parameters: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self.account = account
-        self._parameters = parameters
+        self._parameters = dict(parameters)
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
@@ -104,6 +104,7 @@ class LocalAws:
             stack.deploy(self.client, stack.Deployment(STACK, self._template, _UPLOADS, parameters, {}))
         except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be deployed: {error}") from error
+        self._parameters |= parameters
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""

@@ -9,10 +9,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localaws.accounts.account_file import Account, AccountError, load_account
+from localaws.accounts.account_file import AccountError, load_account
 from localaws.environment import LocalAws
-from localaws.faults import Faults, parse_faults
-from tests.support.organizations import OWN, account_id, function_client, member, organization
+from localaws.faults import parse_faults
+from tests.support.organizations import OWN, account_id, deployed, function_client, member, organization
 from tests.support.scanner import OLD, user
 
 STATES = '"ACTIVE" or "SUSPENDED" or "PENDING_CLOSURE" or "CLOSED" or "PENDING_ACTIVATION"'
@@ -79,10 +79,8 @@ def test_the_keys_of_users_of_one_name_differ_between_accounts() -> None:
 @pytest.fixture(scope="module")
 def many(aws: LocalAws) -> Iterator[LocalAws]:
     """A management account with 45 members, one of which is suspended."""
-    aws.seed(organization(member(0, state="SUSPENDED"), *map(member, range(1, 45)), name="example-shop"))
-    yield aws
-    aws.inject(Faults())
-    aws.seed(Account(users=[]))
+    with deployed(aws, organization(member(0, state="SUSPENDED"), *map(member, range(1, 45)), name="example-shop")):
+        yield aws
 
 
 def pages_of(client: Any, **more: Any) -> list[dict[str, Any]]:

@@ -1,13 +1,15 @@
 """Organizations of account files, and sessions in their accounts on a running local AWS."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from boto3.session import Session
 
 from localaws.accounts.account_file import Account
 from localaws.clients import REGION, make_client
+from localaws.faults import Faults
 
 if TYPE_CHECKING:
     from localaws.environment import LocalAws
@@ -28,6 +30,19 @@ def member(number: int, *users: Mapping[str, Any], **more: Any) -> dict[str, Any
 def organization(*members: Mapping[str, Any], **more: Any) -> Account:
     """Return the account file of a management account with these members."""
     return Account.model_validate_json(json.dumps({"users": [], "accounts": list(members), **more}))
+
+
+@contextlib.contextmanager
+def deployed(aws: "LocalAws", account: Account, **parameters: str) -> Iterator["LocalAws"]:
+    """Let the stack scan an organization, which the account file has, for a while."""
+    aws.deploy({"Accounts": "organization", **parameters})
+    aws.seed(account)
+    try:
+        yield aws
+    finally:
+        aws.inject(Faults())
+        aws.seed(Account(users=[]))
+        aws.deploy({"Accounts": "", **dict.fromkeys(parameters, "")})
 
 
 def function_client(aws: "LocalAws", service: str, function: str = "ScanAccount", config: Any = None) -> Any:
