@@ -35,7 +35,7 @@ from localaws.lambda_workers import Workers
 from localaws.middleware import Gate
 from localaws.moto_patches import cloudtrail, notifications, speedups
 from localaws.moto_patches.apply import apply
-from localaws.moto_patches.wiring import LargestPayload, Wiring
+from localaws.moto_patches.wiring import Measurements, Wiring
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
 
@@ -54,7 +54,7 @@ class LocalAws:
         self, account: Account, port: int = 0, api_port: int = 0, parameters: Mapping[str, str] = MappingProxyType({})
     ) -> None:
         self.account = account
-        self._parameters = parameters
+        self._parameters = dict(parameters)
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
@@ -104,6 +104,7 @@ class LocalAws:
             stack.deploy(self.client, stack.Deployment(STACK, self._template, _UPLOADS, parameters, {}))
         except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be deployed: {error}") from error
+        self._parameters |= parameters
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
@@ -145,7 +146,7 @@ class LocalAws:
     def forget_calls(self) -> None:
         """Count calls and payloads from zero again."""
         self.gate.reset()
-        self.payloads.size = 0
+        self.measurements.reset()
 
     def inject(self, faults: Faults) -> None:
         """Replace the active faults of calls of the state machine and of the functions."""
@@ -193,8 +194,8 @@ class LocalAws:
         started.callback(server.shutdown)
         self._workers = Workers(self._folder, self.endpoint_url, self._log, self.gate.callers)
         started.callback(self._workers.stop)
-        self.payloads = LargestPayload()
-        apply(Wiring(REGION, self._workers.invoke, self.payloads, self.gate))
+        self.measurements = Measurements()
+        apply(Wiring(REGION, self._workers.invoke, self.measurements, self.gate))
         notifications.apply()
         speedups.apply(self.gate, self.endpoint_url)
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,10 @@ class ScanResult:
 
 
 def run_scan(aws: "LocalAws", policy: str, progress: Callable[[int], None]) -> ScanResult:
-    """Run a scan through POST /scan to its end; `progress` is called with how many users were asked for so far."""
+    """Run a scan through POST /scan to its end.
+
+    `progress` is called with how many users were asked for so far; of an organization, with how many accounts.
+    """
     aws.forget_calls()
     began = time.monotonic()
     response = aws.post_scan(policy)
@@ -54,11 +58,12 @@ def run_scan(aws: "LocalAws", policy: str, progress: Callable[[int], None]) -> S
     if response.status_code != requests.codes.accepted:
         raise LocalAwsError(f"POST /scan answered {response.status_code}: {response.text}\n{aws.log_tail()}")
     arn = response.json()["execution_arn"]
+    of_organization = ":iam-key-age-local-organization:" in arn
     while aws.is_running(arn):
-        progress(aws.gate.users_asked)
+        progress(aws.gate.accounts_scanned if of_organization else aws.gate.users_asked)
         time.sleep(0.1)
     execution = aws.client("stepfunctions").describe_execution(executionArn=arn)
-    stats = {**_stats(aws, arn), "seconds": round(time.monotonic() - began, 3)}
+    stats = {**_stats(aws, arn, standard_children=of_organization), "seconds": round(time.monotonic() - began, 3)}
     return ScanResult(
         scan_id=execution["name"],
         status=execution["status"],
@@ -70,23 +75,28 @@ def run_scan(aws: "LocalAws", policy: str, progress: Callable[[int], None]) -> S
     )
 
 
-def _stats(aws: "LocalAws", execution_arn: str) -> dict[str, Any]:
+def _stats(aws: "LocalAws", execution_arn: str, *, standard_children: bool) -> dict[str, Any]:
     states = aws.client("stepfunctions")
     history = states.get_paginator("get_execution_history").paginate(executionArn=execution_arn)
-    events = [event["type"] for page in history for event in page["events"]]
+    events = Counter(event["type"] for page in history for event in page["events"])
     runs = states.list_map_runs(executionArn=execution_arn)["mapRuns"]
     counts = [states.describe_map_run(mapRunArn=run["mapRunArn"])["itemCounts"]["total"] for run in runs]
-    entered = sum(event.endswith("StateEntered") for event in events)
-    again = max(0, events.count("TaskScheduled") - events.count("TaskStateEntered"))  # a retry is a transition, too
+    billed = aws.measurements.events if standard_children else events  # transitions of EXPRESS children cost nothing
     return {
         "calls": aws.gate.calls(),
         "throttled": aws.gate.throttled,
-        "history_events": len(events),
-        "largest_payload_bytes": aws.payloads.size,
+        "history_events": events.total(),
+        "largest_payload_bytes": aws.measurements.size,
         "child_executions": sum(counts),
-        "state_transitions": entered + again + sum(counts),
+        "state_transitions": _transitions(billed) + sum(counts),
         "iam_seconds": round(aws.gate.iam_seconds, 3),
     }
+
+
+def _transitions(events: "Counter[str]") -> int:
+    """Count the states that were entered, and the retries of tasks, which are transitions, too."""
+    entered = sum(count for event, count in events.items() if event.endswith("StateEntered"))
+    return entered + max(0, events["TaskScheduled"] - events["TaskStateEntered"])
 
 
 def _over_quota(stats: dict[str, Any]) -> str | None:

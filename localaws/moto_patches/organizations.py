@@ -59,7 +59,7 @@ def _place_of(token: str | None) -> tuple[int, str]:
     try:
         start, kind = json.loads(base64.b64decode(token, validate=True))
         return int(start), str(kind)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise _invalid("You provided a NextToken that is not valid.") from error
 
 

@@ -174,14 +174,15 @@ def name_service_errors_as_aws_does() -> None:
 
 
 def measure_payloads() -> None:
-    """Measure every state's input, output and Assign: moto enforces no quota, so the local AWS has to look."""
+    """Measure every state's input, output and Assign, and count events: moto enforces no quota and has no bill."""
     publish = EventManager._publish_history_event
 
     def publish_and_measure(self: EventManager, **event: Any) -> None:
+        Wiring.current.measurements.count(str(event["event_type"]))
         for details in (event["event_details"] or {}).values():
             for field in ("input", "output", "parameters"):
-                Wiring.current.payloads.measure(details.get(field) or "")
-            Wiring.current.payloads.measure(*details.get("assignedVariables", {}).values())
+                Wiring.current.measurements.measure(details.get(field) or "")
+            Wiring.current.measurements.measure(*details.get("assignedVariables", {}).values())
         publish(self, **event)
 
     replace_method(EventManager, "_publish_history_event", publish_and_measure)

@@ -16,7 +16,6 @@ from localaws.calls import account_of, credential_of
 from localaws.moto_patches.wiring import Wiring, replace_method
 
 _DEFAULT_SECONDS = _MOST_OF_A_CHAIN = 3600
-_LEAST_SECONDS = 900
 
 
 def assume_roles_as_sts_does() -> None:
@@ -80,10 +79,6 @@ def _refuse(caller: Caller, role_arn: str) -> NoReturn:
 
 def _check_duration(caller: Caller, role: Role, seconds: int) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.html."""
-    if seconds < _LEAST_SECONDS:
-        why = f"Value '{seconds}' at 'durationSeconds' failed to satisfy constraint"
-        bound = f"Member must have value greater than or equal to {_LEAST_SECONDS}"
-        raise STSValidationError(f"1 validation error detected: {why}: {bound}")
     if caller.role_arn is not None and seconds > _MOST_OF_A_CHAIN:
         raise STSValidationError(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"

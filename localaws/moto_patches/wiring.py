@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,11 +20,12 @@ def replace_method(owner: object, name: str, replacement: object) -> None:
     setattr(owner, name, replacement)
 
 
-class LargestPayload:
-    """The size of the largest input, output or Assign that any state had, those of children among them."""
+class Measurements:
+    """What all executions did, children among them: the largest input, output or Assign, and the events by type."""
 
     def __init__(self) -> None:
         self.size = 0
+        self.events: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def measure(self, *payloads: str) -> None:
@@ -31,6 +33,17 @@ class LargestPayload:
         size = sum(map(utf8_size, payloads))
         with self._lock:
             self.size = max(self.size, size)
+
+    def count(self, event_type: str) -> None:
+        """Take note of an event."""
+        with self._lock:
+            self.events[event_type] += 1
+
+    def reset(self) -> None:
+        """Measure from zero again."""
+        with self._lock:
+            self.size = 0
+            self.events.clear()
 
 
 def utf8_size(payload: str) -> int:
@@ -47,5 +60,5 @@ class Wiring:
     current: ClassVar["Wiring"]
     region: str
     invoke: Invoke
-    payloads: LargestPayload
+    measurements: Measurements
     gate: Gate

@@ -1,11 +1,15 @@
 """Organizations of account files, and sessions in their accounts on a running local AWS."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from boto3.session import Session
+
 from localaws.accounts.account_file import Account
-from localaws.clients import REGION
+from localaws.clients import REGION, make_client
+from localaws.faults import Faults
 
 if TYPE_CHECKING:
     from localaws.environment import LocalAws
@@ -28,18 +32,22 @@ def organization(*members: Mapping[str, Any], **more: Any) -> Account:
     return Account.model_validate_json(json.dumps({"users": [], "accounts": list(members), **more}))
 
 
-def function_client(aws: "LocalAws", service: str, function: str = "ScanAccount") -> Any:
-    """Return a client that calls as a function does, with its role."""
-    import boto3
+@contextlib.contextmanager
+def deployed(aws: "LocalAws", account: Account, **parameters: str) -> Iterator["LocalAws"]:
+    """Let the stack scan an organization, which the account file has, for a while."""
+    aws.deploy({"Accounts": "organization", **parameters})
+    aws.seed(account)
+    try:
+        yield aws
+    finally:
+        aws.inject(Faults())
+        aws.seed(Account(users=[]))
+        aws.deploy({"Accounts": "", **dict.fromkeys(parameters, "")})
 
-    key_id = aws.key_of_function(function)
-    return boto3.client(
-        service,
-        region_name=REGION,
-        endpoint_url=aws.endpoint_url,
-        aws_access_key_id=key_id,
-        aws_secret_access_key="unused",
-    )
+
+def function_client(aws: "LocalAws", service: str, function: str = "ScanAccount", config: Any = None) -> Any:
+    """Return a client that calls as a function does, with its role."""
+    return make_client(service, REGION, aws.endpoint_url, aws.key_of_function(function), config)
 
 
 def assume(sts: Any, in_account: str, role: str = READER, **more: Any) -> dict[str, str]:
@@ -55,7 +63,8 @@ def assume(sts: Any, in_account: str, role: str = READER, **more: Any) -> dict[s
     }
 
 
-def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, str]) -> Any:
-    import boto3
-
-    return boto3.client(service, region_name=REGION, endpoint_url=aws.endpoint_url, **credentials)
+def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, Any]) -> Any:
+    """Return a client of a session."""
+    return Session(**credentials).client(  # type: ignore[call-overload]  # any service
+        service, region_name=REGION, endpoint_url=aws.endpoint_url
+    )
