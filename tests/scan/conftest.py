@@ -30,5 +30,6 @@ def browser() -> Iterator[Browser]:
 def opened(browser: Browser, tmp_path: Path) -> Iterator[Opened]:
     opened = Opened(browser, tmp_path)
     yield opened
+    opened.close()
     assert opened.complaints == []
     assert opened.requests == [(tmp_path / "report.html").as_uri()]

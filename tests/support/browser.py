@@ -13,7 +13,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_SHELL = "chromium-headless-shell"  # a third of the whole browser's work: it has no window, toolbar and tabs to draw
+_NAMES = (_SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _OPTIONS = ["--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -66,7 +67,9 @@ def _install() -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         _try("apt-get", "update", "-qq", environment=quietly)
-        _try("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", environment=quietly)
+        for name in (_SHELL, "chromium"):  # not every release has the first
+            if not _on_this_machine():
+                _try("apt-get", "install", "-y", "-qq", "--no-install-recommends", name, environment=quietly)
     else:
         _try(sys.executable, "-m", "playwright", "install", "chromium", environment=dict(os.environ))
 

@@ -16,6 +16,7 @@ class Opened:
     def __init__(self, browser: Browser, folder: Path) -> None:
         self._browser = browser
         self._folder = folder
+        self._pages: list[Page] = []
         self.requests: list[str] = []
         self.complaints: list[str] = []
 
@@ -27,8 +28,14 @@ class Opened:
         page.on("console", lambda message: self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self._pages.append(page)
         page.goto(path.as_uri())
         return page
+
+    def close(self) -> None:
+        """Close the pages: each that stays open keeps processes of the browser busy."""
+        for page in self._pages:
+            page.close()
 
 
 def shown(page: Page, column: int) -> list[str]:
