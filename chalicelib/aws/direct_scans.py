@@ -27,7 +27,7 @@ def scan_account(scan_id: str, account_id: str, policy: ScanPolicy, seconds: flo
     request: AccountRequest = {
         "account_id": account_id,
         "policy": policy.to_json(),
-        "started_at": format_instant(datetime.now(UTC)),
+        "started_at": _now(),
         "stopped_at": None,
         "error": None,
     }
@@ -38,7 +38,7 @@ def scan_account(scan_id: str, account_id: str, policy: ScanPolicy, seconds: flo
     ended, error = _call(scan_id, request, seconds)
     if not ended:
         return _scan_of(scan_id, request)
-    request = {**request, "stopped_at": format_instant(datetime.now(UTC)), "error": error}
+    request = {**request, "stopped_at": _now(), "error": error}
     organization_store.save_request(scan_id, request)
     return _scan_of(scan_id, request)
 
@@ -105,3 +105,8 @@ def _look(scan_id: str, request: AccountRequest) -> tuple[bool, str | None]:
 
 def _not_scanned(account_id: str, cause: str) -> str:
     return f"account {account_id} could not be scanned: {cause}"
+
+
+def _now() -> str:
+    now = datetime.now(UTC)
+    return format_instant(now.replace(microsecond=now.microsecond // 1000 * 1000))  # as Step Functions has it
