@@ -257,7 +257,34 @@ def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function()
 def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
-    raise NotImplementedError(event)
+    from chalicelib.aws import organization_outcomes, organization_store, report_store
+    from chalicelib.outputs.metrics import metrics_line
+    from chalicelib.outputs.organization_csv import OrganizationCsv
+    from chalicelib.outputs.organization_reports import renderings
+    from chalicelib.outputs.sns import compose_notification, should_notify
+    from chalicelib.report.changes import is_new_baseline
+    from chalicelib.report.organization import check_outcomes, describe_scan, join_accounts, next_baselines
+    from chalicelib.report.summary import report_locations, summarize_organization
+
+    notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    scan_id, now = event["scan"]["scan_id"], datetime.now(UTC)
+    folder = report_store.scan_folder(scan_id)
+    scan = describe_scan(event["scan"], scan_ids.account_of(event["scan"]["execution_arn"]), folder)
+    accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
+    with OrganizationCsv() as table:
+        outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(accounts))
+        report = join_accounts(scan, accounts, table.watch(outcomes), last)
+        for kind, content in renderings(report, table):
+            report_store.save_report(scan_id, kind, content)
+    organization_store.save_baselines(next_baselines(report, accounts, last))
+    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
+    print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
+    return {
+        "summary": {**summarize_organization(report), "reports": report_locations(folder)},
+        **compose_notification(report, folder, notify_on, https_format),
+        "notify": should_notify(report, notify_on),
+        "latest": organization_store.pointer(report) if is_new_baseline(report) else {},
+    }
 
 
 def account_facts(event: dict[str, Any]) -> "AccountFacts":

@@ -116,6 +116,14 @@ def load_last_baselines() -> Baselines | None:
         raise InvalidEvidenceError(f"{_LATEST_KEY} or what it points to is damaged") from error
 
 
+def load_usable_baselines() -> Baselines | None:
+    """Return which scan has the last report of each account, None, too, where that is damaged or no longer there."""
+    try:
+        return load_last_baselines()
+    except InvalidEvidenceError:  # which list_accounts noted
+        return None
+
+
 def pointer(report: OrganizationReport) -> dict[str, Any]:
     """Make the s3:PutObject request by which the state machine, after people were notified, makes a scan the last."""
     folder = bucket.uri(f"{bucket.folder(report['scan_id'])}/")

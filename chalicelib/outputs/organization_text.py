@@ -49,7 +49,7 @@ def compose_organization_message(report: OrganizationReport, folder: str, list_d
         *(_keys(report, "DUE SOON", "due_soon", MAX_LIST_BYTES) if list_due_soon else ()),
         *section("ACCOUNTS, first what to look at", to_look_at(report), _lines_of_accounts, MAX_LIST_BYTES),
     ]
-    foot = ["", *_how_to(report, unchecked), *where(folder, "*/*"), f"As of:   {to_the_second(report['as_of'])}"]
+    foot = ["", *_how_to(report, unchecked), *where(folder, "*/pages/*"), f"As of:   {to_the_second(report['as_of'])}"]
     room = MAX_MESSAGE_BYTES - sum(map(size, (head, rest, foot)))
     return Message(subject(report), "\n".join([*head, *_overdue(report, room), *rest, *foot]) + "\n")
 
@@ -100,7 +100,9 @@ def _how_to(report: OrganizationReport, unchecked: Sequence[AccountRow]) -> Iter
         yield from how_to_rotate()
     if unchecked:
         ids = ", ".join(f'"{row["account_id"]}"' for row in unchecked[:_AT_ONCE])
-        yield "What to do about unchecked accounts: fix the cause shown above, see if"
-        yield "`make check-member ACCOUNT=…` says that the account answers now, then scan it alone:"
+        more = f" (the first {_AT_ONCE} of them)" if len(unchecked) > _AT_ONCE else ""
+        yield "What to do about unchecked accounts: fix the cause shown above, try one with"
+        yield f"{INDENT}make check-member ACCOUNT={unchecked[0]['account_id']}"
+        yield f"and then scan them again, alone{more}:"
         yield from wrapped([f'POST /scan {{"accounts": [{ids}]}}'], indent=INDENT)
         yield ""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from chalicelib.documents import Report
@@ -16,7 +16,7 @@ from chalicelib.report.summary import (
 )
 from chalicelib.severity import Severity
 
-_COLUMNS = (
+COLUMNS = (
     "verdict",
     "user_name",
     "access_key_id",
@@ -79,29 +79,44 @@ def render_csv(report: Report) -> Iterator[str]:
     - a user that the policy names and IAM does not have;
     - the keys that were created after the scan's instant, and what a scan of the past does not cover.
     """
+    yield header()
+    yield from map(record, rows_of(report))
+
+
+def header(columns: Iterable[str] = COLUMNS) -> str:
+    """Return the first line."""
+    return _BYTE_ORDER_MARK + _row(columns)
+
+
+def record(cells: Mapping[str, Any], columns: Iterable[str] = COLUMNS) -> str:
+    """Return a line, with the cells that there are columns for."""
+    return _row(_harmless(_text(cells.get(column))) for column in columns)
+
+
+def rows_of(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield the rows of report.csv, as cells by column."""
     of_all = {name: report[name] for name in ("account_id", "account_alias", "scan_id", "as_of")}
     changes = changes_by_key(report)
-    yield _BYTE_ORDER_MARK + _row(_COLUMNS)
     for cells in [*_root_cells(report), *_quarantine_cells(report)]:
-        yield _record({**cells, **of_all})
+        yield {**cells, **of_all}
     became_safe, two_active_keys = _became_safe(report), set(report["two_active_keys"])
     for finding in [*report["findings"], *report["exempt"]]:
         key_id = finding["access_key_id"]
         safe = None if became_safe is None else key_id in became_safe
         more = {"became_safe": safe, "two_active_keys": finding["user_name"] in two_active_keys}
-        yield _record({**finding, **_detail_cells(finding), **changes.get(key_id, {}), **more, **of_all})
+        yield {**finding, **_detail_cells(finding), **changes.get(key_id, {}), **more, **of_all}
     for unknown in report["account_unknown"]:
-        yield _record({"verdict": "unknown", "cause": f"{unknown['part']}: {unknown['cause']}", **of_all})
+        yield {"verdict": "unknown", "cause": f"{unknown['part']}: {unknown['cause']}", **of_all}
     for user in report["unchecked"]:
-        yield _record({"verdict": "unchecked", **user, **of_all})
+        yield {"verdict": "unchecked", **user, **of_all}
     for user in report["details_unknown"] if "max_unused_days" in report["policy"] else []:
-        yield _record({"verdict": "unknown", **user, **of_all})
+        yield {"verdict": "unknown", **user, **of_all}
     for name in report["not_found"] if "users" in report["policy"] else []:
-        yield _record({"verdict": "not_found", "user_name": name, **of_all})
+        yield {"verdict": "not_found", "user_name": name, **of_all}
     for cause in sentences.created_later(report):
-        yield _record({"verdict": "not_judged", "cause": cause, **of_all})
+        yield {"verdict": "not_judged", "cause": cause, **of_all}
     for cause in report["not_covered"] if is_of_the_past(report) else []:
-        yield _record({"verdict": "not_covered", "cause": cause, **of_all})
+        yield {"verdict": "not_covered", "cause": cause, **of_all}
 
 
 def _root_cells(report: Report) -> Iterator[dict[str, Any]]:
@@ -167,10 +182,6 @@ def _seen_cells(seen: SeenFrom) -> dict[str, Any]:
 
 def _numbered(seen: Seen) -> str:
     return f"{seen['value']} ({seen['events']})"
-
-
-def _record(cells: dict[str, Any]) -> str:
-    return _row(_harmless(_text(cells.get(column))) for column in _COLUMNS)
 
 
 def _text(cell: object) -> str:

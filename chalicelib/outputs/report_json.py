@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator
 
-from chalicelib.documents import Report
+from chalicelib.organization_documents import AnyReport
 
 
-def render_json(report: Report) -> Iterator[str]:
+def render_json(report: AnyReport) -> Iterator[str]:
     """Render report.json."""
     return json.JSONEncoder(indent=1).iterencode(report)

@@ -20,6 +20,7 @@ from chalicelib.documents import (
 )
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import ACTIVE, ExpiredKey, JudgedKey
+from chalicelib.organization_documents import AnyReport
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages
 from chalicelib.report.summary import has_root_access_keys, scan_kind
@@ -61,7 +62,7 @@ def join_and_compare(
     return report
 
 
-def is_new_baseline(report: Report) -> bool:
+def is_new_baseline(report: AnyReport) -> bool:
     """Return whether the next full scan is to be compared with this one."""
     return report["changes"] is not None and not report["changes"]["superseded"]
 

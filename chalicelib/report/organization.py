@@ -15,7 +15,7 @@ from chalicelib.documents import (
     Totals,
     Violations,
 )
-from chalicelib.instants import parse_instant
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import (
     AccountList,
     AccountOutcome,
@@ -59,6 +59,13 @@ class OrganizationScan(NamedTuple):
     started_at: str
     policy: dict[str, Any]
     folder: str  # as a URI that ends in a slash
+
+
+def describe_scan(scan: Mapping[str, Any], account_id: str, folder: str) -> OrganizationScan:
+    """Return what the state machine says of its scan, in the words of reports; `account_id` is the deployment's."""
+    started_at = format_instant(parse_instant(scan["started_at"]))
+    as_of = scan["policy"].get("as_of", started_at)
+    return OrganizationScan(scan["scan_id"], account_id, as_of, started_at, scan["policy"], folder)
 
 
 def check_outcomes(
@@ -322,7 +329,9 @@ def _name(account: ListedAccount, report: Report) -> NamedAccount:
 def _first_to_look_at(row: AccountRow) -> tuple[int, str, str]:
     """Return what accounts are ordered by: leaked and root keys, what is not known, then by verdict; then by name."""
     verdicts = ("expired", "unchecked", "unused", "due_soon", "not_judged", "ok")
-    if row["quarantined"] or row["root_access_keys"]:
+    if row["quarantined"]:
+        rank = -3
+    elif row["root_access_keys"]:
         rank = -2
     elif row["outcome"] == "unchecked":
         rank = -1

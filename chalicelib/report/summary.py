@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from chalicelib.documents import REPORT_FORMATS, Page, Report, Summary
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
-from chalicelib.organization_documents import AnyReport, OrganizationReport, OrganizationSummary
+from chalicelib.organization_documents import AnyReport, OrganizationCoverage, OrganizationReport, OrganizationSummary
 from chalicelib.report.counts import Counts, count
 from chalicelib.severity import Severity
 
@@ -61,13 +61,18 @@ def find_gaps(report: AnyReport) -> list[Gap]:
     """Return what a report is incomplete without, the widest gap first."""
     counts = count(report)
     gaps = [
-        Gap("accounts_unchecked", counts.accounts["accounts_unchecked"] if counts.accounts else 0),
+        Gap("accounts_unchecked", _unchecked(counts.accounts) if counts.accounts else 0),
         Gap("users_unchecked", counts.users["users_unchecked"]),
         Gap("root_unknown", counts.root_unknown),
         Gap("account_unknown", counts.users["users_facts_unknown"]),
         Gap("last_use_unknown", counts.users["keys_last_use_unknown"] if "max_unused_days" in report["policy"] else 0),
     ]
     return [gap for gap in gaps if gap.number]
+
+
+def _unchecked(accounts: OrganizationCoverage) -> int:
+    """Return how many accounts were not scanned and should have been; of a scan without any, all of them."""
+    return accounts["accounts_unchecked"] if accounts["accounts_scanned"] else accounts["accounts_listed"]
 
 
 def is_complete(report: AnyReport) -> bool:

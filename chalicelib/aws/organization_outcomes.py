@@ -1,0 +1,48 @@
+"""What became of each account of a scan of an organization, as the bucket has it."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from chalicelib.aws import organization_store, report_store
+from chalicelib.organization_documents import AccountList, ListedAccount
+from chalicelib.report.organization import Outcome, by_name
+
+# Reports that are read while another is joined. The largest takes 150 MB while it is read, and all have to fit into the
+# memory of the function.
+_AHEAD = 2
+_DAMAGED = "its report is damaged"
+
+
+def load_outcomes(accounts: AccountList) -> Iterator[tuple[ListedAccount, Outcome | None]]:
+    """Yield, by name, each account that was to be scanned: with its report, the cause why it has none, or nothing."""
+    to_scan = sorted(
+        (account for account in accounts["accounts"] if account["cause"] is None),
+        key=lambda account: by_name(account["name"], account["account_id"]),
+    )
+    with ThreadPoolExecutor(_AHEAD) as threads:
+        coming: deque[tuple[ListedAccount, Future[Outcome | None]]] = deque()
+        for account in to_scan:
+            coming.append((account, threads.submit(_load, accounts["scan_id"], account["account_id"])))
+            if len(coming) > _AHEAD:
+                yield _first(coming)
+        while coming:
+            yield _first(coming)
+
+
+def _first(
+    coming: "deque[tuple[ListedAccount, Future[Outcome | None]]]",
+) -> tuple[ListedAccount, Outcome | None]:
+    account, outcome = coming.popleft()
+    return account, outcome.result()
+
+
+def _load(scan_id: str, account_id: str) -> Outcome | None:
+    try:
+        report = report_store.load_report(scan_id, of_account=account_id)
+        if report is not None:
+            return report if isinstance(report, dict) else _DAMAGED
+        unchecked = organization_store.load_unchecked(scan_id, account_id)
+        return None if unchecked is None else str(unchecked["cause"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return _DAMAGED

@@ -1,0 +1,63 @@
+"""report.csv of an organization. Pure, but for temporary files, by which no more than one account is in memory."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import IO
+
+from chalicelib.documents import Report
+from chalicelib.organization_documents import ListedAccount, OrganizationReport
+from chalicelib.outputs.report_csv import COLUMNS, header, record, rows_of
+from chalicelib.report.organization import Outcome
+from chalicelib.severity import Severity
+
+_COLUMNS = (*COLUMNS, "account_name")
+_EXEMPT, _REST = "exempt", "rest"
+_CHUNK = 1 << 20  # characters
+
+
+def _text_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
+
+
+class OrganizationCsv:
+    """report.csv while the accounts' reports pass by: by severity, then by account as they come, then the oldest."""
+
+    def __init__(self) -> None:
+        self._open_files = ExitStack()
+        self._sections = {name: self._open_files.enter_context(_text_file()) for name in (*Severity, _EXEMPT, _REST)}
+
+    def __enter__(self) -> "OrganizationCsv":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open_files.close()
+
+    def watch(self, outcomes: Iterable[tuple[ListedAccount, Outcome]]) -> Iterator[tuple[ListedAccount, Outcome]]:
+        """Pass on what became of each account, keeping the rows of its report."""
+        for account, outcome in outcomes:
+            if not isinstance(outcome, str):
+                self._add(account, outcome)
+            yield account, outcome
+
+    def render(self, report: OrganizationReport) -> Iterator[str]:
+        """Render report.csv: the rows of all reports, those of findings first, then the accounts without one."""
+        yield header(_COLUMNS)
+        for name in (*Severity, _EXEMPT):
+            yield from self._text(name)
+        of_all = {"scan_id": report["scan_id"], "as_of": report["as_of"]}
+        for row in report["accounts"]:
+            if row["outcome"] != "scanned":
+                yield record({**row, **of_all, "verdict": f"account_{row['outcome']}"}, _COLUMNS)
+        yield from self._text(_REST)
+
+    def _add(self, account: ListedAccount, report: Report) -> None:
+        for cells in rows_of(report):
+            section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
+            self._sections[section].write(record({**cells, "account_name": account["name"]}, _COLUMNS))
+
+    def _text(self, name: str) -> Iterator[str]:
+        file = self._sections[name]
+        file.seek(0)
+        while text := file.read(_CHUNK):
+            yield text
