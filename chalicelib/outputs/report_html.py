@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from chalicelib.documents import AgeBin, Report
+from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs import evidence, report_sentences, sentences, usage_sentences
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
@@ -31,35 +32,51 @@ class Bar(NamedTuple):
 
 def render_html(report: Report) -> Iterator[str]:
     """Render report.html, which needs nothing from elsewhere."""
+    changes = report["changes"]
+    safe = set(changes["became_safe"]) if changes else set()
+    bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
+    return render_page(
+        "report.html.jinja",
+        report,
+        users=report["coverage"],
+        findings=report["findings"],
+        quarantined=len(report["quarantined"]),
+        quarantined_users=report["quarantined"],
+        became_safe=safe,
+        reactivated=set(changes["reactivated"]) if changes else set(),
+        safe_now=[finding for finding in report["findings"] if finding["access_key_id"] in safe],
+        changes_by_key=changes_by_key(report) if changes and changes["since"] else {},
+        bars=bars,
+        limit_x=limit_x,
+    )
+
+
+def render_page(template: str, report: AnyReport, **values: object) -> Iterator[str]:
+    """Render a page from its template, with what all pages have besides these values."""
     import jinja2  # only here: it takes longer to load than the other functions take to run
     from markupsafe import Markup
 
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    page = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("report.html.jinja")
-    safe = set(report["changes"]["became_safe"]) if report["changes"] else ()
-    bars, limit_x = _bars(report["age_histogram"], report["policy"]["max_age_days"])
-    stream = page.stream(
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(sentences=sentences, report_sentences=report_sentences, usage_sentences=usage_sentences)
+    stream = environment.get_template(template).stream(
+        **values,
         report=report,
         described=describe_report(report),
         quarantine_advice=QUARANTINE_ADVICE,
         quarantine_page=QUARANTINE_PAGE,
-        sentences=sentences,
-        report_sentences=report_sentences,
-        usage_sentences=usage_sentences,
-        became_safe=[finding for finding in report["findings"] if finding["access_key_id"] in safe],
         controls_in_short=evidence.controls_in_short,
         controls=evidence.controls(report),
         results=evidence.results(report),
         not_evidence_for=evidence.not_evidence_for(report),
-        changes_by_key=changes_by_key(report) if report["changes"] and report["changes"]["since"] else {},
-        bars=bars,
-        limit_x=limit_x,
+        of_accounts="accounts" in report,
         style=Markup(style),  # noqa: S704  # the project's own file
         script=Markup(script),  # noqa: S704  # the project's own file
         style_hash=_csp_hash(style),

@@ -1,8 +1,8 @@
 """The sentences that report.html and report.csv alone use. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
-from chalicelib.documents import Changes, Quarantined, Report
+from chalicelib.documents import Quarantined, Report
 from chalicelib.key_documents import Finding, LeaveKeys, OtherKey
 from chalicelib.outputs.sentences import (
     administrator_lines,
@@ -67,9 +67,9 @@ def keys_in_words(user: Quarantined) -> str:
     return ", ".join(f"{key['access_key_id']} {key['status']}" for key in keys) or "none"
 
 
-def about_finding(finding: Finding, changes: Changes | None) -> str:
+def about_finding(finding: Finding, reactivated: Collection[str], became_safe: Collection[str]) -> str:
     """Return why a key is as severe as it is, what to do with it and why, and what the last full scan had otherwise."""
     lines = [*_why_severe(finding), why_advised(finding), *why_not_exempt(finding)]
-    lines.extend(reactivated_lines(finding, changes["reactivated"] if changes else ()))
-    lines.extend(became_safe_lines(finding, changes["became_safe"] if changes else ()))
+    lines.extend(reactivated_lines(finding, reactivated))
+    lines.extend(became_safe_lines(finding, became_safe))
     return " ".join(lines)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.documents import Report
-from chalicelib.outputs.message_text import MAX_MESSAGE_BYTES, compose_message
+from chalicelib.outputs.mail import MAX_MESSAGE_BYTES
+from chalicelib.outputs.message_text import compose_message
 from tests.support.reports import AS_OF, DENIED, FOLDER, before, crowd, key, report_of, unchecked, user
 
 GOLDEN = Path(__file__).parents[1] / "golden"
