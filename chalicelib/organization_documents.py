@@ -133,6 +133,7 @@ class OrganizationFinding(Finding, NamedAccount):
     """A key of one of the accounts."""
 
     change: str | None  # new, still_expired
+    reported_since: str | None  # of a key with a change
     reactivated: bool  # as `changes` of the account's report has it
     became_safe: bool
 

@@ -9,7 +9,13 @@ _MAX_SUBJECT = 100  # that SNS refuses: https://docs.aws.amazon.com/sns/latest/a
 
 
 def subject(report: AnyReport) -> str:
-    """Return the subject: the first wording, longest first, that is under 100 ASCII characters.
+    """Return the subject: the first wording that is under 100 ASCII characters."""
+    ways = wordings(report)
+    return next((way for way in ways if len(way) < _MAX_SUBJECT), ways[-1])
+
+
+def wordings(report: AnyReport) -> tuple[str, ...]:
+    """Return a report in a line, in several wordings, the longest first.
 
     Each begins with what is most severe, and says how many keys are overdue and whether the report is complete.
     """
@@ -18,7 +24,7 @@ def subject(report: AnyReport) -> str:
     (lead, lead_in_short, most_severe), unused = _lead(counts), _unused(counts)
     keys, complete = _found(counts, "overdue key"), _how_complete(report, counts)
     in_short = _how_complete(report, counts, short=True)
-    ways = (
+    return (
         f"{lead}{_found(counts, 'overdue access key')}{unused} in {places[0]}{complete}",
         f"{lead}{keys}{unused} in {places[1]}{complete}",
         *([f"{lead_in_short}{keys}{unused} in {places[2]}{in_short}"] if places[2] != places[4] else []),
@@ -26,9 +32,8 @@ def subject(report: AnyReport) -> str:
         f"{lead}{keys} in {places[3]}{in_short}",
         f"{lead_in_short}{keys} in {places[4]}{in_short}",
         f"{most_severe}{keys} in {places[4]}{in_short}",
+        f"{most_severe}{_found(counts)} in {places[4]}{in_short.replace(' named users', ' users')}",
     )
-    shortest = f"{most_severe}{_found(counts)} in {places[4]}{in_short.replace(' named users', ' users')}"
-    return next((way for way in ways if len(way) < _MAX_SUBJECT), shortest)
 
 
 def _places(report: AnyReport) -> tuple[str, ...]:

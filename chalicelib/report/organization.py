@@ -187,6 +187,7 @@ class _Join:
                 **finding,
                 **_name(account, report),
                 "change": by_key.get(key_id, {}).get("change"),
+                "reported_since": by_key.get(key_id, {}).get("reported_since"),
                 "reactivated": key_id in reactivated,
                 "became_safe": key_id in safe,
             }
