@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo scan-account serve test unit test-pythons check bench picture reference format lock package deploy deploy-statemachine destroy clean
+.PHONY: help setup demo scan-account serve test unit test-pythons check bench picture reference format lock package deploy deploy-statemachine deploy-reader deploy-readers check-member destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ demo: setup ## scan a made-up account of 250 users on this machine
 
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command override,$(firstword $(origin $(1))))
-named := $(foreach name,EMAIL PARAMETERS PROFILE STAGE TAGS,$(if $(call of_command,$(name)),$(name)))
+named := $(foreach name,ACCOUNT EMAIL PARAMETERS PROFILE SCANNER STAGE TAGS UNITS,$(if $(call of_command,$(name)),$(name)))
 # As they were written, for the shell to read from its environment: make would take a $ in them for a variable of its own.
 define as_written
 override $(1) := $$(value $(1))
@@ -58,8 +58,8 @@ check: setup $(VENV)/checkov/ready ## lint, types, template and state machine
 	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.support.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
-	$(BIN)/python -W ignore -m cfnlint.runner.cli build/sam.json
-	$(CHECKOV)/bin/python -m checkov.main --config-file .checkov.yaml --file build/sam.json
+	$(BIN)/python -W ignore -m cfnlint.runner.cli build/sam.json statemachine/member-*.yaml
+	$(CHECKOV)/bin/python -m checkov.main --config-file .checkov.yaml --file build/sam.json statemachine/member-*.yaml
 
 # In an environment of its own, for it pins an old boto3.
 CHECKOV := $(VENV)/checkov
@@ -74,9 +74,10 @@ bench: setup ## measure; what it printed is in docs/performance.md
 picture: demo ## take the picture of the README anew, of the demo's report
 	@$(BIN)/python -m tests.support.browser out/demo/report.html docs/report.png
 
-reference: setup ## make docs/api.md's reference and docs/deploy.md's parameters anew, of the OpenAPI document and the template
+reference: setup ## make anew what is made of something else: docs/api.md's reference, docs/deploy.md's parameters, the StackSet's role
 	@$(BIN)/python -m tests.support.api_reference
 	@$(BIN)/python -m tests.support.parameter_reference
+	@$(BIN)/python -m tests.support.member_stackset
 
 format: setup ## format the code
 	@$(BIN)/python -m ruff check --fix --quiet . ; $(BIN)/python -m ruff format --quiet .
@@ -92,6 +93,8 @@ PIN := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --gener
 of_stage := --stage="$$STAGE"
 given = $(if $(filter EMAIL,$(named)),--email="$$EMAIL") $(if $(filter PARAMETERS,$(named)),--parameters="$$PARAMETERS") \
   $(if $(filter TAGS,$(named)),--tags="$$TAGS")
+given_for_readers = $(if $(filter PROFILE,$(named)),--profile="$$PROFILE") $(if $(filter SCANNER,$(named)),--scanner="$$SCANNER") \
+  $(if $(filter PARAMETERS,$(named)),--parameters="$$PARAMETERS") $(if $(filter TAGS,$(named)),--tags="$$TAGS")
 
 package: setup ## make build/sam.json and build/deployment.zip for STAGE
 	@$(BIN)/python -m deploy package $(of_stage)
@@ -101,6 +104,15 @@ deploy: setup ## deploy the stack iam-key-age-STAGE; EMAIL=… subscribes an add
 
 deploy-statemachine: setup ## after `chalice deploy --stage STAGE`: deploy all but the functions beside them
 	@$(BIN)/python -m deploy companion $(of_stage) $(given)
+
+deploy-reader: setup ## deploy the reader role into the account of PROFILE, or of your own credentials; SCANNER=… names the account that scans
+	@$(BIN)/python -m deploy reader $(of_stage) $(given_for_readers)
+
+deploy-readers: setup ## deploy the reader role into every account of UNITS='ou-… r-…', and into those to come
+	@$(BIN)/python -m deploy readers $(of_stage) $(given_for_readers) $(if $(filter UNITS,$(named)),--units="$$UNITS")
+
+check-member: setup ## tell whether the reader role of ACCOUNT answers the deployed stage, and what it lets a scan read
+	@$(BIN)/python -m deploy check-member $(of_stage) $(if $(filter ACCOUNT,$(named)),--account="$$ACCOUNT")
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
 	@$(BIN)/python -m deploy destroy $(if $(filter STAGE,$(named)),$(of_stage))

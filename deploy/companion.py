@@ -5,7 +5,6 @@ the functions get to know where it is.
 """
 
 import base64
-import copy
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ from deploy import stack, terminal
 from deploy.next_steps import what_next
 from deploy.sessions import Target
 from deploy.settings import THRESHOLDS
-from deploy.template import RESOURCES, read_resources
+from deploy.template import RESOURCES, read_resources, without_condition
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -47,7 +46,7 @@ class CompanionError(Exception):
 
 def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Make the template: `deployed` is what Chalice recorded, by its names."""
-    template = copy.deepcopy(dict(resources))
+    template = without_condition(resources, "ScansOrganization")  # which takes `make deploy`
     parts = template["Resources"]
     environments = {name: _environment(parts[name]) for name in FUNCTIONS if name in parts}
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):

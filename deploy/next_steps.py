@@ -12,6 +12,7 @@ from pyawscron import AWSCron
 _ALARM_AFTER_HOURS_LIMIT = 168  # as far as CloudWatch looks back
 _LOOK_AHEAD = timedelta(days=62)  # any two months
 _RETENTION_DAYS_LIMIT = 3650  # as the parameter
+_READERS = "  make deploy-readers UNITS=… STAGE=…\n  make deploy-reader PROFILE=… STAGE=…"
 _LONGEST_SCAN = timedelta(hours=2)  # TimeoutSeconds of scan.asl.json
 
 
@@ -82,9 +83,13 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     """
     outputs = {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
-    machine = outputs["StateMachineArn"]
+    of_organization = "OrganizationStateMachineArn" in outputs
+    machine = outputs["OrganizationStateMachineArn" if of_organization else "StateMachineArn"]
     paragraphs = [
         "\n".join(f"{name}\t{value}" for name, value in outputs.items()),
+        f"Each account needs the reader role, or is reported as unchecked (docs/organization.md):\n{_READERS}"
+        if of_organization
+        else "",
         f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:",
         (
             f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={machine.split(':')[3]}\n"

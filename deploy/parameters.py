@@ -8,14 +8,16 @@ from typing import Any
 
 import regex
 
+from chalicelib.organization_settings import parse_organization_settings
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
 from chalicelib.settings import InvalidSettingError, parse_stage_defaults
 from deploy import terminal
-from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, settings_of_each_function
+from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, check_organization_stage, settings_of_each_function
 from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
+_OF_ORGANIZATION = ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId")
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
 
@@ -67,6 +69,8 @@ def read_parameters(
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
+    if name in _OF_ORGANIZATION and name not in known:
+        return "parameters of the companion stack: a stage that scans an organization takes `make deploy`"
     if name in SETTINGS.keys() - known.keys():
         setting = f"it is the setting {SETTINGS[name]} in {CONFIG}"
         return f"parameters of the companion stack: where Chalice deploys the functions, {setting}"
@@ -109,6 +113,7 @@ def choose_parameters(
         parameters = {**default, **kept, **assigned}
         from_file = all(parameters[name] == {**default, **of_file}[name] for name in THRESHOLDS)
         policy = read_thresholds(parameters, path, str(path) if from_file else "PARAMETERS")
+        check_accounts(stage, parameters)
         lines = [*_overriding(path, of_file, given), *_kept_settings(path, of_file, default, parameters)]
     else:  # where Chalice deploys the functions
         policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
@@ -116,6 +121,25 @@ def choose_parameters(
     for line in [*lines, f"Keys will be judged by {json.dumps(policy.to_json())}"]:
         terminal.say(line)
     return assigned
+
+
+def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
+    """Refuse, by InvalidSettingError, what no scan of an organization would take."""
+    accounts = parameters.get("Accounts", "")
+    bucket = accounts.removeprefix("s3://").partition("/")[0]  # of the stack, as its functions see to
+    try:
+        parse_organization_settings(
+            {
+                "ACCOUNTS": accounts,
+                "EXCLUDED_ACCOUNTS": parameters.get("ExcludedAccounts", ""),
+                "REPORTS_BUCKET": bucket,
+            }
+        )
+    except InvalidSettingError as error:
+        name = {"ACCOUNTS": "Accounts", "EXCLUDED_ACCOUNTS": "ExcludedAccounts"}[error.field]
+        raise InvalidSettingError(name, error.value, error.takes) from error
+    if accounts:
+        check_organization_stage(stage)
 
 
 def _fill_empty_settings(values: Mapping[str, str], instead: Mapping[str, str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class SignInError(Exception):
 class Target:
     """The account and the Region that are deployed into, and who deploys."""
 
-    client: Callable[[str], Any]  # of a service
+    client: Callable[..., Any]  # of a service
     region: str
     account_id: str
     caller_arn: str
@@ -63,14 +63,14 @@ class Target:
         return self.caller_arn.split(":")[1]
 
 
-def sign_in() -> Target:
-    """Return where the user's credentials and Region lead to.
+def sign_in(profile: str | None = None) -> Target:
+    """Return where the user's credentials and Region lead to, or those of a profile.
 
     Raise a SignInError if AWS takes no credentials from here or no Region is set, and a BotoCoreError if AWS cannot be
     reached or an MFA code is missing.
     """
     try:
-        session = user_session()
+        session = user_session(profile)
         if not session.region_name:
             raise SignInError(_NO_REGION)
         caller = session.client("sts").get_caller_identity()

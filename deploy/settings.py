@@ -11,6 +11,8 @@ from chalicelib.settings import InvalidSettingError, parse_stage_defaults
 
 # The stack is named after it, and CloudFormation cuts longer names off where the log groups' policies name them.
 _STAGE = re.compile(r"[A-Za-z0-9-]{1,25}", re.ASCII)
+# The reader roles trust a role whose name begins with the stack's; of a longer one, CloudFormation cuts that off.
+_LONGEST_OF_ORGANIZATION = 23
 CONFIG = Path(".chalice/config.json")
 # Parameters of the one stack, and what `chalice deploy` has instead: environment variables in .chalice/config.json.
 THRESHOLDS = {
@@ -35,6 +37,14 @@ def check_stage(stage: str) -> None:
     """Raise an InvalidSettingError if a stage cannot have this name."""
     if not _STAGE.fullmatch(stage):
         raise InvalidSettingError("STAGE", stage, "1 to 25 letters, digits and -")
+
+
+def check_organization_stage(stage: str) -> None:
+    """Raise an InvalidSettingError if a stage of this name cannot scan an organization."""
+    check_stage(stage)
+    if len(stage) > _LONGEST_OF_ORGANIZATION:
+        takes = f"1 to {_LONGEST_OF_ORGANIZATION} letters, digits and -, where Accounts is set"
+        raise InvalidSettingError("STAGE", stage, takes)
 
 
 def check_settings(config: Path, stage: str) -> None:

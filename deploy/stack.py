@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ Client = Callable[[str], Any]  # of a service
 Tell = Callable[[str], None]
 
 _ARTIFACTS = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::StateMachine": "DefinitionUri"}
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 _POLLING = {"Delay": 5, "MaxAttempts": 720}  # an hour
 _EMPTY = ("The submitted information didn't contain changes", "No updates are to be performed")
 _CANNOT_BE_UPDATED = {"CREATE_FAILED", "DELETE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}
@@ -32,13 +31,18 @@ class StackError(Exception):
 
 @dataclass(frozen=True)
 class Deployment:
-    """A stack as it is to be: its template, whose artifacts are uploaded to a bucket, its parameters and tags."""
+    """A stack as it is to be: its template, whose artifacts are uploaded to a bucket, its parameters and tags.
+
+    Without a bucket, the template goes along with the call, which takes 51,200 bytes.
+    """
 
     stack: str
     template: Path
     bucket: str
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
+    capabilities: Sequence[str] = ("CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND")
+    removed_by: str = "make destroy STAGE=…"
 
 
 def find_stack(client: Client, name: str) -> dict[str, Any] | None:
@@ -75,11 +79,14 @@ def deploy(client: Client, wanted: Deployment, tell: Tell = lambda _: None) -> d
     before = find_stack(client, wanted.stack)
     if before and before["StackStatus"] in _CANNOT_BE_UPDATED:
         raise StackError(
-            f"The stack {wanted.stack} is {before['StackStatus']} and cannot be updated: make destroy STAGE=… first"
+            f"The stack {wanted.stack} is {before['StackStatus']} and cannot be updated: {wanted.removed_by} first"
         )
-    tell(f"Uploading to s3://{wanted.bucket}")
-    url = _upload_template(client("s3"), wanted)
-    if change_set := _create_change_set(client, wanted, url, before):
+    if wanted.bucket:
+        tell(f"Uploading to s3://{wanted.bucket}")
+        template = {"TemplateURL": _upload_template(client("s3"), wanted)}
+    else:
+        template = {"TemplateBody": wanted.template.read_text(encoding="utf-8")}
+    if change_set := _create_change_set(client, wanted, template, before):
         _execute(client, wanted.stack, change_set, before, tell)
     else:
         tell(f"No changes to deploy. Stack {wanted.stack} is up to date")
@@ -122,16 +129,18 @@ def _version(answer: Mapping[str, Any]) -> str | None:
     return None if version in (None, "null") else str(version)
 
 
-def _create_change_set(client: Client, wanted: Deployment, url: str, before: Mapping[str, Any] | None) -> str:
+def _create_change_set(
+    client: Client, wanted: Deployment, template: Mapping[str, str], before: Mapping[str, Any] | None
+) -> str:
     """Create a change set; return its id, or nothing if there is nothing to change."""
     cloudformation = client("cloudformation")
     created = cloudformation.create_change_set(
         StackName=wanted.stack,
         ChangeSetName=f"deploy-{time.time_ns()}",
         ChangeSetType="UPDATE" if before else "CREATE",
-        TemplateURL=url,
+        **template,
         Parameters=_parameters(wanted, before),
-        Capabilities=_CAPABILITIES,
+        Capabilities=list(wanted.capabilities),
         Tags=[{"Key": key, "Value": value} for key, value in wanted.tags.items()],
     )
     change_set = str(created["Id"])
