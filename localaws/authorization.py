@@ -13,7 +13,7 @@ from localaws.policy_decisions import Attempt, Decision, Trusted, decide, trust
 
 _ALWAYS_ALLOWED = ("sts:GetCallerIdentity",)  # even where a policy denies it
 _OF_A_FUNCTION = ("organizations",)  # by its role; tests of the template look at what else functions call
-_LIST_USERS = ("ListUsers", "ListAccessKeys", "GetAccessKeyLastUsed")
+_OF_USERS = ("ListUsers", "GetAccessKeyLastUsed")  # without the name of one
 
 
 def why_refused(caller: Caller, call: Call) -> str | None:
@@ -98,14 +98,21 @@ def _parsed_text(document: str) -> Mapping[str, Any]:
 
 
 def _resource_of(call: Call, account_id: str) -> str:
-    """Return the ARN that IAM decides on: the user's that a call is about, a path for lists, otherwise all."""
-    backend = _iam(account_id)
-    if call.service != "iam" or call.operation not in _LIST_USERS or backend is None:
+    """Return the ARN that IAM decides on: of the user, group or policy that a call is about, otherwise all."""
+    backend, about = _iam(account_id), call.parameters
+    if call.service != "iam" or backend is None:
         return "*"
-    key = backend.access_keys.get(call.parameters.get("AccessKeyId", ""))
-    user_name = call.parameters.get("UserName") or str(key.user_name if key else "")
+    if "PolicyArn" in about:
+        return about["PolicyArn"]
+    if "GroupName" in about:
+        group = backend.groups.get(about["GroupName"])
+        return str(group.arn) if group else f"arn:aws:iam::{account_id}:group/{about['GroupName']}"
+    key = backend.access_keys.get(about.get("AccessKeyId", ""))
+    user_name = about.get("UserName") or str(key.user_name if key else "")
     user = backend.users.get(user_name)
-    return str(user.arn) if user else f"arn:aws:iam::{account_id}:user/{user_name}"
+    if user:
+        return str(user.arn)
+    return f"arn:aws:iam::{account_id}:user/{user_name}" if user_name or call.operation in _OF_USERS else "*"
 
 
 def _named(call: Call, resource: str) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
@@ -117,10 +117,12 @@ def _shortened(text: str) -> str:
 def _fields_beside(place: tuple[int | str, ...], model: Any) -> list[str]:
     """Return the fields that a model has where a place in its document is."""
     for part in place[:-1]:
-        if isinstance(part, str):
+        if get_origin(model) is dict:  # of models by a key that the document chooses
+            model = get_args(model)[1]
+        elif isinstance(part, str):
             model = next(
                 field for name, field in model.model_fields.items() if (field.alias or name) == part
             ).annotation
-        while get_args(model):  # a list of models, or a model that may be left out
+        while get_args(model) and get_origin(model) is not dict:  # a list of models, or one that may be left out
             model = get_args(model)[0]
     return [field.alias or name for name, field in model.model_fields.items()]

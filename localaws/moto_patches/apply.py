@@ -13,6 +13,7 @@ from localaws.moto_patches.cloudformation import (
     create_rest_apis_with_a_body,
     create_state_machines_that_execute,
     find_templates_by_path,
+    leave_no_value_out_of_lists,
     make_change_sets_that_the_cli_can_use,
     run_the_serverless_transform,
     take_requests_for_encrypted,
@@ -68,6 +69,7 @@ def _patch_once() -> None:
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
     update_by_conditions()
+    leave_no_value_out_of_lists()
     take_requests_for_encrypted()
     find_templates_by_path()
     create_rest_apis_with_a_body()

@@ -109,6 +109,17 @@ def update_by_conditions() -> None:
     replace_method(parsing.ResourceMap, "build_resource_diff", diff_by_values)
 
 
+def leave_no_value_out_of_lists() -> None:
+    """Remove from a list what is AWS::NoValue: moto leaves null in its place, in a policy's statements among others."""
+    clean = parsing.clean_json
+
+    def clean_json(part: Any, resources: parsing.ResourceMap) -> Any:
+        cleaned = clean(part, resources)
+        return [one for one in cleaned if one is not None] if isinstance(part, list) else cleaned
+
+    replace_method(parsing, "clean_json", clean_json)
+
+
 def take_requests_for_encrypted() -> None:
     """Ignore a bucket policy's denial of plain HTTP: all is plain here, and moto ignores conditions."""
     permission = FakeBucket.get_permission
