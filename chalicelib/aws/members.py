@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,7 +19,7 @@ _SESSION_NAME = "iam-key-age"  # in the CloudTrail of the account
 _SESSION_SECONDS = 3_600  # the most that any role gives to another role; the function has less
 # Suspended, too: https://github.com/aws-samples/aws-security-reference-architecture-examples/issues/218
 _REFUSED = (
-    "STS refused the role {role}{because}. It says the same where the role is missing, its trust policy does not allow "
+    "STS refused the role {role} {why}. It says the same where the role is missing, its trust policy does not allow "
     "this stack, its external id is another, or the account is suspended. See docs/organization.md, and try again with "
     "`make check-member`"
 )
@@ -85,8 +86,8 @@ def assume_reader(account_id: str, partition: str, reader: ReaderSettings) -> Me
 def _raise_in_words(error: Exception, reader: ReaderSettings) -> NoReturn:
     words = in_words(error)
     if words.startswith("AccessDenied"):
-        why = words.partition(" because ")[2]  # such as: … with an explicit deny in a service control policy
-        words = _REFUSED.format(role=reader.role_name, because=f", because {why}" if why else " (AccessDenied)")
+        why = re.search("(because|with an explicit deny) .*", words)
+        words = _REFUSED.format(role=reader.role_name, why=why[0] if why else "(AccessDenied)")
     elif is_throttled(error):
         words = f"STS throttled each of {_TRIES_OF_STS} calls ({words})"
     elif is_unanswered(error):

@@ -1,5 +1,6 @@
-"""STS and IAM of one account on 127.0.0.1, whose answers a test writes itself: also such as AWS would not give."""
+"""STS, IAM, CloudTrail and Organizations on 127.0.0.1, whose answers a test writes itself: also odd ones."""
 
+import json
 import re
 import threading
 from collections.abc import Iterable
@@ -55,6 +56,10 @@ def error(code: str, message: str, status: int = 403) -> tuple[int, str]:
     return status, f"<ErrorResponse>{body}</ErrorResponse>"
 
 
+def json_error(code: str, message: str, status: int = 400) -> tuple[int, str]:
+    return status, json.dumps({"__type": code, "message": message})
+
+
 SESSION = (
     "<AccessKeyId>ASIAX</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
     "<Expiration>2036-01-01T00:00:00Z</Expiration>"
@@ -74,8 +79,28 @@ ANSWERS: dict[str, Any] = {
 }
 
 
+def session_of(account_id: str) -> str:
+    """An answer to AssumeRole with credentials of an account."""
+    return f"<Credentials>{SESSION.replace('ASIAX', f'ASIA{account_id}')}</Credentials>"
+
+
+def account_of(call: dict[str, str]) -> str:
+    """The account of whose session a call was made, empty for other credentials."""
+    found = re.match("ASIA([0-9]{12})/", call["credential"])
+    return found[1] if found else ""
+
+
+def let_roles_be_assumed(aws: "FakeAws") -> None:
+    """Give a session in any account whose role is assumed, and say of each call of whose session it is."""
+    aws.answers["AssumeRole"] = lambda call: session_of(call["RoleArn"].split(":")[4])
+    aws.answers["GetCallerIdentity"] = lambda call: f"<Account>{account_of(call)}</Account>"
+
+
 class FakeAws:
-    """Answers by operation: with a result, a status and a whole body, a list of these, one a call, or by a function."""
+    """Answers by operation: with a result, a status and a whole body, a list of these, one a call, or by a function.
+
+    Organizations and CloudTrail answer in JSON: there, a result is a dictionary.
+    """
 
     def __init__(self) -> None:
         self.answers = dict(ANSWERS)
@@ -84,7 +109,7 @@ class FakeAws:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> "FakeAws":
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()  # seconds to its end
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,20 +130,24 @@ class FakeAws:
             answer = answer[min(self.called(operation), len(answer)) - 1]
         if isinstance(answer, tuple):
             return answer
+        if isinstance(answer, dict):
+            return 200, json.dumps(answer)
         return 200, f"<{operation}Response><{operation}Result>{answer}</{operation}Result></{operation}Response>"
 
 
 def _handler(aws: FakeAws) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            target = self.headers.get("X-Amz-Target")
+            form = {**json.loads(body), "Action": target.rpartition(".")[2]} if target else dict(parse_qsl(body))
             scope = re.search("Credential=([^,]*)", self.headers.get("Authorization", ""))
-            status, body = aws.answer({**form, "credential": scope[1] if scope else ""})
+            status, answer = aws.answer({**form, "credential": scope[1] if scope else ""})
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
-            self.send_header("Content-Length", str(len(body.encode())))
+            self.send_header("Content-Length", str(len(answer.encode())))
             self.end_headers()
-            self.wfile.write(body.encode())
+            self.wfile.write(answer.encode())
 
         def log_message(self, *_: Any) -> None:
             """Keep quiet."""
