@@ -20,9 +20,8 @@ from chalicelib.organization_documents import (
     OrganizationCoverage,
     OrganizationProgress,
     OrganizationReport,
-    OrganizationSummary,
 )
-from chalicelib.report.summary import report_locations
+from chalicelib.report.summary import is_complete, report_locations, summarize_organization
 
 if TYPE_CHECKING:
     from chalicelib.aws.executions import Scan
@@ -48,7 +47,7 @@ def organization_status(
     """Answer GET /scan/{scan_id}, given where the scan's files are."""
     status = scan_status(scan, progress, None, folder)
     if report:
-        status["summary"], status["reports"] = summarize(report), report_locations(folder)
+        status["summary"], status["reports"] = summarize_organization(report), report_locations(folder)
         status["links"] = {**links_to_report(scan.scan_id), "accounts": f"/scan/{scan.scan_id}/accounts"}
     return status
 
@@ -103,43 +102,4 @@ def accounts_page(report: OrganizationReport, query: Mapping[str, Any]) -> Accou
         "coverage": report["coverage"],
         "accounts": found,
         "next": after,
-    }
-
-
-def is_complete(report: OrganizationReport) -> bool:
-    """Return whether all was found out."""
-    return not report["coverage"]["accounts_unchecked"] and not report["coverage"]["accounts_incomplete"]
-
-
-def summarize(report: OrganizationReport) -> OrganizationSummary:
-    """Return the summary."""
-    changes = report["changes"]
-    return {
-        "scan_id": report["scan_id"],
-        "account_id": report["account_id"],
-        "as_of": report["as_of"],
-        "started_at": report["started_at"],
-        "complete": is_complete(report),
-        "coverage": report["coverage"],
-        "users": report["users"],
-        "not_covered": report["not_covered"],
-        "totals": report["totals"],
-        "severities": report["severities"],
-        "advice": report["advice"],
-        "root_access_keys": len(report["root_access_keys"]),
-        "quarantined": report["quarantined"],
-        "two_active_keys": report["two_active_keys"],
-        "changes": changes
-        and {
-            "since": changes["since"],
-            "new": changes["new"],
-            "still_expired": changes["still_expired"],
-            "resolved": changes["resolved"],
-            "unknown": changes["unknown"],
-            "new_unused": changes["new_unused"],
-            "reactivated": changes["reactivated"],
-            "became_safe": changes["became_safe"],
-            "accounts_new": len(changes["accounts_new"]),
-            "accounts_gone": len(changes["accounts_gone"]),
-        },
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from chalicelib.organization_documents import AccountRow, OrganizationReport
+from chalicelib.outputs.organization_sentences import count_severe
 from chalicelib.outputs.report_html import render_page
 from chalicelib.outputs.sentences import verdict_label
 from chalicelib.outputs.subject import wordings
@@ -40,7 +41,7 @@ def render_organization_html(report: OrganizationReport) -> Iterator[str]:
 
 
 def _columns(report: OrganizationReport, *, compared: bool) -> Iterator[_Column]:
-    yield _severe, "Critical + high"
+    yield count_severe, "Critical + high"
     yield _total("expired"), "Overdue"
     if compared:
         yield lambda row: row["changes"]["new"] if row["changes"] else 0, "New"
@@ -49,11 +50,6 @@ def _columns(report: OrganizationReport, *, compared: bool) -> Iterator[_Column]
     yield _total("due_soon"), "Due soon"
     if report["totals"]["exempt"]:
         yield _total("exempt"), "Exempt"
-
-
-def _severe(row: AccountRow) -> int:
-    severities = row["severities"]
-    return severities["critical"] + severities["high"] if severities else 0
 
 
 def _total(verdict: str) -> Callable[[AccountRow], int]:

@@ -12,6 +12,12 @@ def to_look_at(report: OrganizationReport) -> list[AccountRow]:
     return [row for row in report["accounts"] if row["outcome"] == "scanned" and row["verdict"] != "ok"]
 
 
+def count_severe(row: AccountRow) -> int:
+    """Return how many findings of an account are critical or high."""
+    severities = row["severities"]
+    return severities["critical"] + severities["high"] if severities else 0
+
+
 def account_in_words(row: AccountRow) -> str:
     """Return what a scan found in an account."""
     return f"{', '.join(_parts(row))}."
@@ -24,6 +30,8 @@ def _parts(row: AccountRow) -> Iterator[str]:
         yield f"{counted(row['quarantined'], 'user')} quarantined"
     if row["root_access_keys"]:
         yield "root access keys"
+    if severe := count_severe(row):
+        yield f"{severe} critical or high"
     for verdict in ("expired", "unused", "due_soon"):
         if number := totals.get(verdict):
             yield f"{number} {verdict_label(verdict)}"

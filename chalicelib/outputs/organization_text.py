@@ -31,11 +31,12 @@ def compose_organization_message(report: OrganizationReport, folder: str, list_d
     """Return the mail: what is most severe, what is new, what to do, how complete it is, the keys and the accounts."""
     described = describe_report(report, _label)
     unchecked = [row for row in report["accounts"] if row["outcome"] == "unchecked"]
+    by_cause = sorted(unchecked, key=lambda row: row["cause"] or "")
     head = [
         *wrapped(described.verdict_lines),
         "",
         *wrapped([*described.count_lines, *described.not_covered]),
-        *section("ACCOUNTS UNCHECKED", unchecked, _unchecked_lines, MAX_LIST_BYTES),
+        *section("ACCOUNTS UNCHECKED", by_cause, _unchecked_lines, MAX_LIST_BYTES),
         *section(
             "QUARANTINED BY AWS",
             report["quarantined_users"],
@@ -85,14 +86,19 @@ def _account_lines(of: NamedAccount) -> Iterator[str]:
 
 
 def _unchecked_lines(rows: Sequence[AccountRow]) -> Iterator[str]:
+    """Yield the accounts of each cause, which is mostly the same for many, below it."""
+    cause = ""
     for row in rows:
-        cause = wrapped([defuse_addresses(row["cause"] or "")], indent=INDENT * 3)
-        yield "\n".join([*wrapped([_label(row)], indent=INDENT), *cause])
+        heading = wrapped([defuse_addresses(row["cause"] or "")], INDENT) if row["cause"] != cause else ()
+        cause = row["cause"] or ""
+        yield "\n".join([*heading, *wrapped([_label(row)], INDENT * 3)])
 
 
 def _lines_of_accounts(rows: Sequence[AccountRow]) -> Iterator[str]:
     for row in rows:
-        yield "\n".join([*wrapped([_label(row)], indent=INDENT), *wrapped([account_in_words(row)], indent=INDENT * 3)])
+        one_line = list(wrapped([f"{_label(row)}: {account_in_words(row)}"], INDENT))
+        lines = [*wrapped([f"{_label(row)}:"], INDENT), *wrapped([account_in_words(row)], INDENT * 3)]
+        yield "\n".join(one_line if len(one_line) == 1 else lines)
 
 
 def _how_to(report: OrganizationReport, unchecked: Sequence[AccountRow]) -> Iterator[str]:

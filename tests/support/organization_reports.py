@@ -86,7 +86,8 @@ def joined(
     **more: Any,
 ) -> OrganizationReport:
     """The report of a scan with these outcomes; `more` are fields of the list of accounts, or of the policy."""
-    of_list: dict[str, Any] = {name: more.pop(name) for name in ("requested", "excluded", "gone", "notes") if name in more}
+    fields = ("requested", "excluded", "gone", "notes")
+    of_list: dict[str, Any] = {name: more.pop(name) for name in fields if name in more}
     if last is not None:
         of_list["last_scan"] = {"scan_id": last["scan_id"], "as_of": last["as_of"]}
     accounts = list_of(*(account for account, _ in outcomes), *not_scanned, **of_list)
