@@ -311,8 +311,11 @@ STACK = {
     "AWS::StackName": "iam-key-age-prod",
     "ScanStateMachine": "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod",
     "NotificationsTopic": "arn:aws:sns:eu-central-1:123456789012:topic",
+    "OrganizationStateMachine": "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod-organization",
     "AlarmAfterHours": "26",
+    "Accounts": "",
 }
+OF_ORGANIZATION = {**STACK, "Accounts": "organization"}
 
 
 @pytest.mark.parametrize(("stack", "stage"), [("iam-key-age-prod", "prod"), ("another-name", "another-name")])

@@ -14,7 +14,8 @@ def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
     function = next(iter(part), "")
     if len(part) == 1 and function in _FUNCTIONS:
         return _FUNCTIONS[function](template, part[function], known)
-    return {name: resolve(template, item, known) for name, item in part.items()}
+    kept = {name: item for name, item in part.items() if not _is_no_value(template, item, known)}
+    return {name: resolve(template, item, known) for name, item in kept.items()}
 
 
 def prerequisites(template: dict[str, Any], conditions: dict[str, bool]) -> dict[str, set[str]]:
@@ -60,7 +61,7 @@ def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
 
 
 def _is_no_value(template: dict[str, Any], item: Any, known: dict[str, str]) -> bool:
-    """Whether an item of a list is AWS::NoValue, which removes it."""
+    """Whether an item of a list, or a value, is AWS::NoValue, which removes it."""
     if isinstance(item, dict) and "Fn::If" in item:
         condition, if_so, if_not = item["Fn::If"]
         item = if_so if _holds(template, template["Conditions"][condition], known) else if_not

@@ -1,0 +1,20 @@
+"""The template of a stack without the parameter Accounts, which most tests are about, and the whole of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.template import without_condition
+
+
+@pytest.fixture(scope="session")
+def whole(packaged: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(packaged.read_text())
+    return document
+
+
+@pytest.fixture(scope="session")
+def template(whole: dict[str, Any]) -> dict[str, Any]:
+    return without_condition(whole, "ScansOrganization")

@@ -1,0 +1,106 @@
+"""The example of a permissions boundary: it allows what the stack's roles may call, and nothing of others."""
+
+import json
+from typing import Any
+
+import pytest
+
+from localaws.environment import PROJECT
+from tests.stack.role_tables import (
+    BUCKET,
+    DELIVERY,
+    FUNCTION,
+    LOG_STREAM,
+    LOGS,
+    MAY,
+    MAY_FOR_ORGANIZATION,
+    OF_ANOTHER_ORGANIZATION,
+    OF_NO_USE,
+    READER,
+    SCAN_LOG_STREAM,
+    TOPIC,
+)
+from tests.stack.test_template import actions
+from tests.support.iam_policies import allows
+
+# Of AmazonAPIGatewayPushToCloudWatchLogs, which one role has.
+OF_AWS_FOR_THE_LOGS_OF_APIS = LOGS | {
+    "logs:CreateLogGroup",
+    "logs:DescribeLogGroups",
+    "logs:DescribeLogStreams",
+    "logs:GetLogEvents",
+    "logs:FilterLogEvents",
+}
+ALL_ROLES = [*MAY, *(role for role in MAY_FOR_ORGANIZATION if role not in MAY)]
+
+BOUNDARY: dict[str, Any] = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
+IN_THE_STACK = {
+    BUCKET: "arn:aws:s3:::iam-key-age-prod-reportsbucket-x",
+    TOPIC: TOPIC.replace("topic", "iam-key-age-prod-NotificationsTopic-X"),
+    f"{FUNCTION}:": f"{FUNCTION}:iam-key-age-prod-",
+}
+
+
+def bounded(role: str, action: str, resource: str, path: str = "/", account: str = "123456789012") -> bool:
+    """Whether the example of a permissions boundary lets a role of the stack make a call, by its resources' names."""
+    for stands_for, name in IN_THE_STACK.items():
+        resource = resource.replace(stands_for, name)
+    arn = f"arn:aws:iam::123456789012:role{path}iam-key-age-prod-{role}-X"
+    return allows(BOUNDARY, action, resource, aws__PrincipalArn=arn, s3__ResourceAccount=account)
+
+
+@pytest.mark.parametrize("path", ["/", "/security/", "/a/b/"])
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_the_example_of_a_permissions_boundary_allows_what_a_role_may(role: str, path: str) -> None:
+    calls = MAY.get(role, set()) | MAY_FOR_ORGANIZATION.get(role, set())
+
+    assert [call for call in calls if not bounded(role, *call, path)] == []
+
+
+def test_the_example_of_a_permissions_boundary_has_no_action_that_no_role_uses() -> None:
+    called = {action for calls in (*MAY.values(), *MAY_FOR_ORGANIZATION.values()) for action, _ in calls}
+    assert set().union(*map(actions, BOUNDARY["Statement"])) == called | OF_AWS_FOR_THE_LOGS_OF_APIS
+    for action in OF_AWS_FOR_THE_LOGS_OF_APIS:
+        assert bounded("ApiGatewayRole", action, "arn:aws:logs:eu-central-1:123456789012:log-group:of-another-api:x")
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1/a"),
+        ("s3:PutObject", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1/a"),
+        ("s3:ListBucket", "arn:aws:s3:::iam-key-age-artifacts-123456789012-eu-central-1"),
+        ("s3:ListBucket", "arn:aws:s3:::other-reportsbucket-x"),
+        ("logs:PutLogEvents", LOG_STREAM.format("x").replace("iam-key-age-prod", "other")),
+        ("logs:PutLogEvents", SCAN_LOG_STREAM.replace("iam-key-age-prod", "other")),
+        ("logs:PutLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/cloudtrail:log-stream:x"),
+        ("logs:GetLogEvents", LOG_STREAM.format("APIHandler")),
+        ("logs:FilterLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/apigateway/iam-key-age-prod:x"),
+        ("logs:CreateLogGroup", "arn:aws:logs:eu-central-1:123456789012:log-group:other"),
+        *sorted((action, resource) for action, resource in OF_NO_USE if not action.startswith("states:Redrive")),
+        *sorted(call for call in OF_ANOTHER_ORGANIZATION if call[0].startswith(("organizations:", "sts:"))),
+    ],
+)
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_the_example_of_a_permissions_boundary_refuses_every_role_what_is_not_the_stacks(
+    role: str, action: str, resource: str
+) -> None:
+    assert not bounded(role, action, resource)
+
+
+def test_the_example_of_a_permissions_boundary_lets_the_state_machines_alone_arrange_the_delivery_of_logs() -> None:
+    for action in DELIVERY:
+        machines = ["ScanStateMachineRole", "OrganizationStateMachineRole"]
+        assert [role for role in ALL_ROLES if bounded(role, action, "*")] == machines
+
+
+def test_the_example_of_a_permissions_boundary_lets_one_role_alone_into_other_accounts_and_one_list_them() -> None:
+    assert [role for role in ALL_ROLES if bounded(role, "sts:AssumeRole", READER)] == ["ScanAccountRole"]
+    assert [role for role in ALL_ROLES if bounded(role, "organizations:ListAccounts", "*")] == ["ListAccountsRole"]
+
+
+def test_the_example_of_a_permissions_boundary_knows_no_bucket_of_another_account() -> None:
+    """A bucket's ARN has no account; one of the name of a stack that is gone may be anybody's."""
+    for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"):
+        assert bounded("BuildReportRole", action, f"{BUCKET}/latest.json")
+        assert not bounded("BuildReportRole", action, f"{BUCKET}/latest.json", account="210987654321")
