@@ -3,9 +3,10 @@
 import argparse
 import json
 import logging
+import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,12 +62,19 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _snapshot(arguments: argparse.Namespace) -> int:
     from localaws.accounts.snapshot import READ_POLICY
+    from localaws.accounts.snapshot_organization import read_policy
     from localaws.commands.snapshot import snapshot
+    from localaws.reader_role import Reader
 
+    named = {"role_name": arguments.role_name, "external_id": arguments.external_id}
+    given = {field: value for field, value in named.items() if value is not None}
+    if given and not arguments.organization:
+        return _refused("--role-name and --external-id are of the role in each account; they take --organization")
+    reader = Reader(**given) if arguments.organization else None
     if arguments.print_policy:
-        print(json.dumps(READ_POLICY, indent=2))  # noqa: T201  # it is what was asked for
+        print(json.dumps(read_policy(reader) if reader else READ_POLICY, indent=2))  # noqa: T201  # what was asked for
         return SUCCEEDED
-    return snapshot(arguments.profile, arguments.out, arguments.anonymize)
+    return snapshot(arguments.profile, arguments.out, arguments.anonymize, reader)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     snapshot.add_argument(
         "--out", type=_path, default=Path("account.json"), metavar="FILE", help="the account file; account.json"
     )
+    snapshot.add_argument(
+        "--organization", action="store_true", help="read all accounts of the organization, each by a role in it"
+    )
+    snapshot.add_argument("--role-name", type=_role_name, metavar="NAME", help="of that role; iam-key-age-reader")
+    snapshot.add_argument("--external-id", type=_external_id, metavar="ID", help="for that role; iam-key-age")
     snapshot.add_argument("--anonymize", action="store_true", help="replace names, ids, paths and tags, to share it")
     snapshot.add_argument("--print-policy", action="store_true", help="print the IAM policy that it needs, and end")
     for command in (scan, serve):
@@ -120,6 +133,20 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MAX_PORT):
         raise argparse.ArgumentTypeError(f"{json.dumps(text)} is not accepted; it takes a port from 1 to {_MAX_PORT}")
     return int(text)
+
+
+def _matching(pattern: str, takes: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise argparse.ArgumentTypeError(f"{json.dumps(text)} is not accepted; it takes {takes}")
+        return text
+
+    return check
+
+
+# https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+_role_name = _matching(r"[\w+=,.@-]{1,64}", "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -")
+_external_id = _matching(r"[\w+=,.@:/-]{2,1224}", "2 to 1,224 characters out of A-Z a-z 0-9 _ + = , . @ : / -")
 
 
 def _path(text: str) -> Path:

@@ -27,7 +27,7 @@ from deploy import package as packaging
 from deploy import stack
 from localaws.accounts.account_file import Account
 from localaws.accounts.seed import seed_iam
-from localaws.accounts.seed_organization import Reader, seed_organization
+from localaws.accounts.seed_organization import seed_organization
 from localaws.authorization import why_refused
 from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client, users_environment
 from localaws.faults import Faults
@@ -36,6 +36,7 @@ from localaws.middleware import Gate
 from localaws.moto_patches import cloudtrail, notifications, speedups
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import Measurements, Wiring
+from localaws.reader_role import Reader
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
 

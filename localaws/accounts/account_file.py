@@ -71,9 +71,12 @@ Alias = Annotated[
     ),
 ]
 # https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html
-AccountName = Annotated[str, matching(r"[ -~]{1,50}", "1 to 50 characters from space to ~")]
-_STATES = ("ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION")
-State = Annotated[str, matching("|".join(_STATES), " or ".join(f'"{state}"' for state in _STATES))]
+LONGEST_ACCOUNT_NAME = 50
+AccountName = Annotated[
+    str, matching(rf"[ -~]{{1,{LONGEST_ACCOUNT_NAME}}}", f"1 to {LONGEST_ACCOUNT_NAME} characters from space to ~")
+]
+STATES = ("ACTIVE", "SUSPENDED", "PENDING_CLOSURE", "CLOSED", "PENDING_ACTIVATION")
+State = Annotated[str, matching("|".join(STATES), " or ".join(f'"{state}"' for state in STATES))]
 _TRUSTS = ("right", "external_id", "principal")
 Trust = Annotated[str, matching("|".join(_TRUSTS), " or ".join(f'"{trust}"' for trust in _TRUSTS))]
 Words = Annotated[str, AfterValidator(_words)]

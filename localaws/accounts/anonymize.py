@@ -1,6 +1,6 @@
 """Replace what names people and things in an account file, so that it can be shared; a scan of it finds the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -10,6 +10,8 @@ from localaws.accounts.iam_answers import is_odd, odd_answer
 from localaws.accounts.permissions import STATEMENT_FIELDS, statements_of
 
 _ACCOUNT_ID = "123456789012"
+_FIRST_MEMBER = 100_000_000_001
+_NOTHING: dict[str, Any] = {"root": {}, "users": []}  # of an account that was not read
 _SOMETHING = "something"
 _SOME_CONDITION = {"Bool": {"aws:SecureTransport": "true"}}
 _WILDCARDS = set("*?")
@@ -18,52 +20,84 @@ _EXEMPTION_TAGS = {UNTIL_TAG.lower(), REASON_TAG.lower()}
 
 
 def anonymize(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace names, ids, paths, tags and resources, each name by the same one; dates, services and actions stay."""
-    owner_tags = set(TagSettings().owner_tags)
-    tag_names, values, paths = _Replaced("tag"), _Replaced("value"), _Replaced("path")
-    keys = _Replaced("AKIA", digits=16, mark="")
-    groups, policies, inline = _Replaced("group"), _Replaced("policy"), _Replaced("inline")
-    own = document.get("policies", {})
+    """Replace names, ids, paths, tags and resources, each name by the same one; dates, services and actions stay.
 
-    key_ids = {
-        key["access_key_id"]: keys[key["access_key_id"]] for user in document["users"] for key in user["access_keys"]
-    }
+    The accounts of an organization keep their states.
+    """
+    anonymous = _Anonymous()
+    replaced = {"account_id": _ACCOUNT_ID, **anonymous.account(document)}
+    if "name" in document:
+        replaced["name"] = "management"
+    if "accounts" in document:
+        replaced["accounts"] = [
+            {
+                "account_id": f"{_FIRST_MEMBER + number}",
+                "name": f"account-{number:04d}",
+                "state": member["state"],
+                "reader_role": member.get("reader_role", True),
+                **anonymous.account({**_NOTHING, **member}),
+            }
+            for number, member in enumerate(document["accounts"])
+        ]
+    return replaced
 
-    def tags(user: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        for name, value in user["tags"].items():
-            kept = name in owner_tags or name.lower() in _EXEMPTION_TAGS
-            is_date = name.lower() == UNTIL_TAG and _is_date(value)
-            new = key_ids.get(name) or (name if kept else tag_names[name])  # the console describes a key by such a tag
-            yield new, value if is_date or not value.strip() else values[value]
 
-    def permissions(whose: Mapping[str, Any]) -> dict[str, Any]:
-        attached, documents = whose.get("policies", []), whose.get("inline_policies", {})
+class _Anonymous:
+    """What names are replaced by, the same ones in all accounts of an organization."""
+
+    def __init__(self) -> None:
+        self._tag_names, self._values, self._paths = _Replaced("tag"), _Replaced("value"), _Replaced("path")
+        self._keys = _Replaced("AKIA", digits=16, mark="")
+        self._groups, self._policies, self._inline = _Replaced("group"), _Replaced("policy"), _Replaced("inline")
+
+    def account(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an account has, but for its id and its name."""
+        own, root = document.get("policies", {}), document["root"]
+        key_ids = {
+            key["access_key_id"]: self._keys[key["access_key_id"]]
+            for user in document["users"]
+            for key in user["access_keys"]
+        }
         return {
-            "policies": [policies[name] if name in own else name for name in attached],  # the others are AWS's
-            "inline_policies": {inline[name]: _document(one) for name, one in documents.items()},
+            "alias": "example-account" if document.get("alias") else None,
+            "root": {"denied": _denied("GetAccountSummary", root["denied"])} if "denied" in root else root,
+            "policies": {self._policies[name]: one and _document(one) for name, one in own.items()},
+            "groups": [
+                {"group_name": self._groups[one["group_name"]], **self._permissions(one, own)}
+                for one in document.get("groups", [])
+            ],
+            "users": [self._user(number, user, own, key_ids) for number, user in enumerate(document["users"], start=1)],
+            "denied": {operation: _denied(operation, words) for operation, words in document.get("denied", {}).items()},
         }
 
-    def replaced(number: int, user: Mapping[str, Any]) -> dict[str, Any]:
+    def _user(
+        self, number: int, user: Mapping[str, Any], own: Collection[str], key_ids: Mapping[str, str]
+    ) -> dict[str, Any]:
         return {
             "user_name": f"user-{number:04d}",
-            "path": user["path"] if user["path"] == "/" else f"/{paths[user['path']]}/",
-            "tags": dict(tags(user)),
-            "groups": [groups[name] for name in user.get("groups", [])],
-            **permissions(user),
+            "path": user["path"] if user["path"] == "/" else f"/{self._paths[user['path']]}/",
+            "tags": dict(self._tags(user, key_ids)),
+            "groups": [self._groups[name] for name in user.get("groups", [])],
+            **self._permissions(user, own),
             "access_keys": [{**key, "access_key_id": key_ids[key["access_key_id"]]} for key in user["access_keys"]],
             "denied": {operation: _denied(operation, words) for operation, words in user["denied"].items()},
         }
 
-    root = document["root"]
-    return {
-        "account_id": _ACCOUNT_ID,
-        "alias": "example-account" if document.get("alias") else None,
-        "root": {"denied": _denied("GetAccountSummary", root["denied"])} if "denied" in root else root,
-        "policies": {policies[name]: one and _document(one) for name, one in own.items()},
-        "groups": [{"group_name": groups[one["group_name"]], **permissions(one)} for one in document.get("groups", [])],
-        "users": [replaced(number, user) for number, user in enumerate(document["users"], start=1)],
-        "denied": {operation: _denied(operation, words) for operation, words in document.get("denied", {}).items()},
-    }
+    def _tags(self, user: Mapping[str, Any], key_ids: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        owner_tags = set(TagSettings().owner_tags)
+        for name, value in user["tags"].items():
+            kept = name in owner_tags or name.lower() in _EXEMPTION_TAGS
+            is_date = name.lower() == UNTIL_TAG and _is_date(value)
+            # The console describes a key by a tag of its id.
+            new = key_ids.get(name) or (name if kept else self._tag_names[name])
+            yield new, value if is_date or not value.strip() else self._values[value]
+
+    def _permissions(self, whose: Mapping[str, Any], own: Collection[str]) -> dict[str, Any]:
+        attached, documents = whose.get("policies", []), whose.get("inline_policies", {})
+        return {
+            "policies": [self._policies[name] if name in own else name for name in attached],  # the others are AWS's
+            "inline_policies": {self._inline[name]: _document(one) for name, one in documents.items()},
+        }
 
 
 def _document(document: Mapping[str, Any]) -> dict[str, Any]:

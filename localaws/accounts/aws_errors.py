@@ -63,12 +63,12 @@ class Caller:
 
 def is_refusal(error: ClientError) -> bool:
     """Return whether AWS refused the call for lack of a permission."""
-    return _code(error).startswith("AccessDenied")
+    return code(error).startswith("AccessDenied")
 
 
 def words(error: ClientError) -> str:
     """Return AWS's own words, with the error code, as one line."""
-    return one_line(f"{_code(error)}: {error.response.get('Error', {}).get('Message') or 'without a message'}")
+    return one_line(f"{code(error)}: {error.response.get('Error', {}).get('Message') or 'without a message'}")
 
 
 def one_line(text: object) -> str:
@@ -96,7 +96,7 @@ def _advice_on(error: ClientError) -> str:
         return "AWS takes each code once: run this again with the next one."
     if is_refusal(error):
         return "--print-policy prints what allows it." if _OF_IAM in words(error) else _CHECK_PROFILE
-    return _BY_CODE.get(_code(error), "")
+    return _BY_CODE.get(code(error), "")
 
 
 def _proxy() -> str:
@@ -104,5 +104,6 @@ def _proxy() -> str:
     return f"the proxy ({', '.join(proxies)})" if proxies else "whether a proxy is needed (HTTPS_PROXY)"
 
 
-def _code(error: ClientError) -> str:
+def code(error: ClientError) -> str:
+    """Return AWS's error code."""
     return str(error.response.get("Error", {}).get("Code") or "Unknown")

@@ -3,7 +3,6 @@
 import functools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +12,7 @@ from moto.organizations.models import FakeAccount, FakeOrganization, Organizatio
 
 from localaws.accounts.account_file import Account, Member, OneAccount
 from localaws.clients import REGION
+from localaws.reader_role import Reader
 
 _MEMBER_ROLE = Path(__file__).parents[2] / "statemachine" / "member-role.yaml"
 _READER_STACK = "iam-key-age-reader"  # as `make deploy-reader` names it
@@ -21,16 +21,6 @@ _ANOTHER = "another-scanner"  # an external id, or a stack, of somebody else's
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access-cross-account-role.html
 _ADMINISTRATOR = "OrganizationAccountAccessRole"
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-
-
-@dataclass(frozen=True)
-class Reader:
-    """What the role that a scan assumes is made of: the scanning stack, and its parameters."""
-
-    stack_name: str
-    role_name: str = "iam-key-age-reader"
-    external_id: str = "iam-key-age"
-    usage_evidence: str = "off"
 
 
 def seed_organization(account: Account, reader: Reader) -> frozenset[str]:

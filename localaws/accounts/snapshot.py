@@ -6,7 +6,7 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,6 +55,8 @@ READ_POLICY: dict[str, Any] = {
         },
     ],
 }
+Service = Literal["sts", "iam", "organizations"]
+TRIES = {"sts": 3, "iam": 10, "organizations": 10}  # the first call, of STS, tells soon whether there is a way at all
 _ASKING = StrictAsking(lambda: False)
 _NAMELESS = "the answer to ListUsers has a user without UserName"
 _NO_ACCOUNT = "000000000000"
@@ -81,6 +83,7 @@ class Access:
     caller: Caller
     account_id: str
     iam: Any
+    session: boto3.session.Session = field(default_factory=boto3.session.Session)
 
 
 def take_snapshot(profile: str | None, progress: Callable[[int, int], None] = lambda *_: None) -> Snapshot:
@@ -96,8 +99,8 @@ def log_in(profile: str | None) -> Access:
         session = user_session(profile)
         caller = Caller(session.profile_name, session.region_name or DEFAULT_REGION)
         _get_credentials(session)
-        sts, iam = _client(session, "sts", caller.region), _client(session, "iam", caller.region)
-        return Access(caller, str(_ASKING.ask(sts.get_caller_identity).get("Account")), iam)
+        sts, iam = make_client(session, "sts", caller.region), make_client(session, "iam", caller.region)
+        return Access(caller, str(_ASKING.ask(sts.get_caller_identity).get("Account")), iam, session)
     except OddAnswerError as error:
         raise SnapshotError(_not_of_aws(error)) from error
     except Exception as error:  # of a credential process, a file, an endpoint: botocore translates only some
@@ -111,9 +114,9 @@ def _get_credentials(session: boto3.session.Session) -> None:
     credentials.get_frozen_credentials()
 
 
-def _client(session: boto3.session.Session, service: Literal["sts", "iam"], region: str) -> Any:
-    tries = {"sts": 3, "iam": 10}[service]  # the first call of STS tells soon whether there is a way at all
-    retries: Any = {"mode": "adaptive", "total_max_attempts": tries}
+def make_client(session: boto3.session.Session, service: Service, region: str) -> Any:
+    """Return a client of a session that tries a call again for a while."""
+    retries: Any = {"mode": "adaptive", "total_max_attempts": TRIES[service]}
     return session.client(
         service, region_name=region, config=Config(connect_timeout=5, read_timeout=20, retries=retries)
     )

@@ -1,8 +1,9 @@
 """What a person sees of a scan: wrapped between words alone, so that no name and no access key id is cut."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -10,10 +11,12 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.documents import Report
 from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport, OrganizationReport
 from chalicelib.outputs.description import describe_report
+from chalicelib.outputs.organization_sentences import account_in_words, to_look_at
 from chalicelib.outputs.sentences import (
+    account_label,
     advice_label,
     no_finding_line,
     to_the_second,
@@ -25,7 +28,7 @@ from localaws.scan_run import ScanResult
 _MOST_FINDINGS = 25
 _RULE = 4  # columns that a rule takes beside its title
 _UNBOUNDED = 10_000  # columns
-_STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow"}
+_STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow", "unchecked": "yellow"}
 
 
 def print_wrapped(console: Console, text: str, style: str = "") -> None:
@@ -43,15 +46,19 @@ def show_result(console: Console, result: ScanResult) -> None:
         console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
     if report := result.report:
+        of_accounts = "accounts" in report
         if not result.mail and not result.error:
             whole = not (is_of_the_past(report) or judges_no_key(report) or describe_report(report).not_found)
             why = "no key is overdue" + (", and the report is complete" if whole else "")
             print_wrapped(console, f"No message was sent: {why}.\n")
         _show_findings(console, report)
+        if of_accounts:
+            _show_accounts(console, report)
         described = describe_report(report)
         if described.not_found:
             print_wrapped(console, f"IAM knows no user named {', '.join(described.not_found)}.", "yellow")
-        counts = (described.coverage, described.keys, *described.severity, *described.account)
+        checked = (*described.accounts, described.coverage, described.keys)
+        counts = (*checked, *described.severity, *(described.root if of_accounts else described.account))
         for line in (*counts, *described.changes, *described.not_covered):
             print_wrapped(console, line)
     if result.error:
@@ -73,8 +80,24 @@ def _print_heading(console: Console, title: str) -> None:
         print_wrapped(console, title, "dim")
 
 
-def _show_findings(console: Console, report: Report) -> None:
-    findings = report["findings"]
+def _show_accounts(console: Console, report: OrganizationReport) -> None:
+    """Show the accounts that are unchecked, and those with something to look at."""
+    unchecked = [row for row in report["accounts"] if row["outcome"] == "unchecked"]
+    found = to_look_at(report)
+    rows = [(row, row["cause"] or "") for row in unchecked] + [(row, account_in_words(row)) for row in found]
+    if rows:
+        _print_heading(console, "The accounts, first those that are unchecked")
+    for row, what in rows[:_MOST_FINDINGS]:
+        label = "unchecked" if row["outcome"] == "unchecked" else verdict_label(row["verdict"] or "")
+        print_wrapped(console, f"{account_label(row)}: {what}", _STYLES.get(row["verdict"] or label, ""))
+    if len(rows) > _MOST_FINDINGS:
+        print_wrapped(console, f"and {len(rows) - _MOST_FINDINGS} more in the report.")
+    if rows:
+        console.print()
+
+
+def _show_findings(console: Console, report: AnyReport) -> None:
+    findings: Sequence[Finding] = report["findings"]
     if not findings:
         print_wrapped(console, no_finding_line(report))
         return
@@ -87,15 +110,17 @@ def _show_findings(console: Console, report: Report) -> None:
     else:
         for line in _in_lines(shown):
             console.print(line, soft_wrap=True)
-    if len(findings) > len(shown):
-        print_wrapped(console, f"and {len(findings) - len(shown)} more in the report.\n")
+    left_out = len(findings) - len(shown) + (report["findings_left_out"] if "accounts" in report else 0)
+    if left_out:
+        print_wrapped(console, f"and {left_out:,} more in the report.\n")
 
 
 def _width(console: Console, table: Table) -> int:
     return console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
 
 
-def _table(findings: list[Finding], *, with_severity: bool) -> Table:
+def _table(findings: Sequence[Finding], *, with_severity: bool) -> Table:
+    of_accounts = any("account_id" in finding for finding in findings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("Verdict", no_wrap=True)
     if with_severity:
@@ -104,6 +129,8 @@ def _table(findings: list[Finding], *, with_severity: bool) -> Table:
     table.add_column("What to do", no_wrap=True)
     table.add_column("Access key id", no_wrap=True)
     table.add_column("User", no_wrap=True)
+    if of_accounts:
+        table.add_column("Account", no_wrap=True)
     for finding in findings:
         table.add_row(
             Text(verdict_label(finding["verdict"]), style=_STYLES.get(finding["verdict"], "")),
@@ -112,15 +139,23 @@ def _table(findings: list[Finding], *, with_severity: bool) -> Table:
             advice_label(finding),
             finding["access_key_id"],
             Text(finding["user_name"]),
+            *([Text(_account_of(finding))] if of_accounts else []),
         )
     return table
 
 
-def _in_lines(findings: list[Finding]) -> Iterator[Text]:
+def _account_of(finding: Any) -> str:
+    """Return the name of a finding's account, in an organization, or else its id."""
+    return str(finding.get("account_name") or finding.get("account_id", ""))
+
+
+def _in_lines(findings: Sequence[Finding]) -> Iterator[Text]:
     """Yield the findings in a few short lines each, for a terminal that is too narrow for the table."""
     for finding in findings:
         yield Text(f"{finding['access_key_id']}", style="bold")
         yield Text(finding["user_name"])
+        if account := _account_of(finding):
+            yield Text(account)
         yield Text(
             f"{verdict_label(finding['verdict'])}, {finding['age_days']} days, {finding['severity']}",
             style=_STYLES.get(finding["verdict"], ""),

@@ -1,11 +1,13 @@
 """What the commands `scan` and `serve` do."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from chalicelib.policy import ScanRequest
 from chalicelib.report.summary import scan_kind
+from localaws.accounts.account_file import Account
 from localaws.commands.arguments import (
     BadInputError,
     ScanAccounts,
@@ -13,6 +15,7 @@ from localaws.commands.arguments import (
     read_policy,
     read_stack_parameters,
     warn_of_strangers,
+    with_organization,
 )
 from localaws.commands.console import print_wrapped, show_kept, show_result
 from localaws.commands.failures import (
@@ -31,8 +34,9 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str, p
     """Run one whole scan, and one of the account as it was before, and show it; return the exit status."""
     console = Console(stderr=output.report_alone, highlight=False)
     account, before = accounts.load()
-    parsed, going_wrong, given = read_policy(policy), read_faults(faults), read_stack_parameters(parameters)
-    if before and scan_kind(parsed.to_json()) != "full":
+    request, going_wrong = read_policy(policy, account), read_faults(faults)
+    given = with_organization(account, read_stack_parameters(parameters))
+    if before and (scan_kind(request.policy.to_json()) != "full" or request.accounts is not None):
         raise BadInputError("--previous: full scans alone are compared; it takes a --policy without users and as_of")
     warn_of_strangers(console, going_wrong, account)
     _prepare(output)
@@ -42,12 +46,12 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str, p
             task = progress.add_task("Starting a local AWS and deploying the app", total=None)
             with LocalAws(before or account, parameters=given) as aws:
                 if before:
-                    _require_success(aws.scan(policy, _bar(progress, task, len(before.users))))
+                    _require_success(aws.scan(policy, _bar(progress, task, _asked_for(before, request, given))))
                     aws.seed(account)
                 aws.inject(going_wrong)
-                users = len(account.users if parsed.users is None else parsed.users)
-                result = aws.scan(policy, _bar(progress, task, users))
-                progress.update(task, completed=None if result.error else users)
+                asked_for = _asked_for(account, request, given)
+                result = aws.scan(policy, _bar(progress, task, asked_for))
+                progress.update(task, completed=None if result.error else asked_for[1])
     except PolicyRefusedError as error:
         raise BadInputError(f"--policy: {error}") from error
     except (LocalAwsError, OSError) as error:
@@ -80,10 +84,20 @@ def _require_success(result: ScanResult) -> None:
         raise LocalAwsError(f"The scan of --previous {result.status}: {result.error}")
 
 
-def _bar(progress: Progress, task: TaskID, users: int) -> Callable[[int], None]:
-    """Begin a scan's progress; return what to tell how many users were asked for."""
-    progress.reset(task, description="Asking IAM for each user's keys", total=users)
-    return lambda asked: progress.update(task, completed=min(asked, users))
+def _asked_for(account: Account, request: ScanRequest, parameters: Mapping[str, str]) -> tuple[str, int]:
+    """Return what a scan does, and for how many accounts or users."""
+    users = request.policy.users
+    if parameters.get("Accounts") and (users is None or request.accounts is not None):
+        accounts = [one for one in account.all_accounts() if getattr(one, "state", "ACTIVE") == "ACTIVE"]
+        return "Scanning each account", len(accounts if request.accounts is None else request.accounts)
+    return "Asking IAM for each user's keys", len(account.users if users is None else users)
+
+
+def _bar(progress: Progress, task: TaskID, asked_for: tuple[str, int]) -> Callable[[int], None]:
+    """Begin a scan's progress; return what to tell how much of it is done."""
+    description, total = asked_for
+    progress.reset(task, description=description, total=total)
+    return lambda done: progress.update(task, completed=min(done, total))
 
 
 def _prepare(output: ScanOutput) -> None:

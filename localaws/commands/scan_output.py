@@ -1,5 +1,6 @@
 """Where the results of a scan go, besides the screen: the files of `--out` and `--stats`."""
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from deploy.terminal import cannot_be_written
 from localaws.scan_run import ScanResult
 
+_ID = "[0-9]" * 12
 # What a scan keeps, and by which words within its first 1,000 characters it is known to be a scan's.
 _KEPT = {
     "report.json": '"scan_id"',
@@ -17,6 +19,10 @@ _KEPT = {
     "usage.json": '"scan_id"',
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }
+# Of each account of an organization, in a folder of its own, and of the organization.
+_KEPT |= {f"accounts/{_ID}/{name}": mark for name, mark in [*_KEPT.items(), ("account.json", '"scan_id"')]}
+_KEPT |= {"accounts.json": '"scan_id"', "baselines.json": '"scan_id"', "accounts-to-scan.json": "["}
+_KEPT[f"unchecked/{_ID}.json"] = '"account_id"'
 # Of a scan, too; but a snapshot has this name, and may be here.
 _ACCOUNT = "account.json"
 _ASIDE = "earlier-scan"
@@ -85,6 +91,10 @@ class ScanOutput:
                 new.unlink(missing_ok=True)
         for old in earlier - coming.keys():
             old.unlink(missing_ok=True)
+        emptied = {folder / "pages", *(parent for old in earlier for parent in old.parents if folder in parent.parents)}
+        for parent in sorted(emptied, reverse=True):  # the deepest first
+            with contextlib.suppress(OSError):  # it has files, or is not there
+                parent.rmdir()
 
     def _earlier(self) -> Iterator[tuple[Path, str]]:
         """Yield the files that an earlier scan may have left, and by what each is known to be one's."""

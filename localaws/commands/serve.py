@@ -13,6 +13,7 @@ from localaws.commands.arguments import (
     read_faults,
     read_stack_parameters,
     warn_of_strangers,
+    with_organization,
 )
 from localaws.commands.failures import (
     in_a_line,
@@ -28,7 +29,8 @@ API_PORT = 8180  # of `make serve`
 def serve(account_file: Path | None, port: int, api_port: int, faults: str, parameters: str = "") -> int:
     """Stay up until Ctrl-C; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    account, going_wrong, given = read_account(account_file), read_faults(faults), read_stack_parameters(parameters)
+    account, going_wrong = read_account(account_file), read_faults(faults)
+    given = with_organization(account, read_stack_parameters(parameters))
     warn_of_strangers(console, going_wrong, account)
     try:
         require_room()
@@ -59,12 +61,18 @@ def example_calls(api_url: str) -> str:
 
 def _show_serving(console: Console, aws: LocalAws) -> None:
     outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
+    accounts = aws.account.all_accounts()
+    users = counted(sum(len(account.users) for account in accounts), "user")
+    whose = f"{users} of {counted(len(accounts), 'account')}" if aws.account.accounts else users
+    machine = outputs.get("OrganizationStateMachineArn")
+    of_organization = f"export ORGANIZATION_STATE_MACHINE_ARN={machine}\n" if machine else ""
     console.print(
-        f"iam-key-age is up with {counted(len(aws.account.users), 'user')}; Ctrl-C ends it. In another terminal:\n\n"
+        f"iam-key-age is up with {whose}; Ctrl-C ends it. In another terminal:\n\n"
         f"export AWS_ENDPOINT_URL={aws.endpoint_url}\n"
         f"export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={REGION}\n"
         f"export REPORTS_BUCKET={outputs['ReportsBucket']}\n"
         f"export STATE_MACHINE_ARN={outputs['StateMachineArn']}\n"
+        f"{of_organization}"
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
         f"export ENDPOINT_URL={aws.api_url}/\n"
