@@ -6,6 +6,7 @@ Nothing here changes what is answered; `bench/growth.py` measures what it is wor
 import copy
 import functools
 import io
+import string
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -17,13 +18,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jsonpath_ng.parser
-from botocore import UNSIGNED
+import xmltodict
+from botocore import UNSIGNED, parsers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from moto.core import responses
 from moto.core.request import Request
-from moto.core.utils import method_names_from_class
+from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.iam.responses import IamResponse
+from moto.moto_api._internal.moto_random import MotoRandom
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
@@ -40,6 +43,7 @@ from urllib3 import HTTPResponse
 from localaws.clients import INTERPRETER, make_client
 from localaws.middleware import Gate
 
+_REMEMBERED = 10_000  # answers of a function, such as the instants that the keys of an account were created at
 _UNCHANGING = (str, int, float, bool, NoneType, datetime)
 _gate: Gate
 
@@ -60,6 +64,8 @@ def _apply_once() -> None:
     copy_plain_data_quickly()
     list_methods_once()
     find_backends_once()
+    remember_pure_functions()
+    draw_request_ids_at_once()
 
 
 def reuse_clients(endpoint_url: str) -> None:
@@ -70,6 +76,7 @@ def reuse_clients(endpoint_url: str) -> None:
         config = Config(
             retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
             signature_version=UNSIGNED,
+            user_agent="moto",  # botocore's own is put together anew, of 18 parts and twice, at each request
         )
         client = make_client(service, region, endpoint_url, INTERPRETER, config)
         credential = f"Credential={INTERPRETER}/20260101/{client.meta.region_name}/{service}/aws4_request"
@@ -197,6 +204,29 @@ def _copied(value: Any) -> Any:
 def list_methods_once() -> None:
     """Remember the methods of a class that answers requests: moto lists them at each request."""
     setattr(responses, "method_names_from_class", functools.cache(method_names_from_class))  # noqa: B010  # an import
+
+
+def remember_pure_functions() -> None:
+    """Remember what is asked for at each request: names of operations and of XML elements, and instants as text."""
+    for module, name, function in (
+        (responses, "camelcase_to_underscores", camelcase_to_underscores),
+        (xmltodict, "_validate_name", xmltodict._validate_name),
+        (parsers, "DEFAULT_TIMESTAMP_PARSER", parsers.DEFAULT_TIMESTAMP_PARSER),
+    ):
+        setattr(module, name, functools.lru_cache(_REMEMBERED)(function))
+
+
+def draw_request_ids_at_once() -> None:
+    """Draw all characters of a request's id at once: moto draws 52 one by one."""
+
+    def get_random_string(
+        self: MotoRandom, length: int = 20, include_digits: bool = True, lower_case: bool = False
+    ) -> str:
+        pool = string.ascii_letters + (string.digits if include_digits else "")
+        drawn = "".join(self.choices(pool, k=length))
+        return drawn.lower() if lower_case else drawn
+
+    setattr(MotoRandom, "get_random_string", get_random_string)  # noqa: B010  # a method of moto's
 
 
 def find_backends_once() -> None:
