@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-PARTS = ("peers", "rate_limit", "growth", "validate_keys", "cold_start", "read_account", "build_report")
+PARTS = ("peers", "rate_limit", "growth", "validate_keys", "cold_start", "read_account", "build_report", "scan_account")
 
 
 def main() -> int:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 Renderers = Mapping[str, Callable[[Report], Iterator[str]]]
 _A_PAGE = 100  # users
-# What is left when no call of IAM is made any more: the one under way may take 40 seconds, joining and rendering 5,000
-# users with two old keys each takes 30 (bench/scan_account.py), and the function is to end a minute before its time.
+# With so much left, no call of IAM is begun. The one under way takes 15 at most; joining and rendering 5,000 users with
+# two overdue keys each, and keeping that, takes less than 45 (bench/scan_account.py); a minute is spare.
 _SECONDS_TO_END = 120
 
 
