@@ -1,10 +1,11 @@
 """The renderings of a report: JSON, CSV and one self-contained HTML page. Pure, but for the page's own parts."""
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.documents import AgeBin, Report
 from chalicelib.organization_documents import AnyReport
@@ -12,6 +13,9 @@ from chalicelib.outputs import evidence, report_sentences, sentences, usage_sent
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
 from chalicelib.report.summary import changes_by_key
+
+if TYPE_CHECKING:
+    import jinja2
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PLOT_WIDTH, _PLOT_HEIGHT, _GAP = 700, 140, 6  # as report.html.jinja draws it
@@ -53,10 +57,37 @@ def render_html(report: Report) -> Iterator[str]:
 
 def render_page(template: str, report: AnyReport, **values: object) -> Iterator[str]:
     """Render a page from its template, with what all pages have besides these values."""
-    import jinja2  # only here: it takes longer to load than the other functions take to run
     from markupsafe import Markup
 
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    stream = (
+        _environment()
+        .get_template(template)
+        .stream(
+            **values,
+            report=report,
+            described=describe_report(report),
+            quarantine_advice=QUARANTINE_ADVICE,
+            quarantine_page=QUARANTINE_PAGE,
+            controls_in_short=evidence.controls_in_short,
+            controls=evidence.controls(report),
+            results=evidence.results(report),
+            not_evidence_for=evidence.not_evidence_for(report),
+            of_accounts="accounts" in report,
+            style=Markup(style),  # noqa: S704  # the project's own file
+            script=Markup(script),  # noqa: S704  # the project's own file
+            style_hash=_csp_hash(style),
+            script_hash=_csp_hash(script),
+        )
+    )
+    stream.enable_buffering(500)
+    return iter(stream)
+
+
+@functools.cache  # a warm function that scans one small account after the other would mostly compile templates
+def _environment() -> "jinja2.Environment":
+    import jinja2  # only here: it takes longer to load than the other functions take to run
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -66,24 +97,7 @@ def render_page(template: str, report: AnyReport, **values: object) -> Iterator[
         keep_trailing_newline=True,
     )
     environment.globals.update(sentences=sentences, report_sentences=report_sentences, usage_sentences=usage_sentences)
-    stream = environment.get_template(template).stream(
-        **values,
-        report=report,
-        described=describe_report(report),
-        quarantine_advice=QUARANTINE_ADVICE,
-        quarantine_page=QUARANTINE_PAGE,
-        controls_in_short=evidence.controls_in_short,
-        controls=evidence.controls(report),
-        results=evidence.results(report),
-        not_evidence_for=evidence.not_evidence_for(report),
-        of_accounts="accounts" in report,
-        style=Markup(style),  # noqa: S704  # the project's own file
-        script=Markup(script),  # noqa: S704  # the project's own file
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
-    )
-    stream.enable_buffering(500)
-    return iter(stream)
+    return environment
 
 
 def _bars(histogram: list[AgeBin], max_age_days: int) -> tuple[list[Bar], float]:
