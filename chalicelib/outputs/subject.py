@@ -33,6 +33,7 @@ def wordings(report: AnyReport) -> tuple[str, ...]:
         f"{lead_in_short}{keys} in {places[4]}{in_short}",
         f"{most_severe}{keys} in {places[4]}{in_short}",
         f"{most_severe}{_found(counts)} in {places[4]}{in_short.replace(' named users', ' users')}",
+        f"{counts.totals['expired']} overdue in {places[4]}{in_short.replace(' named users', ' users')}",
     )
 
 

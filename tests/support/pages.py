@@ -4,7 +4,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from chalicelib.documents import Report
+from chalicelib.organization_documents import AnyReport
+from chalicelib.outputs.organization_html import render_organization_html
 from chalicelib.outputs.report_html import render_html
 
 SEVERITY, VERDICT, DAYS_OLD, USER, KEY_ID = 1, 3, 4, 5, 6  # columns
@@ -20,9 +21,10 @@ class Opened:
         self.requests: list[str] = []
         self.complaints: list[str] = []
 
-    def open(self, report: Report, script: bool = True, dark: bool = False) -> Page:
+    def open(self, report: AnyReport, script: bool = True, dark: bool = False) -> Page:
         path = self._folder / "report.html"
-        path.write_text("".join(render_html(report)))
+        rendered = render_organization_html(report) if "accounts" in report else render_html(report)
+        path.write_text("".join(rendered))
         page = self._browser.new_page(java_script_enabled=script, color_scheme="dark" if dark else "light")
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("console", lambda message: self.complaints.append(message.text))

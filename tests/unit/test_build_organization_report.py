@@ -1,0 +1,291 @@
+"""The function build_organization_report, with S3 in memory: what it reads, keeps, writes and returns."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+import app
+from chalicelib.aws import clients, organization_outcomes
+from chalicelib.aws.errors import EvidenceUnavailableError
+from chalicelib.documents import InvalidEvidenceError, TooManyChildrenFailedError
+from chalicelib.organization_documents import OrganizationReport
+from chalicelib.report.organization import NO_ACCOUNT_OUTCOME
+from chalicelib.settings import InvalidSettingError
+from tests.support.fake_scans import Bucket, refusal
+from tests.support.organization_reports import (
+    OWN,
+    REFUSED,
+    account_id,
+    account_report,
+    baselines,
+    list_of,
+    listed,
+    scan_of,
+    suspended,
+)
+from tests.support.reports import key, user
+
+SCAN: dict[str, Any] = {
+    "scan_id": "scan-1",
+    "execution_arn": f"arn:aws:states:eu-central-1:{OWN}:execution:iam-key-age-prod-organization:scan-1",
+    "started_at": "2026-11-22T08:00:00.000Z",
+    "policy": scan_of().policy,
+}
+OLD = user("alice", key("AKIAOLD", 200, used=1))
+
+
+class Reports(Bucket):
+    """The bucket of a scan whose accounts have ended."""
+
+    def keep_scan(self, *accounts: Any, **more: Any) -> None:
+        self.keep("scans/scan-1/accounts.json", list_of(*accounts, **more))
+
+    def keep_report(self, number: int, *outcomes: Any, **more: Any) -> None:
+        self.keep(f"scans/scan-1/accounts/{account_id(number)}/report.json", account_report(number, *outcomes, **more))
+
+    def keep_cause(self, number: int, cause: str) -> None:
+        self.keep(
+            f"scans/scan-1/unchecked/{account_id(number)}.json", {"account_id": account_id(number), "cause": cause}
+        )
+
+    def keep_baselines(self, *numbers: int, scan_id: str = "scan-0", as_of: str = "2026-11-21T08:00:00Z") -> None:
+        self.keep("organization/latest.json", {"scan_id": scan_id})
+        self.keep(f"scans/{scan_id}/baselines.json", {**baselines(*numbers, scan_id=scan_id), "as_of": as_of})
+
+    def kept(self, name: str) -> Any:
+        return json.loads(self.objects[f"scans/scan-1/{name}"])
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Reports:
+    bucket = Reports()
+    monkeypatch.setattr(clients, "s3", lambda: bucket)
+    monkeypatch.setenv("REPORTS_BUCKET", "reports")
+    monkeypatch.setenv("STAGE", "prod")
+    return bucket
+
+
+def built(**policy: Any) -> dict[str, Any]:
+    return app.build_organization_report({"scan": {**SCAN, "policy": {**SCAN["policy"], **policy}}}, None)  # type: ignore[no-any-return]
+
+
+def causes(report: OrganizationReport) -> dict[str, str | None]:
+    return {row["account_id"]: row["cause"] for row in report["accounts"] if row["outcome"] == "unchecked"}
+
+
+def test_the_accounts_are_joined_and_the_report_is_kept_in_all_formats_the_json_last(bucket: Reports) -> None:
+    bucket.keep_scan(listed(1), listed(2), suspended(3))
+    bucket.keep_report(1, OLD)
+    bucket.keep_cause(2, REFUSED)
+    before = len(bucket.objects)
+
+    answer = built()
+
+    assert list(bucket.objects)[before:] == [
+        *(f"scans/scan-1/report.{kind}" for kind in ("csv", "html", "json")),
+        "scans/scan-1/baselines.json",
+    ]
+    report = bucket.kept("report.json")
+    assert report["coverage"] | {"accounts_excluded": 0} == {
+        "accounts_listed": 3,
+        "accounts_scanned": 1,
+        "accounts_unchecked": 1,
+        "accounts_not_active": 1,
+        "accounts_incomplete": 0,
+        "accounts_excluded": 0,
+    }
+    assert (report["account_id"], report["as_of"]) == (OWN, "2026-11-22T08:00:00Z")
+    assert answer["summary"]["reports"]["html"] == "s3://reports/scans/scan-1/report.html"
+    assert report["accounts"][1]["reports"]["html"] == (
+        f"s3://reports/scans/scan-1/accounts/{account_id(1)}/report.html"
+    )
+    assert answer["notify"] is True
+    assert answer["subject"] == "1 overdue access key in 2 accounts - INCOMPLETE: 1 account unchecked"
+    assert b"member-1" in bucket.objects["scans/scan-1/report.html"]
+    rows = list(csv.DictReader(io.StringIO(bucket.objects["scans/scan-1/report.csv"].decode("utf-8-sig"))))
+    assert [row["verdict"] for row in rows] == ["expired", "account_unchecked", "account_not_active"]
+
+
+def test_the_function_prints_its_metrics_on_a_line_alone_without_any_account(
+    bucket: Reports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.keep_scan(listed(1, "payments"))
+    bucket.keep_report(1, OLD)
+
+    built()
+
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["AccountsScanned"] == 1
+    assert account_id(1) not in line
+    assert "payments" not in line
+
+
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        (b"{", "its report is damaged"),
+        (b"[]", "its report is damaged"),
+        (b'"text"', "its report is damaged"),
+        (b"\xff\xfe", "its report is damaged"),
+        (b"[" * 200_000, "its report is damaged"),
+        (b"{}", "its report is of another schema_version"),
+        (json.dumps(account_report(2, OLD)).encode(), "its report is of another account_id"),
+        (json.dumps(account_report(1, OLD, scan_id="scan-0")).encode(), "its report is of another scan_id"),
+        (None, NO_ACCOUNT_OUTCOME),
+    ],
+)
+def test_an_account_whose_report_is_no_report_of_it_is_unchecked(
+    bucket: Reports, damage: bytes | None, cause: str
+) -> None:
+    numbers = range(1, 6)
+    bucket.keep_scan(*(listed(number) for number in numbers))
+    for number in numbers[1:]:
+        bucket.keep_report(number)
+    if damage is not None:
+        bucket.objects[f"scans/scan-1/accounts/{account_id(1)}/report.json"] = damage
+
+    answer = built()
+
+    assert causes(bucket.kept("report.json")) == {account_id(1): cause}
+    assert answer["summary"]["complete"] is False
+
+
+@pytest.mark.parametrize("kept", [{}, [], {"cause": None}, "no"])
+def test_a_cause_that_is_damaged_is_one_nevertheless(bucket: Reports, kept: Any) -> None:
+    bucket.keep_scan(listed(1), listed(2))
+    bucket.keep_report(1, OLD)
+    bucket.keep(f"scans/scan-1/unchecked/{account_id(2)}.json", kept)
+
+    built()
+
+    assert causes(bucket.kept("report.json"))[account_id(2)]
+
+
+def test_an_account_that_has_a_report_is_scanned_though_an_attempt_failed(bucket: Reports) -> None:
+    bucket.keep_scan(listed(1))
+    bucket.keep_report(1, OLD)
+    bucket.keep_cause(1, "the function timed out")
+
+    built()
+
+    assert causes(bucket.kept("report.json")) == {}
+
+
+def test_too_many_accounts_without_an_outcome_fail_the_scan_and_leave_no_report(bucket: Reports) -> None:
+    bucket.keep_scan(listed(1), listed(2))
+    bucket.keep_report(1, OLD)
+
+    with pytest.raises(TooManyChildrenFailedError):
+        built()
+
+    assert "scans/scan-1/report.json" not in bucket.objects
+
+
+def test_without_the_list_of_accounts_the_scan_fails(bucket: Reports) -> None:  # noqa: ARG001  # it has to be there
+    with pytest.raises(InvalidEvidenceError, match=r"accounts\.json of scan scan-1 is not there"):
+        built()
+
+
+def test_s3_that_does_not_answer_is_asked_again_by_the_state_machine(
+    bucket: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.keep_scan(*(listed(number) for number in range(1, 30)))
+    answer = bucket.get_object
+
+    def refuse(*, Key: str, **more: Any) -> Any:  # noqa: N803  # as boto3 has it
+        if account_id(7) in Key:
+            raise refusal("SlowDown", 503)
+        return answer(Key=Key, **more)
+
+    monkeypatch.setattr(bucket, "get_object", refuse)
+
+    with pytest.raises(EvidenceUnavailableError):
+        built()
+
+
+def test_a_bad_setting_fails_before_any_report(bucket: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.keep_scan(listed(1))
+    monkeypatch.setenv("NOTIFY_ON", "never")
+
+    with pytest.raises(InvalidSettingError, match="NOTIFY_ON"):
+        built()
+
+    assert list(bucket.objects) == ["scans/scan-1/accounts.json"]
+
+
+def test_the_next_scan_compares_each_account_with_its_last_report(bucket: Reports) -> None:
+    last = {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}
+    bucket.keep_scan(listed(1), listed(2), last_scan=last)
+    bucket.keep_baselines(1, 2)
+    bucket.keep_report(1, OLD, last=[user("alice")])
+    bucket.keep_cause(2, REFUSED)
+
+    answer = built()
+
+    assert bucket.kept("baselines.json")["accounts"] == {account_id(1): "scan-1", account_id(2): "scan-0"}
+    assert answer["latest"] == {
+        "Bucket": "reports",
+        "Key": "organization/latest.json",
+        "Body": {
+            "schema_version": 1,
+            "scan_id": "scan-1",
+            "as_of": "2026-11-22T08:00:00Z",
+            "reports": answer["summary"]["reports"],
+        },
+        "ContentType": "application/json",
+    }
+    assert answer["summary"]["changes"]["since"] == last
+
+
+def test_a_later_scan_on_record_stays_the_one_that_is_compared_with(bucket: Reports) -> None:
+    bucket.keep_scan(listed(1))
+    bucket.keep_baselines(1, scan_id="scan-2", as_of="2026-11-22T09:00:00Z")
+    bucket.keep_report(1, OLD)
+
+    answer = built()
+
+    assert answer["latest"] == {}
+    assert bucket.kept("report.json")["changes"]["superseded"] is True
+
+
+@pytest.mark.parametrize("latest", [b"{", b'{"scan_id": "../x"}', b'{"scan_id": "scan-9"}', b"[]"])
+def test_damaged_baselines_are_replaced(bucket: Reports, latest: bytes) -> None:
+    bucket.keep_scan(listed(1))
+    bucket.objects["organization/latest.json"] = latest
+    bucket.keep_report(1, OLD)
+
+    answer = built()
+
+    assert answer["latest"]["Body"]["scan_id"] == "scan-1"
+    assert bucket.kept("baselines.json")["accounts"] == {account_id(1): "scan-1"}
+
+
+@pytest.mark.parametrize("policy", [{"users": ["alice"]}, {"as_of": "2026-11-22T08:00:00Z"}])
+def test_a_scan_of_named_users_or_of_another_instant_becomes_no_baseline(
+    bucket: Reports, policy: dict[str, Any]
+) -> None:
+    bucket.keep_scan(listed(1))
+    bucket.keep_report(1, OLD)
+    path = f"scans/scan-1/accounts/{account_id(1)}/report.json"
+    bucket.keep(path, {**json.loads(bucket.objects[path]), "policy": {**SCAN["policy"], **policy}, "changes": None})
+
+    answer = built(**policy)
+
+    assert answer["latest"] == {}
+    assert bucket.kept("report.json")["scan_kind"] == "accounts"
+
+
+def test_reports_are_read_a_few_ahead_and_no_more(bucket: Reports, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = range(1, 21)
+    accounts = list_of(*(listed(number) for number in numbers), suspended(30))
+    read: list[str] = []
+    monkeypatch.setattr(organization_outcomes, "_load", lambda _, account: read.append(account))
+
+    ahead = [len(read) - passed for passed, _ in enumerate(organization_outcomes.load_outcomes(accounts))]
+
+    assert len(read) == 20
+    assert max(ahead) <= 4
+    assert not bucket.objects
