@@ -17,7 +17,7 @@ from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
-_OF_ORGANIZATION = ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId")
+OF_ORGANIZATION = ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId")
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
 
@@ -69,7 +69,7 @@ def read_parameters(
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
-    if name in _OF_ORGANIZATION and name not in known:
+    if name in OF_ORGANIZATION and name not in known:
         return "parameters of the companion stack: a stage that scans an organization takes `make deploy`"
     if name in SETTINGS.keys() - known.keys():
         setting = f"it is the setting {SETTINGS[name]} in {CONFIG}"

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.settings import InvalidSettingError
 from deploy import template
 from deploy.companion import (
     _OF_THE_COMPANION,
@@ -24,13 +25,15 @@ from deploy.companion import (
     environment_of,
     read_deployed,
 )
+from deploy.parameters import OF_ORGANIZATION, read_parameters
 from deploy.sessions import sign_in
 from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
 from tests.stack.test_template import actions
 from tests.support.serving import Served, start
 
-RESOURCES = template.read_resources(PROJECT / template.RESOURCES)
+WHOLE = template.read_resources(PROJECT / template.RESOURCES)
+RESOURCES = template.without_condition(WHOLE, "ScansOrganization")
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},
@@ -38,7 +41,7 @@ DEPLOYED = {
     "rest_api": {"rest_api_id": "abc123"},
     "scheduled_scan-event": {"rule_name": "iam-key-age-dev-scheduled_scan-event"},
 }
-COMPANION = companion_template(RESOURCES, DEPLOYED)
+COMPANION = companion_template(WHOLE, DEPLOYED)
 
 
 def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
@@ -53,7 +56,22 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     gone = kept - COMPANION["Resources"].keys()
     of_the_api = {"ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount"}
     assert gone == of_the_api | {f"{name}Logs" for name in FUNCTIONS}
-    assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {*SETTINGS, "ApiGatewayLogsRole"}
+    assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {
+        *SETTINGS,
+        *OF_ORGANIZATION,
+        "ApiGatewayLogsRole",
+    }
+
+
+@pytest.mark.parametrize("name", OF_ORGANIZATION)
+def test_a_parameter_of_an_organization_is_refused_in_one_line_that_says_which_way_takes_it(name: str) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        read_parameters(COMPANION["Parameters"], [f"{name}=organization"])
+
+    assert str(refusal.value) == (
+        f'PARAMETERS: "{name}=organization" is not accepted; it takes parameters of the companion stack: a stage that'
+        " scans an organization takes `make deploy`"
+    )
 
 
 def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:

@@ -227,8 +227,9 @@ MAY_FOR_ORGANIZATION: dict[str, set[tuple[str, str]]] = {
     },
 }
 for _function in OF_ORGANIZATION:
+    _log_stream = LOG_STREAM.format(_function).replace("BuildOrganizationReport-X", "BuildOrganizationReport")
     MAY_FOR_ORGANIZATION[f"{_function}Role"] |= {
-        *((action, LOG_STREAM.format(_function)) for action in LOGS),
+        *((action, _log_stream) for action in LOGS),
         *((action, "*") for action in TRACES),
     }
 NEW_ROLES = MAY_FOR_ORGANIZATION.keys() - MAY.keys()

@@ -5,8 +5,11 @@ import re
 from typing import Any
 
 from deploy.package import PROJECT
+from deploy.template import read_resources
 from localaws.accounts.snapshot import READ_POLICY
 
+DESCRIBE = "iam:GetAccountAuthorizationDetails"  # which is in the module of the calls that scans of many accounts make
+MEMBER_ROLE = PROJECT / "statemachine" / "member-role.yaml"
 DEFINITION = (PROJECT / "statemachine" / "scan.asl.json").read_text()
 
 
@@ -22,25 +25,33 @@ def calls_in(path: str) -> set[str]:
     return {f"iam:{name.title().replace('_', '')}" for name in names if name != "exceptions"}
 
 
-def test_the_roles_the_boundary_and_the_snapshot_read_of_iam_what_is_called(template: dict[str, Any]) -> None:
+def test_the_reader_role_the_roles_the_boundary_and_the_snapshot_read_of_iam_what_is_called(
+    template: dict[str, Any],
+) -> None:
     def granted(role: str) -> set[str]:
         [policy] = template["Resources"][role]["Properties"]["Policies"]
         return iam_actions(policy["PolicyDocument"])
 
     boundary = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
     by_states = {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", DEFINITION)}
-    of_all_users, of_named_users = calls_in("account.py"), calls_in("named_users.py")
+    of_keys = calls_in("iam.py") - {DESCRIBE}
+    of_all_users, of_named_users = calls_in("account.py") | {DESCRIBE}, calls_in("named_users.py")
+    [reader] = read_resources(MEMBER_ROLE)["Resources"]["ReaderRole"]["Properties"]["Policies"]
+    of_reader = [one for one in reader["PolicyDocument"]["Statement"] if "Effect" in one]
 
+    assert of_keys == by_states
+    assert iam_actions({"Statement": of_reader}) == of_keys | of_all_users | of_named_users
     assert granted("ScanStateMachineRole") == by_states
     assert granted("ReadAccountRole") == of_all_users | of_named_users
     assert iam_actions(boundary) == by_states | of_all_users | of_named_users
     assert iam_actions(READ_POLICY) == by_states | of_all_users
 
 
-def test_each_variable_that_a_function_has_is_read(template: dict[str, Any]) -> None:
-    functions = [each for each in template["Resources"].values() if each["Type"] == "AWS::Serverless::Function"]
+def test_each_variable_that_a_function_has_is_read(whole: dict[str, Any]) -> None:
+    functions = [each for each in whole["Resources"].values() if each["Type"] == "AWS::Serverless::Function"]
     set_by_template = {name for each in functions for name in each["Properties"]["Environment"]["Variables"]}
-    readers = [PROJECT / "chalicelib" / "settings.py", *(PROJECT / "chalicelib" / "aws").glob("*.py")]
+    settings = (PROJECT / "chalicelib" / name for name in ("settings.py", "organization_settings.py"))
+    readers = [*settings, *(PROJECT / "chalicelib" / "aws").glob("*.py")]
     read = set(re.findall(r'"([A-Z_]+)"', "".join(path.read_text() for path in readers)))
 
     assert set_by_template - read == set()

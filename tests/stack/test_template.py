@@ -27,6 +27,7 @@ from tests.support.cloudformation import prerequisites, resolve
 from tests.support.lint_definition import DEFINITIONS, problems
 
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "scan.asl.json").read_text())
+OF_ORGANIZATION_SCAN: dict[str, Any] = json.loads((PROJECT / "statemachine" / "organization.asl.json").read_text())
 PERMANENT_ERRORS = {"Iam.NoSuchEntityException"}
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html and
 # https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html
@@ -50,6 +51,9 @@ def states(definition: dict[str, Any] = DEFINITION) -> Iterator[tuple[str, dict[
 
 TASKS = {name: state for name, state in states() if state["Type"] == "Task"}
 CHOICES = {name: state for name, state in states() if state["Type"] == "Choice"}
+ORGANIZATION_TASKS = {name: state for name, state in states(OF_ORGANIZATION_SCAN) if state["Type"] == "Task"}
+# In one table: Notify and KeepAsLatest are in both definitions.
+ALL_TASKS = TASKS | {f"{name} of the organization": state for name, state in ORGANIZATION_TASKS.items()}
 
 
 def errors_tried_again(task: dict[str, Any]) -> set[str]:
@@ -83,10 +87,10 @@ def test_no_function_that_the_machine_calls_refers_to_the_machine(template: dict
         assert "ScanStateMachine" not in json.dumps(template["Resources"][function])
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ALL_TASKS)
 def test_every_task_has_a_time_out_and_retries(name: str) -> None:
-    assert TASKS[name]["TimeoutSeconds"] > 0
-    assert "States.Timeout" in errors_tried_again(TASKS[name])
+    assert ALL_TASKS[name]["TimeoutSeconds"] > 0
+    assert "States.Timeout" in errors_tried_again(ALL_TASKS[name])
 
 
 def known_errors() -> set[str]:
@@ -102,17 +106,17 @@ def known_errors() -> set[str]:
     return known
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", ALL_TASKS)
 def test_the_errors_that_a_task_retries_and_catches_exist(name: str) -> None:
-    handlers = [*TASKS[name].get("Retry", []), *TASKS[name].get("Catch", [])]
+    handlers = [*ALL_TASKS[name].get("Retry", []), *ALL_TASKS[name].get("Catch", [])]
 
     named = {error for handler in handlers for error in handler["ErrorEquals"]}
 
-    assert named | errors_tried_again(TASKS[name]) <= known_errors()
+    assert named | errors_tried_again(ALL_TASKS[name]) <= known_errors()
 
 
 def test_no_task_retries_everything_or_an_error_that_stays() -> None:
-    for task in TASKS.values():
+    for task in ALL_TASKS.values():
         retried = errors_tried_again(task)
         assert not retried & {"States.ALL", "States.TaskFailed", "InvalidPolicyError", "InvalidEvidenceError"}
         assert not retried & PERMANENT_ERRORS

@@ -67,6 +67,39 @@ PATTERNS = {
             *("a\x00b", "a\x85b", "☺", "a;b", "\ud800", "<a>"),
         ],
     ),
+    "Accounts": (
+        [
+            *("", "organization", "123456789012", ",".join(["123456789012"] * 100)),
+            *("s3://reports/organization/accounts.txt", f"s3://{'b' * 63}/organization/{'a' * 80}"),
+        ],
+        [
+            *("Organization", "12345678901", "1234567890123", "123456789012,", "123456789012, 210987654321", "all"),
+            *(",".join(["123456789012"] * 101), "s3://reports/accounts.txt", "s3://reports/organization/"),
+            *(
+                "s3://reports/organization/latest.json",
+                "s3://reports/organization/../x",
+                "s3://reports/organization/a/b",
+            ),
+            *(
+                "s3:///organization/a",
+                "https://reports/organization/a",
+                "s3://REPORTS/organization/a",
+                "１２３４５６７８９０１２",
+            ),
+        ],
+    ),
+    "ExcludedAccounts": (
+        ["", "123456789012", ",".join(["123456789012"] * 100)],
+        ["organization", ",".join(["123456789012"] * 101), "123456789012;210987654321", "s3://reports/organization/a"],
+    ),
+    "ReaderRoleName": (
+        ["iam-key-age-reader", "a", "A_+=,.@-9", "x" * 64],
+        ["", "x" * 65, "path/role", "a b", "arn:aws:iam::123456789012:role/x", "a*", "é"],
+    ),
+    "ExternalId": (
+        ["iam-key-age", "ab", "A=,.@:/_+-9", "x" * 64],
+        ["", "a", "x" * 65, "a b", "a*b", "é" * 3],
+    ),
     "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
     "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),
     "ScanSchedule": (
@@ -149,8 +182,9 @@ def linted(template: dict[str, Any], folder: Path, given: list[dict[str, str]]) 
 
 
 def test_the_stack_keeps_to_cfn_lint_with_every_parameter_at_each_of_its_ends(
-    template: dict[str, Any], tmp_path: Path
+    whole: dict[str, Any], tmp_path: Path
 ) -> None:
+    template = whole
     values = {name: ends(name, parameter) for name, parameter in template["Parameters"].items()}
     sets = max(map(len, values.values()))
 
@@ -232,11 +266,13 @@ def test_the_functions_take_the_tags_of_the_owner_that_the_parameter_takes(
         assert str(refusal.value).endswith(f"is not accepted; it takes {parameter['ConstraintDescription']}")
 
 
-def test_the_variables_of_a_function_fit_into_the_4_kilobytes_that_lambda_gives_them(template: dict[str, Any]) -> None:
+def test_the_variables_of_a_function_fit_into_the_4_kilobytes_that_lambda_gives_them(whole: dict[str, Any]) -> None:
+    template = whole
     longest = {name: max(map(str, ends(name, of)), key=len) for name, of in template["Parameters"].items()}
     longest["OwnerTags"] = ("部" * 128 + ",") * 4 + "部" * 124
     assert len(longest["OwnerTags"]) == template["Parameters"]["OwnerTags"]["MaxLength"]
     known = {**STACK, **longest, "AWS::StackName": "iam-key-age-" + "x" * 116, "ReportsBucket": "x" * 63}
+    known["ScanAccount.Arn"] = f"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:{'x' * 64}"
     functions = [part for part in template["Resources"].values() if part["Type"] == "AWS::Serverless::Function"]
 
     for function in functions:

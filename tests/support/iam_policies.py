@@ -11,8 +11,9 @@ def allows(
 ) -> bool:
     """Return whether a document allows a call, and no statement of it denies it.
 
-    `principal` is the service of a document that names principals. `context` are the condition keys of the call, with
-    __ for a colon: `aws__SourceAccount`. A condition on a key that the call does not have is not met.
+    `principal` is the service, or the ARN of a role, of a document that names principals. `context` are the condition
+    keys of the call, with __ for a colon: `aws__SourceAccount`. A condition on a key that the call does not have is not
+    met.
     """
     given = {name.replace("__", ":"): value for name, value in context.items()}
     effects = {
@@ -29,7 +30,10 @@ def allows(
 def _of_principal(wanted: Any, principal: str) -> bool:
     if wanted == "*" or not principal:
         return bool(wanted == "*") or not wanted
-    return principal in _listed(wanted.get("Service", []))
+    accounts = [arn.removesuffix(":root") for arn in _listed(wanted.get("AWS", [])) if arn.endswith(":root")]
+    return principal in _listed(wanted.get("Service", [])) or any(
+        principal.startswith(f"{account}:") for account in accounts
+    )
 
 
 def _holds(condition: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> bool:
