@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo scan-account serve test unit test-pythons check bench picture reference format lock package deploy deploy-statemachine deploy-reader deploy-readers check-member destroy clean
+.PHONY: help setup demo demo-organization scan-account serve test unit test-pythons check bench picture reference format lock package deploy deploy-statemachine deploy-reader deploy-readers check-member destroy clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-19s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ NEEDED = Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&
 
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters UsageEvidence=on --out out/demo
+
+demo-organization: setup ## scan a made-up organization of 20 accounts on this machine
+	@$(BIN)/python -m localaws scan --account localaws/accounts/demo-organization.json --previous localaws/accounts/demo-organization-before.json --out out/demo-organization
 
 # Only those of make's own command line: other tools have variables of these names, too.
 of_command = $(filter command override,$(firstword $(origin $(1))))

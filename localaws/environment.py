@@ -2,13 +2,8 @@
 
 import contextlib
 import json
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +32,7 @@ from localaws.moto_patches import cloudtrail, notifications, speedups
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import Measurements, Wiring
 from localaws.reader_role import Reader
+from localaws.rest_api import RestApi, free_port
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
 
@@ -44,8 +40,6 @@ PROJECT = packaging.PROJECT
 STAGE = "local"
 STACK = f"iam-key-age-{STAGE}"
 _UPLOADS = "localaws-artifacts"
-_START_SECONDS = 60
-_API_GATEWAY = Path(__file__).with_name("api_gateway.py")
 
 
 class LocalAws:
@@ -59,6 +53,7 @@ class LocalAws:
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
+        self._api: RestApi | None = None
 
     def __enter__(self) -> "LocalAws":
         with contextlib.ExitStack() as started:
@@ -106,6 +101,8 @@ class LocalAws:
         except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be deployed: {error}") from error
         self._parameters |= parameters
+        if self._api:
+            self._start(self._api)
 
     def outputs(self) -> dict[str, str]:
         """Return the stack's outputs."""
@@ -184,7 +181,7 @@ class LocalAws:
     def _serve(self, started: contextlib.ExitStack) -> None:
         moto_api_backend.reset()
         self.gate = Gate(DomainDispatcherApplication(create_backend_app), self.account.account_id, why_refused)
-        port = _free_port(self._port, "--port") if self._port else 0
+        port = free_port(self._port, "--port") if self._port else 0
         server: BaseWSGIServer = make_server(
             "127.0.0.1", port, self.gate, threaded=True, request_handler=_QuietRequestHandler
         )
@@ -209,29 +206,18 @@ class LocalAws:
         self.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="you@example.com")
 
     def _serve_api(self, started: contextlib.ExitStack) -> None:
-        """Serve the REST API with `chalice local`, from the unpacked zip with the function's environment."""
+        """Serve the REST API, from the unpacked zip with the function's environment."""
         function = self.function("APIHandler")
-        code = self._workers.code_of(function)
-        shutil.copytree(PROJECT / ".chalice", code / ".chalice", ignore=shutil.ignore_patterns("deploy*"))
-        port = _free_port(self._api_port, "--api-port")
-        command = [sys.executable, "-P", str(_API_GATEWAY), "--project-dir", str(code)]
-        command += ["local", "--stage", STAGE, "--host", "127.0.0.1", "--port", str(port), "--no-autoreload"]
-        process = subprocess.Popen(  # noqa: S603  # our own command
-            command,
-            cwd=self._folder,
-            env={**self._workers.environment_of(function), "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.PIPE,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        started.callback(_end, process)
+        port = free_port(self._api_port, "--api-port")
+        self._api = api = RestApi(self._workers.code_of(function), self._folder, STAGE, port, self._log)
+        started.callback(api.stop)
         self.api_url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise LocalAwsError(f"`chalice local` did not start\n{self.log_tail()}")
-            time.sleep(0.05)
+        self._start(api)
+
+    def _start(self, api: RestApi) -> None:
+        """Let the REST API see the environment that its function has now, as Lambda does after a deployment."""
+        if not api.start(self._workers.environment_of(self.function("APIHandler"))):
+            raise LocalAwsError(f"`chalice local` did not start\n{self.log_tail()}")
 
 
 class _QuietRequestHandler(WSGIRequestHandler):
@@ -245,33 +231,3 @@ def package(folder: Path) -> Path:
         return packaging.package(folder, STAGE, REGION, users_environment())
     except packaging.PackagingError as error:
         raise LocalAwsError(str(error)) from error
-
-
-def _free_port(wanted: int, option: str) -> int:
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(("127.0.0.1", wanted))
-        except OSError as error:
-            make = " (make serve: API_PORT=…)" if option == "--api-port" else ""
-            why = f"port {wanted} cannot be used: {error.strerror}"
-            raise LocalAwsError(f"{why}; choose another with {option}{make}") from error
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdin:
-        process.stdin.close()
