@@ -73,7 +73,7 @@ class AccountRequest(TypedDict):
     account_id: str
     policy: dict[str, Any]
     started_at: str
-    stopped_at: str | None  # null, too, where the API did not wait for the end
+    stopped_at: str | None  # with `error` alone: otherwise what the scan left says when it ended
     error: str | None
 
 

@@ -31,6 +31,7 @@ LONGEST_FIRST = (
     "test_snapshot.py",
     "test_terminal.py",
     "test_on_demand.py",
+    "test_organization_api.py",
     "test_openapi.py",
     "test_api.py",
 )

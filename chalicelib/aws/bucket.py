@@ -85,6 +85,18 @@ def names_in(folder: str) -> set[str]:
     return {key.removeprefix(folder).removesuffix("/").removesuffix(".json") for key in found}
 
 
+def written_at(key: str, began: datetime | None) -> datetime | None:
+    """Return when an object was written, None where `get_json` has none."""
+    try:
+        with translate_s3_errors():
+            written = clients.s3().head_object(Bucket=name(), Key=key)["LastModified"]
+    except clients.s3().exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return None
+        raise
+    return written if is_of(began, written) else None
+
+
 def is_of(began: datetime | None, written: datetime) -> bool:
     """Return whether an object is of a scan that began then, and not of an earlier one, which is 90 days older."""
     return began is None or written > began - timedelta(days=1)

@@ -1,13 +1,12 @@
 """Scans of one account's named users that no state machine runs: the API calls the function scan_account itself.
 
 Such a scan begins with scans/<scan_id>/request.json, which exists once: that makes requests with one Idempotency-Key
-one scan. How it ended, that file says, or where the API did not wait for so long, what scan_account left.
+one scan. How it ended, what scan_account left says, or that file where it left nothing.
 """
 
 import json
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from chalicelib.aws import clients, executions, organization_store, report_store
 from chalicelib.aws.errors import in_words
@@ -35,11 +34,9 @@ def scan_account(scan_id: str, account_id: str, policy: ScanPolicy, seconds: flo
         kept = organization_store.load_request(scan_id)
         if kept and kept != request:  # the same one is this one: S3 was asked twice, and kept the first
             return _scan_of(scan_id, kept)
-    ended, error = _call(scan_id, request, seconds)
-    if not ended:
-        return _scan_of(scan_id, request)
-    request = {**request, "stopped_at": _now(), "error": error}
-    organization_store.save_request(scan_id, request)
+    if error := _call(scan_id, request, seconds):
+        request = {**request, "stopped_at": _now(), "error": error}
+        organization_store.save_request(scan_id, request)
     return _scan_of(scan_id, request)
 
 
@@ -49,62 +46,59 @@ def find_scan(scan_id: str) -> Scan | None:
     return _scan_of(scan_id, request) if request else None
 
 
-def _call(scan_id: str, request: AccountRequest, seconds: float) -> tuple[bool, str | None]:
-    """Call scan_account; return whether it ended in time, and why the account was not scanned."""
+def _call(scan_id: str, request: AccountRequest, seconds: float) -> str | None:
+    """Call scan_account; return why it left nothing: None where it did, and where it may still do."""
     from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
-    account_id = request["account_id"]
     scan = {
         "scan_id": scan_id,
         "execution_arn": executions.execution_arn(os.environ["ORGANIZATION_STATE_MACHINE_ARN"], scan_id),
         "started_at": request["started_at"],
         "policy": request["policy"],
     }
-    event = {"scan": scan, "account": {"account_id": account_id, "name": None, "last_scan_id": None}}
+    event = {"scan": scan, "account": {"account_id": request["account_id"], "name": None, "last_scan_id": None}}
     try:
         client = clients.functions(max(1, int(seconds)))
         answer = client.invoke(FunctionName=os.environ["SCAN_ACCOUNT_FUNCTION"], Payload=json.dumps(event))
         text = answer["Payload"].read().decode()
     except ReadTimeoutError:
-        return False, None
+        return None
     except (BotoCoreError, ClientError) as error:
-        return True, executions.failure_in_words({"error": "Lambda", "cause": in_words(error)})
-    said: dict[str, Any] = json.loads(text)
-    if "FunctionError" in answer:
-        return True, executions.failure_in_words({"error": said.get("errorType", "Lambda.Unknown"), "cause": text})
-    return True, None if said["outcome"] == "scanned" else _not_scanned(account_id, said["cause"])
+        return executions.failure_in_words({"error": "Lambda", "cause": in_words(error)})
+    if "FunctionError" not in answer:
+        return None
+    error_type = json.loads(text).get("errorType", "Lambda.Unknown")
+    return executions.failure_in_words({"error": error_type, "cause": text})
 
 
 def _scan_of(scan_id: str, request: AccountRequest) -> Scan:
-    account_id, error = request["account_id"], request["error"]
-    ended = request["stopped_at"] is not None
-    if not ended:
-        ended, error = _look(scan_id, request)
+    account_id, stopped_at, error = request["account_id"], request["stopped_at"], request["error"]
+    if not stopped_at:
+        stopped_at, error = _look(scan_id, account_id, request["started_at"])
     return Scan(
         scan_id=scan_id,
         execution_arn="",
-        status=("FAILED" if error else "SUCCEEDED") if ended else "RUNNING",
+        status="RUNNING" if not stopped_at else "FAILED" if error else "SUCCEEDED",
         started_at=request["started_at"],
-        stopped_at=request["stopped_at"],
+        stopped_at=stopped_at,
         error=error,
         policy_text=json.dumps({**request["policy"], "accounts": [account_id]}),
         account_id=account_id,
     )
 
 
-def _look(scan_id: str, request: AccountRequest) -> tuple[bool, str | None]:
-    """Return whether a scan for whose end the API did not wait has ended, and why the account was not scanned."""
-    account_id, began = request["account_id"], parse_instant(request["started_at"])
-    if report_store.load_report(scan_id, began, account_id):
-        return True, None
+def _look(scan_id: str, account_id: str, started_at: str) -> tuple[str | None, str | None]:
+    """Return when a scan ended, None if it runs, and why the account was not scanned, by what scan_account left."""
+    began = parse_instant(started_at)
+    if written := report_store.report_written_at(scan_id, began, account_id):
+        return format_instant(max(written, began)), None  # which S3 gives in whole seconds
     if unchecked := organization_store.load_unchecked(scan_id, account_id):
-        return True, _not_scanned(account_id, unchecked["cause"])
-    late = datetime.now(UTC) - began > _LONGEST
-    return late, "the function ScanAccount left no report: its log says why" if late else None
-
-
-def _not_scanned(account_id: str, cause: str) -> str:
-    return f"account {account_id} could not be scanned: {cause}"
+        written = organization_store.unchecked_written_at(scan_id, account_id) or began
+        return format_instant(max(written, began)), f"account {account_id} could not be scanned: {unchecked['cause']}"
+    latest = began + _LONGEST
+    if datetime.now(UTC) > latest:
+        return format_instant(latest), "the function ScanAccount left no report: its log says why"
+    return None, None
 
 
 def _now() -> str:

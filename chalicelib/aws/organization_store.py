@@ -97,6 +97,11 @@ def read_progress(scan_id: str, began: datetime | None) -> OrganizationProgress:
     return {"accounts": len(set.union(*begun)), "accounts_to_scan": len(items)}
 
 
+def unchecked_written_at(scan_id: str, account_id: str) -> datetime | None:
+    """Return when it was kept why an account could not be scanned, None if nothing was."""
+    return bucket.written_at(_unchecked_key(scan_id, account_id), None)
+
+
 def save_baselines(baselines: Baselines) -> None:
     """Keep which scan has the last report of each account."""
     bucket.put_json(f"{bucket.folder(baselines['scan_id'])}/baselines.json", baselines)

@@ -107,19 +107,15 @@ def load_report(scan_id: str, began: datetime | None = None, of_account: str | N
     return cast("Report | None", bucket.get_json(_report_key(scan_id, "json", of_account), began))
 
 
+def report_written_at(scan_id: str, began: datetime | None, of_account: str | None = None) -> datetime | None:
+    """Return when a scan's report was written; None as `load_report` does."""
+    return bucket.written_at(_report_key(scan_id, "json", of_account), began)
+
+
 def link_report(scan_id: str, kind: str, began: datetime | None, of_account: str | None = None) -> str | None:
     """Make a link to a rendering of a scan's report that works for LINK_SECONDS; None as `load_report` does."""
-    from botocore.exceptions import ClientError
-
     name, key = bucket.name(), _report_key(scan_id, kind, of_account)
-    try:
-        with translate_s3_errors():
-            found = clients.s3().head_object(Bucket=name, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "404":
-            return None
-        raise
-    if not bucket.is_of(began, found["LastModified"]):
+    if bucket.written_at(key, began) is None:
         return None
     named = "-".join(filter(None, ("iam-key-age", scan_id, of_account)))
     wanted = {"Bucket": name, "Key": key, "ResponseContentDisposition": f'inline; filename="{named}.{kind}"'}

@@ -27,6 +27,7 @@ from localaws.moto_patches.iam import (
 )
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
+from localaws.moto_patches.s3 import keep_the_first_object
 from localaws.moto_patches.stepfunctions import (
     accept_express_children,
     evaluate_jsonata,
@@ -65,6 +66,7 @@ def _patch_once() -> None:
     list_accounts_page_by_page()
     assume_roles_as_sts_does()
     identify_callers()
+    keep_the_first_object()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()

@@ -93,21 +93,26 @@ class Bucket:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.written: dict[str, datetime] = {}
 
     def put_object(self, *, Key: str, Body: Any, IfNoneMatch: str = "", **_: Any) -> None:  # noqa: N803  # as boto3 has it
         if IfNoneMatch and Key in self.objects:
             raise refusal("PreconditionFailed", 412)
-        self.objects[Key] = Body if isinstance(Body, bytes) else Body.read()
+        self._write(Key, Body if isinstance(Body, bytes) else Body.read())
+
+    def _write(self, key: str, body: bytes) -> None:
+        self.objects[key] = body
+        self.written[key] = datetime.now(UTC).replace(microsecond=0)
 
     def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
         if Key not in self.objects:
             raise self.exceptions.NoSuchKey
-        return {"Body": io.BytesIO(self.objects[Key]), "LastModified": datetime.now(UTC)}
+        return {"Body": io.BytesIO(self.objects[Key]), "LastModified": self.written[Key]}
 
     def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
         if Key not in self.objects:
             raise refusal("404", 404)
-        return {"LastModified": datetime.now(UTC)}
+        return {"LastModified": self.written[Key]}
 
     def generate_presigned_url(self, *_: Any, Params: dict[str, str], **__: Any) -> str:  # noqa: N803  # as boto3 has it
         return f"https://reports/{Params['Key']}"
@@ -116,14 +121,14 @@ class Bucket:
         below = [key.removeprefix(Prefix) for key in sorted(self.objects) if key.startswith(Prefix)]
         folders = {f"{Prefix}{key.split('/')[0]}/" for key in below if Delimiter and "/" in key}
         files = [key for key in below if not (Delimiter and "/" in key)]
-        contents = [{"Key": Prefix + key, "LastModified": datetime.now(UTC)} for key in files]
+        contents = [{"Key": Prefix + key, "LastModified": self.written[Prefix + key]} for key in files]
         return {"CommonPrefixes": [{"Prefix": folder} for folder in sorted(folders)], "Contents": contents}
 
     def get_paginator(self, _: str) -> Any:
         return SimpleNamespace(paginate=lambda **given: [self.list_objects_v2(**given)])
 
     def keep(self, key: str, document: object) -> None:
-        self.objects[key] = json.dumps(document).encode()
+        self._write(key, json.dumps(document).encode())
 
 
 class Functions:

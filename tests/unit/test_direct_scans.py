@@ -11,7 +11,7 @@ from chalice.test import Client
 
 import app
 from chalicelib.aws import executions
-from chalicelib.instants import format_instant
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.scan_ids import is_given_id
 from tests.support.fake_scans import (
     DATA,
@@ -116,6 +116,10 @@ def test_what_it_found_can_be_asked_for_again(fake: FakeScans, api: Api) -> None
         assert other.json_body["Message"] == f"scan_id: this scan is of account {WEB} alone, and not of {DATA}"
 
 
+def keep_unchecked(fake: FakeScans, scan_id: str, cause: str) -> None:
+    fake.bucket.keep(f"scans/{scan_id}/unchecked/{WEB}.json", {"account_id": WEB, "cause": cause})
+
+
 UNCHECKED = {"account_id": WEB, "outcome": "unchecked", "cause": "STS refused AssumeRole"}
 
 
@@ -146,7 +150,12 @@ UNCHECKED = {"account_id": WEB, "outcome": "unchecked", "cause": "STS refused As
 def test_an_account_that_could_not_be_scanned_failed_and_no_user_looks_clean(
     fake: FakeScans, api: Api, answer: Any, error: str
 ) -> None:
-    fake.functions.does = lambda _: answer
+    def answer_so(event: dict[str, Any]) -> Any:
+        if answer is UNCHECKED:
+            keep_unchecked(fake, event["scan"]["scan_id"], UNCHECKED["cause"])
+        return answer
+
+    fake.functions.does = answer_so
 
     told = api.post({**ONE_USER, "users": ["alice", "bob"]}, key="k")
 
@@ -184,12 +193,13 @@ def test_one_that_does_not_answer_in_time_runs_on_and_can_be_asked_for(fake: Fak
     again = api.post({**ONE_USER, "wait_seconds": 1}, key="k")
 
     assert (again.status_code, again.json_body["status"]) == (200, "SUCCEEDED")
+    assert again.json_body["stopped_at"] >= again.json_body["started_at"]
     assert len(fake.functions.events) == 1
 
 
 def test_one_whose_account_turns_out_unchecked_later_failed(fake: FakeScans, api: Api) -> None:
     scan_id = api.post({**ONE_USER, "wait_seconds": 1}).json_body["scan_id"]
-    fake.bucket.keep(f"scans/{scan_id}/unchecked/{WEB}.json", {"account_id": WEB, "cause": "suspended"})
+    keep_unchecked(fake, scan_id, "suspended")
 
     told = api.get(f"/{scan_id}").json_body
 
@@ -206,6 +216,7 @@ def test_one_that_left_nothing_within_the_functions_time_failed(fake: FakeScans,
     told = api.get(f"/{scan_id}").json_body
 
     assert (told["status"], told["error"]) == ("FAILED", "the function ScanAccount left no report: its log says why")
+    assert parse_instant(told["stopped_at"]) - parse_instant(told["started_at"]) == timedelta(seconds=900)
 
 
 def test_the_same_key_again_gives_the_same_report_and_calls_once(fake: FakeScans, api: Api) -> None:
