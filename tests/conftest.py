@@ -1,4 +1,4 @@
-"""One local AWS and one package a test process, made where a test wants them: pure tests load neither."""
+"""One local AWS a test process, and one package for all, made where a test wants them: pure tests load neither."""
 
 import gc
 import json
@@ -13,6 +13,7 @@ import pytest
 
 from localaws.accounts.account_file import Account
 from localaws.clients import forget_the_users_aws
+from tests.support import packaged as packages
 from tests.support.scanner import Scanner
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # not started by another
+        config.add_cleanup(packages.make_place())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
@@ -58,6 +64,7 @@ def pytest_collection_finish() -> None:
 def aws() -> "Iterator[LocalAws]":
     from localaws.environment import LocalAws
 
+    packages.share()
     with LocalAws(Account(users=[])) as running:
         yield running
 
@@ -68,11 +75,12 @@ def scanner(aws: "LocalAws") -> Scanner:
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packaged() -> Path:
     """The template that `chalice package` makes, with the deployment zip beside it."""
-    from localaws.environment import package
+    from localaws import environment
 
-    return package(tmp_path_factory.mktemp("packaged") / "project")
+    packages.share()
+    return environment.package(Path())
 
 
 @pytest.fixture(scope="session")

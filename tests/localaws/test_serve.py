@@ -21,6 +21,7 @@ import yaml
 
 from localaws.commands.serve import API_PORT, example_calls
 from localaws.environment import PROJECT
+from tests.support.forked import localaws_command
 from tests.support.serving import Served, start
 
 POLICY = {"as_of": "2026-11-22T08:00:00Z", "warn_days": 0}
@@ -431,14 +432,14 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
 ) -> None:
     os.environ["TMPDIR"], before = str(tmp_path), os.environ.get("TMPDIR")
     try:
-        running = start(forked=False)
+        running = start(forked=wait != 1.5)  # by both ways
     finally:
         os.environ.pop("TMPDIR")
         if before:
             os.environ["TMPDIR"] = before
     running.post()
     time.sleep(wait)
-    children = psutil.Process(running.process.pid).children(recursive=True)
+    children = {*psutil.Process(running.process.pid).children(recursive=True), *started_in(tmp_path)}
 
     running.process.send_signal(number)
 
@@ -446,6 +447,13 @@ def test_everything_started_is_stopped_also_in_the_middle_of_a_scan(
     assert children
     assert not any(child.is_running() for child in children)
     assert list(tmp_path.iterdir()) == []
+
+
+def started_in(folder: Path) -> Iterator[psutil.Process]:
+    """Yield the processes that were started with files of a folder: the REST API's, and each function's."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in argument for argument in process.info["cmdline"] or ()):
+            yield process
 
 
 def test_the_ports_that_are_given_are_used() -> None:
@@ -467,7 +475,7 @@ def test_a_port_that_is_taken_is_said() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         for option in ("--port", "--api-port"):
-            command = [sys.executable, "-m", "localaws", "serve", option, str(port)]
+            command = [*localaws_command(), "serve", option, str(port)]
             done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
 
             assert done.returncode == 1

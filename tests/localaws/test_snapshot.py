@@ -4,7 +4,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from localaws.accounts.snapshot import READ_POLICY, take_snapshot, write_private
 from localaws.clients import GUEST, REGION
 from localaws.environment import PROJECT
 from localaws.faults import Faults, parse_faults
+from tests.support.forked import localaws_command
 from tests.support.scanner import Scanner, user
 
 OLD, NEW = "2021-11-27T20:15:43Z", "2026-11-20T08:00:00Z"
@@ -75,7 +75,7 @@ def _as_it_was(account: Scanner) -> None:
 
 def localaws(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    command = [sys.executable, "-m", "localaws", "snapshot", *arguments]
+    command = [*localaws_command(), "snapshot", *arguments]
     return subprocess.run(
         command, cwd=PROJECT, env={**mine, **environment}, capture_output=True, text=True, timeout=170, check=False
     )

@@ -1,7 +1,8 @@
 """`python -m localaws` in processes forked from one that has its modules loaded: loading them takes seconds of CPU.
 
 Such a process is one like any other: its arguments, environment, folder, output, signals and exit status are its own.
-What Python reads when it starts, such as PYTHONIOENCODING, is not: a test of that starts a Python.
+What Python reads when it starts is not, but for the encoding of PYTHONIOENCODING: a test of that starts a Python. The
+app is what was packaged first, as tests.support.packaged has it: a test of packaging starts a Python, too.
 """
 
 import atexit
@@ -82,7 +83,9 @@ def _load() -> None:
     for name in ("commands.scan", "commands.snapshot", "__main__"):
         importlib.import_module(f"localaws.{name}")
     from localaws.clients import make_client
+    from tests.support import packaged
 
+    packaged.share()
     for service in ("cloudformation", "lambda", "s3", "sns", "sqs", "stepfunctions"):
         make_client(service, REGION, "http://127.0.0.1:9", HARNESS)  # nobody listens there, nor is anything called
     for service in ("apigateway", "awslambda", "cloudformation", "iam", "s3", "sns", "sqs", "stepfunctions"):
@@ -118,11 +121,13 @@ def _run(streams: list[int], arguments: list[str], environment: dict[str, str], 
     for stream, target in zip(streams, _STREAMS, strict=True):
         os.dup2(stream, target)
         os.close(stream)
-    _opened.extend(os.fdopen(stream, mode, encoding="utf-8") for stream, mode in ((0, "r"), (1, "w"), (2, "w")))
+    encoding = environment.get("PYTHONIOENCODING", "utf-8")
+    _opened.extend(os.fdopen(stream, mode, encoding=encoding) for stream, mode in ((0, "r"), (1, "w"), (2, "w")))
     sys.stdin, sys.stdout, sys.stderr = _opened
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    tempfile.tempdir = None  # which is that of the environment
     from localaws.__main__ import main
 
     sys.exit(main(arguments))
