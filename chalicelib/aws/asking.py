@@ -62,7 +62,7 @@ class PatientAsking(Asking):
     use it up, and the calls after that would fail at once.
     """
 
-    wait: Callable[[float], None] = lambda _seconds: None
+    wait: Callable[[float], None] = field(kw_only=True)  # so many seconds
 
     def ask(self, operation: Callable[..., Any], **arguments: Any) -> Any:
         """Call an operation, up to nine times; raise the last error, or TimeoutError if there was no time to call."""

@@ -20,8 +20,8 @@ _SESSION_SECONDS = 3_600  # the most that any role gives to another role; the fu
 # Suspended, too: https://github.com/aws-samples/aws-security-reference-architecture-examples/issues/218
 _REFUSED = (
     "STS refused the role {role} {why}. It says the same where the role is missing, its trust policy does not allow "
-    "this stack, its external id is another, or the account is suspended. See docs/organization.md, and try again with "
-    "`make check-member`"
+    "this stack, its external id is another, or the account is suspended or closed. See docs/organization.md, and try "
+    "again with `make check-member`"
 )
 _TRIES_OF_STS = 5
 

@@ -251,6 +251,22 @@ def test_a_throttled_call_is_tried_nine_times_with_waits_that_grow(organization:
     )
 
 
+def test_calls_are_held_back_once_iam_has_throttled_one(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_back: list[object] = []
+    monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: held_back.append(1))
+    let_users_be(organization, *(f"user-{number}" for number in range(9)))
+    organization.scan(A)
+    assert held_back == []
+
+    fail(organization, "ListAccessKeys", {"user-0": [THROTTLED, None]})
+    organization.scan(A)
+
+    assert held_back
+    assert organization.report(A)["coverage"]["users_checked"] == 9
+
+
 def test_a_session_that_expires_meanwhile_leaves_the_other_users_unchecked_and_a_report(
     organization: Organization,
 ) -> None:

@@ -54,7 +54,7 @@ def test_a_refusal_says_all_that_it_may_mean_and_what_helps(organization: Organi
 
     assert cause() == (
         "STS refused the role iam-key-age-reader (AccessDenied). It says the same where the role is missing, its trust "
-        "policy does not allow this stack, its external id is another, or the account is suspended. See "
+        "policy does not allow this stack, its external id is another, or the account is suspended or closed. See "
         "docs/organization.md, and try again with `make check-member`"
     )
     assert organization.aws.called("AssumeRole") == 1
