@@ -26,6 +26,7 @@ from chalicelib.policy import (
 
 if TYPE_CHECKING:
     from chalicelib.documents import AccountFacts
+    from chalicelib.organization_documents import AnyReport
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
@@ -193,28 +194,19 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
     from chalicelib.aws import report_store
     from chalicelib.evaluation.usage import join_usage
-    from chalicelib.outputs.metrics import metrics_line
     from chalicelib.outputs.reports import RENDERERS
-    from chalicelib.outputs.sns import compose_notification, should_notify
     from chalicelib.report.changes import is_new_baseline, join_and_compare
-    from chalicelib.report.summary import report_locations, summarize
+    from chalicelib.report.summary import summarize
 
     scan_id = event["scan"]["scan_id"]
-    notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     report = join_and_compare(pages, report_store.load_last_report, account_facts(event), now)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
-    folder = report_store.scan_folder(scan_id)
-    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
-    print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
-    return {
-        "summary": {**summarize(report), "reports": report_locations(folder)},
-        **compose_notification(report, folder, notify_on, https_format),
-        "notify": should_notify(report, notify_on),
-        "latest": report_store.baseline_pointer(report) if is_new_baseline(report) else {},
-    }
+    latest = report_store.baseline_pointer(report) if is_new_baseline(report) else {}
+    return publish(report, summarize(report), latest, how)
 
 
 @app.lambda_function()
@@ -258,18 +250,16 @@ def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
     from chalicelib.aws import organization_outcomes, organization_store, report_store
-    from chalicelib.outputs.metrics import metrics_line
     from chalicelib.outputs.organization_csv import OrganizationCsv
     from chalicelib.outputs.organization_reports import renderings
-    from chalicelib.outputs.sns import compose_notification, should_notify
     from chalicelib.report.changes import is_new_baseline
-    from chalicelib.report.organization import check_outcomes, describe_scan, join_accounts, next_baselines
-    from chalicelib.report.summary import report_locations, summarize_organization
+    from chalicelib.report.organization import check_outcomes, join_accounts
+    from chalicelib.report.organization_scan import describe_scan, next_baselines
+    from chalicelib.report.summary import summarize_organization
 
-    notify_on, https_format = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
-    scan_id, now = event["scan"]["scan_id"], datetime.now(UTC)
-    folder = report_store.scan_folder(scan_id)
-    scan = describe_scan(event["scan"], scan_ids.account_of(event["scan"]["execution_arn"]), folder)
+    how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    scan_id, arn = event["scan"]["scan_id"], event["scan"]["execution_arn"]
+    scan = describe_scan(event["scan"], scan_ids.account_of(arn), report_store.scan_folder(scan_id))
     accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
     with OrganizationCsv() as table:
         outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(accounts))
@@ -277,13 +267,27 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
         for kind, content in renderings(report, table):
             report_store.save_report(scan_id, kind, content)
     organization_store.save_baselines(next_baselines(report, accounts, last))
-    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
+    latest = organization_store.pointer(report) if is_new_baseline(report) else {}
+    return publish(report, summarize_organization(report), latest, how)
+
+
+def publish(
+    report: "AnyReport", summary: Any, latest: dict[str, Any], how: tuple[settings.NotifyOn, settings.HttpsFormat]
+) -> dict[str, Any]:
+    """Print a report's metrics, and return its message and what else its state machine goes on with."""
+    from chalicelib.aws import report_store
+    from chalicelib.outputs.metrics import metrics_line
+    from chalicelib.outputs.sns import compose_notification, should_notify
+    from chalicelib.report.summary import report_locations
+
+    (notify_on, https_format), folder = how, report_store.scan_folder(report["scan_id"])
+    metrics = metrics_line(report, settings.stage_name(), datetime.now(UTC), settings.stage_defaults().to_json())
     print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
-        "summary": {**summarize_organization(report), "reports": report_locations(folder)},
+        "summary": {**summary, "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
-        "latest": organization_store.pointer(report) if is_new_baseline(report) else {},
+        "latest": latest,
     }
 
 

@@ -4,7 +4,17 @@ import subprocess
 import sys
 import time
 
-PARTS = ("peers", "rate_limit", "growth", "validate_keys", "cold_start", "read_account", "build_report", "scan_account")
+PARTS = (
+    "peers",
+    "rate_limit",
+    "growth",
+    "validate_keys",
+    "cold_start",
+    "read_account",
+    "build_report",
+    "scan_account",
+    "organization_report",
+)
 
 
 def main() -> int:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chalicelib.organization_documents import AnyReport
-from chalicelib.outputs import sentences
-from chalicelib.outputs.headline import Label, headline
+from chalicelib.outputs import organization_sentences, sentences
+from chalicelib.outputs.headline import headline
+from chalicelib.outputs.organization_sentences import Label, account_label
 from chalicelib.report.counts import Counts, count
 from chalicelib.report.summary import find_gaps, is_of_the_past, judges_no_key
 
@@ -44,25 +45,36 @@ class Description:
         return (*self.accounts, self.coverage, self.keys, *self.severity, *about_account, *self.changes)
 
 
-def describe_report(report: AnyReport, label: Label = sentences.account_label) -> Description:
+def describe_report(report: AnyReport, label: Label = account_label) -> Description:
     """Return the description of a report; `label` is how an output names an account of an organization."""
     gaps, counts = find_gaps(report), count(report)
+    about_one: dict[str, tuple[str, ...]] = {"account": (), "details": (), "not_found": ()}
+    changes = tuple(sentences.changes_lines(report))
+    if "accounts" in report:
+        accounts: tuple[str, ...] = (organization_sentences.accounts_line(report["coverage"]),)
+        root = tuple(organization_sentences.root_lines(report))
+        changes = (*changes, *organization_sentences.accounts_changed(report, label))
+    else:
+        accounts, root = (), tuple(sentences.root_lines(report))
+        about_one = {
+            "account": tuple(sentences.account_lines(report)),
+            "details": tuple(sentences.details_lines(report)),
+            "not_found": tuple(report["not_found"]) if sentences.names_users(report) else (),
+        }
     return Description(
         headline=tuple(headline(report, gaps, label=label)),
         to_do=tuple(sentences.to_do_line(report)),
-        accounts=(sentences.accounts_line(counts.accounts),) if counts.accounts else (),
+        accounts=accounts,
         coverage=sentences.coverage_line(counts.users),
         keys=sentences.keys_line(report),
         severity=tuple(sentences.severity_line(report)),
         two_active_keys=tuple(sentences.two_active_keys_line(report)),
-        root=tuple(sentences.root_lines(report)),
-        account=() if "accounts" in report else tuple(sentences.account_lines(report)),
-        details=() if "accounts" in report else tuple(sentences.details_lines(report)),
-        changes=tuple(sentences.changes_lines(report, label)),
+        root=root,
+        changes=changes,
         not_covered=tuple(f"Not covered: {what}." for what in report["not_covered"]),
-        not_found=tuple(report["not_found"]) if "accounts" not in report and sentences.names_users(report) else (),
         next_steps=tuple(sentences.next_steps(gaps)),
         tone=_tone(report, counts, complete=not gaps),
+        **about_one,
     )
 
 

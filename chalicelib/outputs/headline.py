@@ -1,14 +1,13 @@
 """What a report leads with: the verdict in sentences, the most severe first. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from chalicelib.documents import Quarantined
-from chalicelib.organization_documents import AnyReport, NamedAccount
+from chalicelib.organization_documents import AnyReport
+from chalicelib.outputs.organization_sentences import Label, account_label, accounts_in_all
 from chalicelib.outputs.sentences import (
     ROOT_ADVICE,
-    account_label,
     account_name,
-    accounts_in_all,
     counted,
     first_of,
     full_scan,
@@ -26,8 +25,6 @@ QUARANTINE_ADVICE = (
     " follow the support case that AWS opened; detach the policy only once that is closed"
 )
 QUARANTINE_PAGE = "https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html"
-
-Label = Callable[[NamedAccount], str]  # of an account, as an output takes the words of others
 
 
 def headline(

@@ -6,7 +6,8 @@ from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport, NamedAccount
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import headline
-from chalicelib.outputs.sentences import account_label, counted, severity_label, why_advised
+from chalicelib.outputs.organization_sentences import account_label
+from chalicelib.outputs.sentences import counted, severity_label, why_advised
 from chalicelib.report.summary import find_gaps, first_findings, report_locations, report_verdict
 
 _IN_CHAT = 10

@@ -1,10 +1,60 @@
 """The sentences about the accounts of an organization. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from chalicelib.organization_documents import AccountRow, OrganizationReport
-from chalicelib.outputs.sentences import counted, verdict_label
+from chalicelib.organization_documents import (
+    AccountRow,
+    ListedAccount,
+    NamedAccount,
+    OrganizationCoverage,
+    OrganizationReport,
+)
+from chalicelib.outputs.sentences import counted, first_of, verdict_label
+
+Label = Callable[[NamedAccount], str]  # of an account, as an output takes the words of others
+
+
+def account_label(account: NamedAccount) -> str:
+    """Return the id of one account of an organization, with its name, or else its alias, where it has one."""
+    name = " ".join((account["account_name"] or account["account_alias"] or "").split())
+    return f"{name} ({account['account_id']})" if name else account["account_id"]
+
+
+def as_named(account: ListedAccount) -> NamedAccount:
+    """Return an account of which no report is at hand as `account_label` takes it."""
+    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": None}
+
+
+def accounts_in_all(coverage: OrganizationCoverage) -> int:
+    """Return how many accounts there were to scan."""
+    return coverage["accounts_scanned"] + coverage["accounts_unchecked"]
+
+
+def accounts_line(coverage: OrganizationCoverage) -> str:
+    """Return the answer to "did it scan every account?" in one sum."""
+    excluded = f"; {coverage['accounts_excluded']} excluded" if coverage["accounts_excluded"] else ""
+    return (
+        f"Accounts: {coverage['accounts_listed']} listed = {coverage['accounts_scanned']} scanned"
+        f" + {coverage['accounts_unchecked']} unchecked + {coverage['accounts_not_active']} not active{excluded}."
+    )
+
+
+def root_lines(report: OrganizationReport) -> Iterator[str]:
+    """Yield in how many accounts the root user has no access keys; the headline has the rest."""
+    if without := sum(row["root_access_keys"] is False for row in report["accounts"]):
+        yield f"Root users: no access keys in {counted(without, 'account')}."
+
+
+def accounts_changed(report: OrganizationReport, label: Label) -> Iterator[str]:
+    """Yield which accounts are new and which are gone since the last scan of the organization."""
+    changes = report["changes"]
+    if changes and changes["since"]:
+        new: list[NamedAccount] = [row for row in report["accounts"] if row["account_id"] in changes["accounts_new"]]
+        gone = [as_named(account) for account in changes["accounts_gone"]]
+        for accounts, which in ((new, "Scanned for the first time"), (gone, "No longer among the accounts")):
+            if accounts:
+                yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
 
 
 def to_look_at(report: OrganizationReport) -> list[AccountRow]:

@@ -20,8 +20,8 @@ from chalicelib.outputs.mail import (
     where,
     wrapped,
 )
-from chalicelib.outputs.organization_sentences import account_in_words, to_look_at
-from chalicelib.outputs.sentences import account_label, to_the_second
+from chalicelib.outputs.organization_sentences import account_in_words, account_label, to_look_at
+from chalicelib.outputs.sentences import to_the_second
 from chalicelib.outputs.subject import subject
 
 _AT_ONCE = 20  # accounts that the command to scan them again names

@@ -12,6 +12,7 @@ from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs import evidence, report_sentences, sentences, usage_sentences
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
+from chalicelib.outputs.organization_sentences import account_label
 from chalicelib.report.summary import changes_by_key
 
 if TYPE_CHECKING:
@@ -96,7 +97,12 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(sentences=sentences, report_sentences=report_sentences, usage_sentences=usage_sentences)
+    environment.globals.update(
+        sentences=sentences,
+        report_sentences=report_sentences,
+        usage_sentences=usage_sentences,
+        account_label=account_label,
+    )
     return environment
 
 

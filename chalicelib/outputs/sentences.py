@@ -1,12 +1,12 @@
 """The sentences about a report and its keys that every output uses. Pure."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.documents import Coverage, Report, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.key_documents import Finding, ResolvedKey
-from chalicelib.organization_documents import AnyReport, ListedAccount, NamedAccount, OrganizationCoverage
+from chalicelib.organization_documents import AnyReport
 from chalicelib.report.counts import count
 from chalicelib.report.summary import Gap, is_complete, is_of_the_past, judges_no_key
 
@@ -35,34 +35,9 @@ def account_name(report: Report) -> str:
     return f"{alias} ({account_id})" if alias else account_id
 
 
-def account_label(account: NamedAccount) -> str:
-    """Return the id of one account of an organization, with its name, or else its alias, where it has one."""
-    name = " ".join((account["account_name"] or account["account_alias"] or "").split())
-    return f"{name} ({account['account_id']})" if name else account["account_id"]
-
-
-def as_named(account: ListedAccount) -> NamedAccount:
-    """Return an account of which no report is at hand as `account_label` takes it."""
-    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": None}
-
-
-def accounts_in_all(coverage: OrganizationCoverage) -> int:
-    """Return how many accounts there were to scan."""
-    return coverage["accounts_scanned"] + coverage["accounts_unchecked"]
-
-
 def full_scan(report: AnyReport) -> str:
     """Return what a scan is compared with."""
     return "scan of the organization" if "accounts" in report else "full scan"
-
-
-def accounts_line(coverage: OrganizationCoverage) -> str:
-    """Return the answer to "did it scan every account?" in one sum."""
-    excluded = f"; {coverage['accounts_excluded']} excluded" if coverage["accounts_excluded"] else ""
-    return (
-        f"Accounts: {coverage['accounts_listed']} listed = {coverage['accounts_scanned']} scanned"
-        f" + {coverage['accounts_unchecked']} unchecked + {coverage['accounts_not_active']} not active{excluded}."
-    )
 
 
 def why_none_is_judged(coverage: Coverage) -> str:
@@ -127,12 +102,8 @@ def created_later(report: AnyReport) -> Iterator[str]:
         yield f"{later} created after {to_the_second(report['as_of'])}"
 
 
-def root_lines(report: AnyReport) -> Iterator[str]:
+def root_lines(report: Report) -> Iterator[str]:
     """Yield that the root user has no access keys, or why that is unknown; the headline has the rest."""
-    if "accounts" in report:
-        if without := sum(row["root_access_keys"] is False for row in report["accounts"]):
-            yield f"Root users: no access keys in {counted(without, 'account')}."
-        return
     if report["root"] and report["root"]["verdict"] == "ok":
         yield "Root user: no access keys."
     if report["root"] and report["root"]["cause"] is not None:
@@ -173,7 +144,7 @@ def two_active_keys_line(report: AnyReport) -> Iterator[str]:
         yield f"{counted(users, 'user')} {'has' if users == 1 else 'have'} two active keys."
 
 
-def changes_lines(report: AnyReport, label: Callable[[NamedAccount], str] = account_label) -> Iterator[str]:
+def changes_lines(report: AnyReport) -> Iterator[str]:
     """Yield what changed since the last full scan, or why that is unknown; nothing unless this is a full scan."""
     changes: Any = count(report).changes
     if changes and changes["since"]:
@@ -185,12 +156,6 @@ def changes_lines(report: AnyReport, label: Callable[[NamedAccount], str] = acco
         if safe := changes["became_safe"]:
             yield f"{counted(safe, 'key')} became safe to deactivate since the last {full_scan(report)}."
     yield from report["changes"]["notes"] if report["changes"] else ()
-    if "accounts" in report and report["changes"] and report["changes"]["since"]:
-        new = [row for row in report["accounts"] if row["account_id"] in report["changes"]["accounts_new"]]
-        gone = [as_named(account) for account in report["changes"]["accounts_gone"]]
-        for accounts, which in ((new, "Scanned for the first time"), (gone, "No longer among the accounts")):
-            if accounts:
-                yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
 
 
 def advice_label(finding: Finding) -> str:

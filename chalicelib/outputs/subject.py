@@ -1,7 +1,8 @@
 """The subject of a message, which is all that a text message (SMS) says. Pure."""
 
 from chalicelib.organization_documents import AnyReport
-from chalicelib.outputs.sentences import account_name, accounts_in_all, counted, names_users
+from chalicelib.outputs.organization_sentences import accounts_in_all
+from chalicelib.outputs.sentences import account_name, counted, names_users
 from chalicelib.report.counts import Counts, count
 from chalicelib.report.summary import Gap, find_gaps, is_of_the_past, judges_no_key
 

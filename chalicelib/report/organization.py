@@ -1,8 +1,8 @@
 """From the reports of its accounts to an organization's: one account at a time, so that memory is bounded. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from chalicelib.documents import (
     SCHEMA_VERSION,
@@ -15,7 +15,6 @@ from chalicelib.documents import (
     Totals,
     Violations,
 )
-from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import (
     AccountList,
     AccountOutcome,
@@ -23,13 +22,13 @@ from chalicelib.organization_documents import (
     Baselines,
     ListedAccount,
     NamedAccount,
-    OrganizationChanges,
     OrganizationCoverage,
     OrganizationFinding,
     OrganizationReport,
 )
 from chalicelib.report.controls import evidence_rows
 from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
+from chalicelib.report.organization_scan import OrganizationScan, accounts_left_out, no_changes
 from chalicelib.report.summary import (
     changes_by_key,
     is_complete,
@@ -43,29 +42,10 @@ MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has al
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
 _ONE_IN = 5  # accounts at most may be without an outcome
 _ACTIVE = "ACTIVE"
-_SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
 _COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
 _SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
 
 Outcome = Report | str  # of an account: its report, or the cause why there is none
-
-
-class OrganizationScan(NamedTuple):
-    """A scan of an organization: what its accounts' reports have to agree with, and where its files are."""
-
-    scan_id: str
-    account_id: str  # of the deployment
-    as_of: str
-    started_at: str
-    policy: dict[str, Any]
-    folder: str  # as a URI that ends in a slash
-
-
-def describe_scan(scan: Mapping[str, Any], account_id: str, folder: str) -> OrganizationScan:
-    """Return what the state machine says of its scan, in the words of reports; `account_id` is the deployment's."""
-    started_at = format_instant(parse_instant(scan["started_at"]))
-    as_of = scan["policy"].get("as_of", started_at)
-    return OrganizationScan(scan["scan_id"], account_id, as_of, started_at, scan["policy"], folder)
 
 
 def check_outcomes(
@@ -139,7 +119,7 @@ class _Join:
         report["accounts"].sort(key=_first_to_look_at)
         report["findings"] = [finding for _, finding in self._findings]
         report["findings_left_out"] -= len(report["findings"])
-        report["not_covered"] = [*_left_out(report), *(self._not_covered or ())]
+        report["not_covered"] = [*accounts_left_out(report), *(self._not_covered or ())]
         return report
 
     def _add_row(self, row: AccountRow) -> None:
@@ -229,26 +209,6 @@ class _Join:
             )
 
 
-def next_baselines(report: OrganizationReport, accounts: AccountList, last: Baselines | None) -> Baselines:
-    """Return which scan has the last report of each account: an account that was not scanned keeps the one it has."""
-    gone = {account["account_id"] for account in accounts["gone"]}
-    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
-    before: Mapping[str, Any] = last or {"accounts": {}, "names": {}}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "scan_id": report["scan_id"],
-        "as_of": report["as_of"],
-        "accounts": {
-            **{account_id: scan_id for account_id, scan_id in before["accounts"].items() if account_id not in gone},
-            **{row["account_id"]: report["scan_id"] for row in scanned},
-        },
-        "names": {
-            **{account_id: name for account_id, name in before["names"].items() if account_id not in gone},
-            **{row["account_id"]: row["account_name"] for row in scanned},
-        },
-    }
-
-
 def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationReport:
     is_full = scan_kind(scan.policy) == "full"
     of_all = is_full and accounts["requested"] is None
@@ -283,32 +243,11 @@ def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines
         "accounts": [],
         "findings": [],
         "findings_left_out": 0,
-        "changes": _no_changes(scan, accounts, last) if is_full else None,
+        "changes": no_changes(scan, accounts, last) if is_full else None,
         "excluded": accounts["excluded"],
         "not_covered": [],
         "controls": controls,
         "violations": {row["kind"]: zeros(Violations) for row in controls},
-    }
-
-
-def _no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationChanges:
-    of_another = last["as_of"] if last and last["scan_id"] != scan.scan_id else None
-    superseded = of_another is not None and parse_instant(of_another) >= parse_instant(scan.as_of)
-    return {
-        "since": accounts["last_scan"],
-        "notes": [*accounts["notes"], *([_SUPERSEDED] if superseded else [])],
-        "new": 0,
-        "still_expired": 0,
-        "resolved": 0,
-        "exempted": 0,
-        "unknown": 0,
-        "new_unused": 0,
-        "reactivated": 0,
-        "became_safe": 0,
-        "new_root_access_keys": [],
-        "accounts_new": [],
-        "accounts_gone": accounts["gone"],
-        "superseded": superseded,
     }
 
 
@@ -344,15 +283,3 @@ def _first_to_look_at(row: AccountRow) -> tuple[int, str, str]:
 def by_name(name: str | None, account_id: str) -> tuple[str, str]:
     """Return what accounts are sorted by where nothing else matters."""
     return (name or account_id).casefold(), account_id
-
-
-def _left_out(report: OrganizationReport) -> Iterator[str]:
-    coverage = report["coverage"]
-    if report["requested"] is not None:
-        yield "all accounts but those that the request names"
-    for number, which in (
-        (coverage["accounts_excluded"], "excluded by ExcludedAccounts"),
-        (coverage["accounts_not_active"], "not active"),
-    ):
-        if number:
-            yield f"{number} {'account that is' if number == 1 else 'accounts that are'} {which}"

@@ -14,9 +14,8 @@ from rich.text import Text
 from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport, OrganizationReport
 from chalicelib.outputs.description import describe_report
-from chalicelib.outputs.organization_sentences import account_in_words, to_look_at
+from chalicelib.outputs.organization_sentences import account_in_words, account_label, to_look_at
 from chalicelib.outputs.sentences import (
-    account_label,
     advice_label,
     no_finding_line,
     to_the_second,

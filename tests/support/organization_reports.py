@@ -8,7 +8,8 @@ from chalicelib.instants import format_instant
 from chalicelib.organization_documents import AccountList, Baselines, ListedAccount, OrganizationReport
 from chalicelib.outputs.organization_csv import OrganizationCsv
 from chalicelib.policy import ScanPolicy
-from chalicelib.report.organization import OrganizationScan, Outcome, check_outcomes, join_accounts
+from chalicelib.report.organization import Outcome, check_outcomes, join_accounts
+from chalicelib.report.organization_scan import OrganizationScan
 from tests.support.reports import AS_OF, report_of
 
 OWN = "123456789012"

@@ -22,10 +22,9 @@ from chalicelib.report.organization import (
     NO_ACCOUNT_OUTCOME,
     Outcome,
     check_outcomes,
-    describe_scan,
     join_accounts,
-    next_baselines,
 )
+from chalicelib.report.organization_scan import describe_scan, next_baselines
 from chalicelib.report.summary import (
     find_gaps,
     is_complete,
