@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from tests.support.organizations import OWN, account_id, member
 from tests.support.scanner import OLD, user
 from tests.support.serving import Served, start
 
-WITHOUT_ROLE, OF_ANOTHER = account_id(1), account_id(2)
+WITHOUT_ROLE, OF_ANOTHER, OF_THE_DOCS = account_id(1), account_id(2), account_id(3)
 UNITS = "r-ab12,ou-ab12-11111111"
 OF_STACK = {"ExternalId": "of-the-stack", "ReaderRoleName": "of-the-stack", "UsageEvidence": "on", "NotifyOn": "always"}
 
@@ -36,6 +38,7 @@ OF_STACK = {"ExternalId": "of-the-stack", "ReaderRoleName": "of-the-stack", "Usa
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A stage that scans an organization: an account without the reader role, and one that trusts another stack."""
     accounts = [member(1, user("alice", OLD), reader_role=False), member(2, trust="principal")]
+    accounts.append(member(3, user("bob", OLD), reader_role=False))
     file = tmp_path_factory.mktemp("accounts") / "account.json"
     file.write_text(json.dumps({"users": [], "reader_role": False, "accounts": accounts}))
     running = start("--account", str(file))
@@ -107,6 +110,35 @@ def test_a_member_whose_credentials_see_no_stack_names_the_account_that_scans(se
         "deploy STAGE=other first, with credentials of the account that scans, or name that account: SCANNER=…\n"
     )
     assert "Deploying reader-of-iam-key-age-other in us-east-1" in named.stdout
+
+
+def test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws(served: Served, project_copy: Path) -> None:
+    page = (PROJECT / "docs" / "organization.md").read_text()
+    [block] = re.findall(r"^    export AWS_CONFIG_FILE.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    [named] = set(re.findall(r"ACCOUNT=(\d{12})", block))
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**mine, **served.settings, "PATH": path, "HOME": str(project_copy / "out")}
+    commands = textwrap.dedent(block).replace(named, OF_THE_DOCS)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=project_copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+    demo = json.loads((PROJECT / "localaws" / "accounts" / "demo-organization.json").read_text())
+    [without_role] = [account["account_id"] for account in demo["accounts"] if account.get("reader_role") is False]
+    assert named == without_role
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Account {OF_THE_DOCS} does not answer" in done.stderr
+    assert f"Account {OF_THE_DOCS} answers, and lets a scan read all that it needs." in done.stdout
+    ended = served.wait_for(re.findall(r'"scan_id": ?"([^"]+)"', done.stdout)[-1])
+    assert ended["summary"]["coverage"]["accounts_scanned"] == 1
 
 
 # What is deployed, and what a person wrote.
