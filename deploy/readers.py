@@ -83,21 +83,21 @@ def check_member(stage: str, account_id: str | None) -> None:
     if not function:
         raise ReaderError(f"{_no_stack(stage, target)}, or it has no Accounts to scan: make deploy STAGE={stage} first")
     answer = _invoke(target, function, {"check": {"account_id": account_id}})
-    refused = {call: said for call, said in answer["calls"].items() if said != "allowed"}
     for call, said in answer["calls"].items():
         terminal.tell(f"{call:<{max(map(len, answer['calls']))}}  {said}")
-    if not answer["answers"]:
+    if answer["answers"]:
+        terminal.tell(f"Account {account_id} answers, and lets a scan read all that it needs.")
+    elif answer["calls"]:
+        raise ReaderError(
+            f"Account {account_id} answers, but not to all. {answer['cause']}. Its role may be of an earlier version "
+            f"(make deploy-reader PROFILE=… STAGE={stage}), or a service control policy or a permissions boundary "
+            "denies it (docs/organization.md)"
+        )
+    else:
         raise ReaderError(
             f"Account {account_id} does not answer: {answer['cause']}. To deploy the role there: "
             f"make deploy-reader PROFILE=… STAGE={stage}"
         )
-    if refused:
-        raise ReaderError(
-            f"Account {account_id} answers, but refuses {', '.join(refused)}. Its role may be of an earlier version "
-            f"(make deploy-reader PROFILE=… STAGE={stage}), or a service control policy or permissions boundary denies "
-            "it (docs/organization.md)"
-        )
-    terminal.tell(f"Account {account_id} answers, and lets a scan read all that it needs.")
 
 
 def _parameters(stage: str, given: Given, template: Path) -> dict[str, str]:

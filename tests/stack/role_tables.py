@@ -213,7 +213,7 @@ MAY_FOR_ORGANIZATION: dict[str, set[tuple[str, str]]] = {
         ("s3:ListBucket", BUCKET),
         *READ_AND_WRITE_WITH_THE_KEY,
     },
-    "OrganizationStateMachineRole": {
+    "OrganizationScanRole": {
         *(("lambda:InvokeFunction", f"{FUNCTION}:{name}") for name in OF_ORGANIZATION),
         ("s3:GetObject", TO_SCAN),
         *(("s3:PutObject", one) for one in (UNCHECKED, LATEST)),

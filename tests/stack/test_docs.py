@@ -7,9 +7,11 @@ import pytest
 
 from chalicelib import policy
 from chalicelib.aws import report_store
+from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
+from chalicelib.report import account_list
 from localaws.environment import PROJECT
-from tests.stack.test_template import DEFINITION, STACK
+from tests.stack.test_template import DEFINITION, OF_ORGANIZATION_SCAN, STACK
 from tests.support.cloudformation import resolve
 
 DOCS = sorted((PROJECT / "docs").glob("*.md"))
@@ -33,7 +35,7 @@ def test_there_is_no_other_alarm(template: dict[str, Any]) -> None:
 def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
     ours = [
         error.__name__
-        for module in (policy, evaluation, report_store)
+        for module in (policy, evaluation, report_store, account_list)
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
     ]
@@ -43,6 +45,9 @@ def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
     for service in ("Iam", "S3", "Sns", "Lambda"):
         assert f"`{service}." in RUNBOOK
     assert f"longer than {['nought', 'one', 'two'][DEFINITION['TimeoutSeconds'] // 3600]} hours" in RUNBOOK
+    assert f"`{OrganizationUnreadableError.__name__}`" in RUNBOOK
+    assert OF_ORGANIZATION_SCAN["TimeoutSeconds"] == 86_400
+    assert "or that of an organization longer than a day" in RUNBOOK
 
 
 WANTS_AWS = "wants AWS"  # which has what the local one has not
@@ -59,6 +64,9 @@ RUN_BY = {
     "make scan-account": "test_make_scan_account_ends_in_the_report_of_the_account",
     "make deploy-statemachine": "test_chalice_deploy_and_the_companion_scan_and_are_removed",
     "chalice deploy": "test_chalice_deploy_and_the_companion_scan_and_are_removed",
+    "make deploy-reader": "test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws",
+    "make check-member": "test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws",
+    "aws organizations": WANTS_AWS,
     "make deploy": "test_make_deploy_deploys_what_then_scans_and_make_destroy_removes_it",
     "curl ": "test_the_calls_that_are_printed_work_as_they_are",
     ".venv/bin/awscurl": "test_the_calls_that_are_printed_work_as_they_are",

@@ -49,7 +49,7 @@ def test_what_is_of_an_organization_is_there_only_where_accounts_is_set(whole: d
 
     assert conditional == {
         *(f"{name}{part}" for name in FUNCTIONS for part in ("", "Role", "Logs")),
-        *("OrganizationStateMachine", "OrganizationStateMachineRole", "OrganizationScanLogs", "UncheckedAccountsAlarm"),
+        *("OrganizationStateMachine", "OrganizationScanRole", "OrganizationScanLogs", "UncheckedAccountsAlarm"),
     }
     assert whole["Outputs"]["OrganizationStateMachineArn"]["Condition"] == "ScansOrganization"
 

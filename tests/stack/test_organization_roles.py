@@ -91,7 +91,7 @@ def test_the_state_machines_role_grants_what_its_tasks_call(whole: dict[str, Any
             called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
     of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Redrive")}
 
-    [own] = whole["Resources"]["OrganizationStateMachineRole"]["Properties"]["Policies"]
+    [own] = whole["Resources"]["OrganizationScanRole"]["Properties"]["Policies"]
     granted = set().union(*map(actions, own["PolicyDocument"]["Statement"]))
 
     assert {one for one in granted if not one.startswith(("logs:", "xray:"))} == called | of_the_map
@@ -110,7 +110,7 @@ def test_the_state_machines_role_grants_what_its_tasks_call(whole: dict[str, Any
 def test_step_functions_assumes_the_machines_role_for_it_and_its_children_alone(
     whole: dict[str, Any], source: str, account: str, trusts: bool
 ) -> None:
-    role = whole["Resources"]["OrganizationStateMachineRole"]["Properties"]
+    role = whole["Resources"]["OrganizationScanRole"]["Properties"]
     document = resolve(whole, role["AssumeRolePolicyDocument"], STACK)
     context = {"aws__SourceAccount": account, "aws__SourceArn": f"{STATES}:{source}"}
 

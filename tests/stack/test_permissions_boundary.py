@@ -90,7 +90,7 @@ def test_the_example_of_a_permissions_boundary_refuses_every_role_what_is_not_th
 
 def test_the_example_of_a_permissions_boundary_lets_the_state_machines_alone_arrange_the_delivery_of_logs() -> None:
     for action in DELIVERY:
-        machines = ["ScanStateMachineRole", "OrganizationStateMachineRole"]
+        machines = ["ScanStateMachineRole", "OrganizationScanRole"]
         assert [role for role in ALL_ROLES if bounded(role, action, "*")] == machines
 
 

@@ -1,0 +1,400 @@
+"""The reader role of accounts: `make deploy-reader`, `make deploy-readers` and `make check-member`."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from chalicelib.settings import InvalidSettingError
+from deploy import readers, stack, terminal
+from deploy.parameters import check_accounts
+from deploy.readers import Given, ReaderError, check_member, deploy_reader, deploy_readers
+from deploy.sessions import Target
+from localaws.environment import PROJECT
+from tests.deploy.test_make import ODD, make
+from tests.support.organizations import OWN, account_id, member
+from tests.support.scanner import OLD, user
+from tests.support.serving import Served, start
+
+WITHOUT_ROLE, OF_ANOTHER, OF_THE_DOCS = account_id(1), account_id(2), account_id(3)
+UNITS = "r-ab12,ou-ab12-11111111"
+OF_STACK = {"ExternalId": "of-the-stack", "ReaderRoleName": "of-the-stack", "UsageEvidence": "on", "NotifyOn": "always"}
+
+
+# The commands, on the local AWS.
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A stage that scans an organization: an account without the reader role, and one that trusts another stack."""
+    accounts = [member(1, user("alice", OLD), reader_role=False), member(2, trust="principal")]
+    accounts.append(member(3, user("bob", OLD), reader_role=False))
+    file = tmp_path_factory.mktemp("accounts") / "account.json"
+    file.write_text(json.dumps({"users": [], "reader_role": False, "accounts": accounts}))
+    running = start("--account", str(file))
+    yield running
+    running.stop()
+
+
+def run(served: Served, home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of `python -m deploy` in the scanning account; its profile `member` is of the member's account."""
+    config = home / "config"
+    role = f"arn:aws:iam::{WITHOUT_ROLE}:role/OrganizationAccountAccessRole"
+    key = {name: served.settings[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    config.write_text(
+        f"[profile member]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n[profile base]\n"
+        + "".join(f"{name.lower()} = {value}\n" for name, value in key.items())
+    )
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {**mine, **served.settings, "HOME": str(home), "AWS_CONFIG_FILE": str(config)}
+    command = [sys.executable, "-m", "deploy", *arguments]
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_an_account_answers_once_the_role_is_deployed_into_it_and_not_before(served: Served, tmp_path: Path) -> None:
+    before = run(served, tmp_path, "check-member", "--stage=local", f"--account={WITHOUT_ROLE}")
+    deployed = run(served, tmp_path, "reader", "--stage=local", "--profile=member")
+    again = run(served, tmp_path, "reader", "--stage=local", "--profile=member")
+    after = run(served, tmp_path, "check-member", "--stage=local", f"--account={WITHOUT_ROLE}")
+
+    assert before.returncode == 1
+    assert f"Account {WITHOUT_ROLE} does not answer: STS refused the role iam-key-age-reader" in before.stderr
+    assert "make deploy-reader PROFILE=… STAGE=local" in before.stderr
+    assert (deployed.returncode, deployed.stderr) == (0, "")
+    assert f"RoleArn\tarn:aws:iam::{WITHOUT_ROLE}:role/iam-key-age-reader" in deployed.stdout
+    assert f"make check-member ACCOUNT={WITHOUT_ROLE} STAGE=local" in deployed.stdout
+    assert "No changes to deploy. Stack reader-of-iam-key-age-local is up to date" in again.stdout
+    assert (after.returncode, after.stderr) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in after.stdout.splitlines()[:-1])
+    assert {"iam:ListUsers", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:GetPolicyVersion"} <= lines.keys()
+    assert set(lines.values()) == {"allowed"}
+    assert after.stdout.splitlines()[-1] == f"Account {WITHOUT_ROLE} answers, and lets a scan read all that it needs."
+
+
+def test_the_scanning_accounts_own_role_is_deployed_without_a_profile(served: Served, tmp_path: Path) -> None:
+    deployed = run(served, tmp_path, "reader", "--stage=local")
+    after = run(served, tmp_path, "check-member", "--stage=local", f"--account={OWN}")
+
+    assert f"RoleArn\tarn:aws:iam::{OWN}:role/iam-key-age-reader" in deployed.stdout
+    assert after.returncode == 0, after.stderr
+    assert "iam:GetAccessKeyLastUsed" in after.stdout
+
+
+def test_an_account_that_trusts_another_stack_does_not_answer(served: Served, tmp_path: Path) -> None:
+    done = run(served, tmp_path, "check-member", "--stage=local", f"--account={OF_ANOTHER}")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"Account {OF_ANOTHER} does not answer: STS refused the role iam-key-age-reader")
+
+
+def test_a_member_whose_credentials_see_no_stack_names_the_account_that_scans(served: Served, tmp_path: Path) -> None:
+    refused = run(served, tmp_path, "reader", "--stage=other", "--profile=member")
+    named = run(served, tmp_path, "reader", "--stage=other", "--profile=member", f"--scanner={OWN}")
+
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"There is no stack iam-key-age-other in us-east-1 of account {OWN} that these credentials can see: make "
+        "deploy STAGE=other first, with credentials of the account that scans, or name that account: SCANNER=…\n"
+    )
+    assert "Deploying reader-of-iam-key-age-other in us-east-1" in named.stdout
+
+
+def test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws(served: Served, project_copy: Path) -> None:
+    page = (PROJECT / "docs" / "organization.md").read_text()
+    [block] = re.findall(r"^    export AWS_CONFIG_FILE.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    [named] = set(re.findall(r"ACCOUNT=(\d{12})", block))
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**mine, **served.settings, "PATH": path, "HOME": str(project_copy / "out")}
+    commands = textwrap.dedent(block).replace(named, OF_THE_DOCS)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=project_copy,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+    demo = json.loads((PROJECT / "localaws" / "accounts" / "demo-organization.json").read_text())
+    [without_role] = [account["account_id"] for account in demo["accounts"] if account.get("reader_role") is False]
+    assert named == without_role
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Account {OF_THE_DOCS} does not answer" in done.stderr
+    assert f"Account {OF_THE_DOCS} answers, and lets a scan read all that it needs." in done.stdout
+    ended = served.wait_for(re.findall(r'"scan_id": ?"([^"]+)"', done.stdout)[-1])
+    assert ended["summary"]["coverage"]["accounts_scanned"] == 1
+
+
+# What is deployed, and what a person wrote.
+
+
+class Fake:
+    """A stage's stack and the accounts that a person signs in to; it keeps what is deployed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, of_stack: dict[str, str] | None = None) -> None:
+        self.of_stack, self.deployed, self.told = of_stack, list[stack.Deployment](), list[str]()
+        self.management = OWN
+        self.resources = {"ScanAccount": "function"}
+        self.answer: dict[str, Any] = {}
+        self.payload: Any = None
+        monkeypatch.setattr(readers, "sign_in", self.sign_in)
+        monkeypatch.setattr(stack, "find_stack", self.find_stack)
+        monkeypatch.setattr(stack, "deploy", self.deploy)
+        monkeypatch.setattr(stack, "resources", lambda _client, _name: self.resources)
+        monkeypatch.setattr(terminal, "tell", self.told.append)
+
+    def sign_in(self, profile: str | None = None) -> Target:
+        account = WITHOUT_ROLE if profile == "member" else OWN
+        return Target(self.client, "eu-central-1", account, f"arn:aws:iam::{account}:user/me")
+
+    def client(self, _service: str, **_: Any) -> Any:
+        return self
+
+    def find_stack(self, _client: Any, name: str) -> dict[str, Any] | None:
+        if name.startswith("iam-key-age-") and self.of_stack is not None:
+            pairs = [{"ParameterKey": key, "ParameterValue": value} for key, value in self.of_stack.items()]
+            return {"Parameters": pairs}
+        return None
+
+    def deploy(self, _client: Any, wanted: stack.Deployment, _tell: Any) -> dict[str, Any]:
+        self.template = json.loads(wanted.template.read_text())
+        self.deployed.append(wanted)
+        return {"Outputs": [{"OutputKey": "RoleArn", "OutputValue": "ARN"}]}
+
+    def describe_organization(self) -> dict[str, Any]:
+        if not self.management:
+            code = "AWSOrganizationsNotInUseException"
+            raise ClientError({"Error": {"Code": code, "Message": "none"}}, "DescribeOrganization")
+        return {"Organization": {"MasterAccountId": self.management}}
+
+    def invoke(self, **asked: Any) -> dict[str, Any]:
+        self.payload = json.loads(asked["Payload"])
+        said = {name: value for name, value in self.answer.items() if name != "FunctionError"}
+        body = {"Payload": io.BytesIO(json.dumps(said).encode())}
+        return body | ({"FunctionError": "Unhandled"} if "FunctionError" in self.answer else {})
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    return Fake(monkeypatch, OF_STACK)
+
+
+def test_the_role_is_what_the_stages_stack_asks_for(fake: Fake) -> None:
+    deploy_reader("prod", Given(profile="member", parameters="PermissionsBoundaryArn=arn:aws:iam::aws:policy/x"))
+
+    [wanted] = fake.deployed
+    assert wanted.stack == "reader-of-iam-key-age-prod"
+    assert wanted.parameters == {
+        "ScanningAccountId": OWN,
+        "StackName": "iam-key-age-prod",
+        "ExternalId": "of-the-stack",
+        "RoleName": "of-the-stack",
+        "UsageEvidence": "on",
+        "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/x",
+    }
+    assert wanted.capabilities == ("CAPABILITY_NAMED_IAM",)
+    assert wanted.bucket == ""  # an account that is only read gets no bucket
+    assert fake.template["Resources"]["ReaderRole"]["Type"] == "AWS::IAM::Role"
+
+
+def test_with_a_scanner_named_the_role_is_what_the_stages_file_asks_for(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "parameters.json"
+    file.write_text('{"ExternalId": "of-the-file", "NotifyOn": "changes"}')
+    monkeypatch.setattr(readers, "path_of", lambda _stage: file)
+
+    deploy_reader("prod", Given(profile="member", scanner="210987654321", parameters="UsageEvidence=on"))
+
+    parameters = fake.deployed[0].parameters
+    assert (parameters["ScanningAccountId"], parameters["ExternalId"]) == ("210987654321", "of-the-file")
+    assert (parameters["RoleName"], parameters["UsageEvidence"]) == ("iam-key-age-reader", "on")
+
+
+@pytest.mark.parametrize(("profile", "call_as"), [(None, "SELF"), ("member", "DELEGATED_ADMIN")])
+def test_the_stackset_is_for_units_as_the_account_that_it_is_deployed_from(
+    fake: Fake, profile: str | None, call_as: str
+) -> None:
+    deploy_readers("prod", Given(profile=profile, units="r-ab12 ou-ab12-11111111,r-ab12"))
+
+    [wanted] = fake.deployed
+    assert wanted.stack == "readers-of-iam-key-age-prod"
+    assert wanted.parameters["OrganizationalUnitIds"] == UNITS
+    assert wanted.parameters["CallAs"] == call_as
+    assert wanted.parameters["ScanningAccountId"] == OWN
+    assert fake.template["Resources"]["Readers"]["Type"] == "AWS::CloudFormation::StackSet"
+    assert f"never reaches the management account, {OWN}" in fake.told[-1]
+
+
+def test_an_account_in_no_organization_deploys_the_role_account_by_account(fake: Fake) -> None:
+    fake.management = ""
+
+    with pytest.raises(ReaderError, match=f"Account {OWN} is in no organization: deploy the role into each account"):
+        deploy_readers("prod", Given(units="r-ab12"))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (Given(units=""), 'UNITS: "" is not accepted; it takes ids of organizational units, or of the root'),
+        (Given(units="r-ab12 111122223333"), 'UNITS: "111122223333" is not accepted'),
+        (Given(units="ou-ab12-1111"), 'UNITS: "ou-ab12-1111" is not accepted'),
+        (Given(), 'UNITS: "" is not accepted'),  # of a StackSet that is not there
+        (
+            Given(units="r-ab12", scanner="12"),
+            'SCANNER: "12" is not accepted; it takes the id of the account that scans',
+        ),
+        (
+            Given(units="r-ab12", parameters="ExternalId=a"),
+            'ExternalId: "a" is not accepted; it takes 2 to 64 characters',
+        ),
+        (Given(units="r-ab12", parameters="RoleName=a/b"), 'RoleName: "a/b" is not accepted; it takes 1 to 64'),
+        (
+            Given(units="r-ab12", parameters="StackName=x"),
+            'PARAMETERS: "StackName=x" is not accepted; it takes NAME=value',
+        ),
+        (Given(units="r-ab12", parameters="CallAs=SELF"), 'PARAMETERS: "CallAs=SELF" is not accepted'),
+        (Given(units="r-ab12", tags="x"), 'TAGS: "x" is not accepted'),
+    ],
+)
+def test_what_is_written_wrong_is_refused_before_anything_is_made(fake: Fake, given: Given, says: str) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        deploy_readers("prod", given)
+
+    assert str(refusal.value).startswith(says)
+    assert fake.deployed == []
+
+
+@pytest.mark.parametrize("stage", ["x" * 24, "a_b", ""])
+def test_a_stage_whose_roles_name_would_be_cut_has_no_readers(fake: Fake, stage: str) -> None:
+    with pytest.raises(InvalidSettingError, match="STAGE: "):
+        deploy_reader(stage, Given())
+    assert fake.deployed == []
+    deploy_reader("x" * 23, Given())
+
+
+def test_a_stack_of_before_accounts_is_to_be_deployed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    for of_stack in (None, {"NotifyOn": "always"}):
+        Fake(monkeypatch, of_stack)
+        with pytest.raises(ReaderError, match="make deploy STAGE=prod first"):
+            deploy_reader("prod", Given())
+
+
+# Checking.
+
+
+@pytest.mark.parametrize("account", [None, "", "12345678901", "1234567890123", "１２３４５６７８９０１２", "a"])
+def test_an_account_id_that_is_none_is_refused(fake: Fake, account: str | None) -> None:
+    with pytest.raises(
+        InvalidSettingError, match=r"ACCOUNT: .* is not accepted; it takes the id of the account to check"
+    ):
+        check_member("prod", account)
+    assert fake.payload is None
+
+
+def test_a_stage_that_scans_its_own_account_alone_checks_none(fake: Fake) -> None:
+    fake.resources = {"ReadAccount": "function"}
+
+    with pytest.raises(ReaderError, match="or it has no Accounts to scan: make deploy STAGE=prod"):
+        check_member("prod", WITHOUT_ROLE)
+
+
+def test_a_call_that_is_refused_is_named_with_what_to_do(fake: Fake) -> None:
+    calls = {"iam:ListUsers": "allowed", "iam:GetUser": "AccessDenied: by a service control policy"}
+    fake.answer = {
+        "answers": False,
+        "cause": "A scan of this account is incomplete without iam:GetUser",
+        "calls": calls,
+    }
+
+    with pytest.raises(ReaderError) as refusal:
+        check_member("prod", WITHOUT_ROLE)
+
+    assert fake.payload == {"check": {"account_id": WITHOUT_ROLE}}
+    assert fake.told == ["iam:ListUsers  allowed", "iam:GetUser    AccessDenied: by a service control policy"]
+    assert str(refusal.value) == (
+        f"Account {WITHOUT_ROLE} answers, but not to all. A scan of this account is incomplete without iam:GetUser. "
+        "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy or "
+        "a permissions boundary denies it (docs/organization.md)"
+    )
+
+
+def test_a_function_that_fails_says_why(fake: Fake) -> None:
+    fake.answer = {"FunctionError": "Unhandled", "errorMessage": "READER_ROLE_NAME is not accepted"}
+
+    with pytest.raises(ReaderError, match="The function function failed: READER_ROLE_NAME is not accepted"):
+        check_member("prod", WITHOUT_ROLE)
+
+
+# The Makefile, and the parameters of the stack.
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize(
+    ("target", "variable"),
+    [
+        ("check-member", "ACCOUNT"),
+        ("deploy-reader", "SCANNER"),
+        ("deploy-readers", "UNITS"),
+        ("deploy-reader", "STAGE"),
+    ],
+)
+def test_what_is_written_on_the_command_line_is_refused_as_it_is_written(
+    target: str, variable: str, value: str
+) -> None:
+    done = make(PROJECT, target, f"{variable}={value}")
+
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    named = value.split(maxsplit=1)[0] if variable == "UNITS" else value
+    assert line.startswith(f"{variable}: {json.dumps(named)} is not accepted"), line
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "parameters", "says"),
+    [
+        ("prod", {"Accounts": "111122223333,111122223333"}, 'Accounts: "111122223333,111122223333" is not accepted'),
+        ("prod", {"Accounts": "", "ExcludedAccounts": "1,1"}, 'ExcludedAccounts: "1,1" is not accepted'),
+        ("x" * 24, {"Accounts": "organization"}, "it takes 1 to 23 letters, digits and -, where Accounts is set"),
+    ],
+)
+def test_what_no_scan_of_an_organization_would_take_is_refused_before_it_is_deployed(
+    stage: str, parameters: dict[str, str], says: str
+) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        check_accounts(stage, parameters)
+
+    assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize("accounts", ["", "organization", "111122223333", "s3://any-bucket/organization/accounts.txt"])
+def test_what_a_scan_takes_is_deployed(accounts: str) -> None:
+    check_accounts("x" * 23, {"Accounts": accounts, "ExcludedAccounts": "444455556666"})
+
+
+def test_a_stack_of_a_role_that_cannot_be_updated_says_what_removes_it() -> None:
+    wanted = stack.Deployment("reader", Path(), "", {}, {}, removed_by="aws cloudformation delete-stack")
+    cloudformation = boto3.client("cloudformation", region_name="eu-central-1")
+    from botocore.stub import Stubber
+
+    with Stubber(cloudformation) as stubber:
+        described = {"StackName": "reader", "CreationTime": "2026-11-27", "StackStatus": "ROLLBACK_COMPLETE"}
+        stubber.add_response("describe_stacks", {"Stacks": [described]})
+        with pytest.raises(stack.StackError, match="cannot be updated: aws cloudformation delete-stack first"):
+            stack.deploy(lambda _service: cloudformation, wanted)
