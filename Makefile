@@ -55,10 +55,16 @@ test-pythons: test-python3.11 test-python3.12 test-python3.13 ## run all tests o
 test-python%:
 	@! python$* -c "" >/dev/null 2>&1 || $(MAKE) --no-print-directory test VENV=.venv-$* PYTHON=python$*
 
-check: setup $(VENV)/checkov/ready ## lint, types, template and state machine
+check: setup ## lint, types, template and state machine
+	@$(MAKE) --no-print-directory --jobs 2 check-types check-rest
+
+.PHONY: check-types check-rest # at the same time: the types take as long as all the rest
+check-types:
+	$(BIN)/python -m mypy
+
+check-rest: $(VENV)/checkov/ready
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
-	$(BIN)/python -m mypy
 	$(BIN)/python -m tests.support.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
 	$(BIN)/python -W ignore -m cfnlint.runner.cli build/sam.json statemachine/member-*.yaml

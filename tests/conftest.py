@@ -95,7 +95,7 @@ def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from deploy.package import PROJECT
 
     folder = tmp_path_factory.mktemp("copy") / "project"
-    ignored = shutil.ignore_patterns(".git", ".venv*", "out", "build", "deployed", ".*_cache", "__pycache__")
+    ignored = shutil.ignore_patterns(".git", ".venv*", "out", "build", "deployed", ".*_cache")
     shutil.copytree(PROJECT, folder, ignore=ignored)
     for name in {".venv", Path(sys.prefix).name}:  # `make test-pythons` has its own, and tells make in here of it
         (folder / name).symlink_to(sys.prefix)

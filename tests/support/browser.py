@@ -4,10 +4,12 @@
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +66,14 @@ def _playwrights() -> str | None:
 
 
 def _install() -> None:
+    """Install one; who comes meanwhile waits, and finds it: apt-get fails where another runs."""
+    with (Path(tempfile.gettempdir()) / f"install-chromium-{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (_on_this_machine() or _playwrights()):
+            _install_here()
+
+
+def _install_here() -> None:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         _try("apt-get", "update", "-qq", environment=quietly)
