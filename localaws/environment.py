@@ -56,6 +56,9 @@ class LocalAws:
         self._api: RestApi | None = None
 
     def __enter__(self) -> "LocalAws":
+        for port, option in ((self._port, "--port"), (self._api_port, "--api-port")):
+            if port:
+                free_port(port, option)  # what is taken is said before anything is packaged
         with contextlib.ExitStack() as started:
             self._folder = Path(started.enter_context(tempfile.TemporaryDirectory(prefix="localaws-")))
             self._log = started.enter_context((self._folder / "log.txt").open("w+"))

@@ -123,6 +123,12 @@ class Faults(Strict):
         """Return what goes wrong in an account's IAM."""
         return self.of_account(account_id).iam or self.iam
 
+    @property
+    def have_latency(self) -> bool:
+        """Whether IAM is to be slow anywhere."""
+        everywhere = (self.iam, *(account.iam for account in self.accounts.values()))
+        return any(iam.latency_ms for iam in everywhere if iam)
+
 
 _NO_FAULTS = AccountFaults()
 

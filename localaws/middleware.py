@@ -117,6 +117,11 @@ class Gate:
             self._iam_ended = 0.0
 
     @property
+    def has_latency(self) -> bool:
+        """Whether a call may take longer than its answer does to make."""
+        return self.faults.have_latency
+
+    @property
     def throttled(self) -> int:
         """How many of the calls were answered with a throttling error."""
         return self._throttled

@@ -35,6 +35,9 @@ from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
+    StateTaskServiceAwsSdk,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramState
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -61,6 +64,7 @@ def _apply_once() -> None:
     parse_definitions_once()
     parse_result_paths_once()
     run_without_threads_of_their_own()
+    call_services_in_the_states_own_thread()
     copy_plain_data_quickly()
     list_methods_once()
     find_backends_once()
@@ -126,7 +130,7 @@ def _iam(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
     """Answer for IAM, of which a scan asks the most, without Flask's way to it."""
     request = Request(environ)
     url = f"http://{environ['HTTP_HOST']}/"
-    status, headers, body = IamResponse.dispatch(request, url, dict(request.headers))
+    status, headers, body = IamResponse.dispatch(request, url)
     start_response(f"{status} {HTTPStatus(status).phrase}", [(name, str(value)) for name, value in headers.items()])
     return [body.encode() if isinstance(body, str) else body]
 
@@ -150,6 +154,27 @@ def run_without_threads_of_their_own() -> None:
     setattr(execute_state, "Thread", _PooledThread)  # noqa: B010  # a module's import
 
 
+def call_services_in_the_states_own_thread() -> None:
+    """Run a task that calls a service in its state's thread: what is answered here, and at once, cannot time out."""
+    evaluate = StateTaskServiceAwsSdk._evaluate_with_timeout
+
+    def evaluate_here(self: StateTaskServiceAwsSdk, env: Environment) -> None:
+        _this.runs_tasks = not _gate.has_latency
+        try:
+            evaluate(self, env)
+        finally:
+            _this.runs_tasks = False
+
+    setattr(StateTaskServiceAwsSdk, "_evaluate_with_timeout", evaluate_here)  # noqa: B010  # a method of moto's
+
+
+class _ThisThread(threading.local):
+    runs_tasks = False
+
+
+_this = _ThisThread()
+
+
 class _PooledThread:
     """Takes a thread that has nothing to do, or a new one; daemons all, so that none keeps the process from its end."""
 
@@ -161,12 +186,13 @@ class _PooledThread:
         self._target = target
 
     def start(self) -> None:
+        if _this.runs_tasks:
+            return self._target()
         with _PooledThread._lock:
             if _PooledThread._idle:
                 _PooledThread._idle -= 1
-                _PooledThread._waiting.put(self._target)
-                return
-        threading.Thread(target=self._work, daemon=True).start()
+                return _PooledThread._waiting.put(self._target)
+        return threading.Thread(target=self._work, daemon=True).start()
 
     def _work(self) -> None:
         target = self._target

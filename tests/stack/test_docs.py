@@ -115,7 +115,7 @@ def test_every_make_command_in_the_docs_is_a_target() -> None:
 def test_ci_runs_what_the_docs_leave_to_it() -> None:
     run = (PROJECT / ".ci" / "run").read_text().splitlines()
 
-    assert {"make check", "make test"} <= set(run)
+    assert {"make check", "make test"} <= {re.split(r" (?:>|\|\|) ?", line)[0] for line in run}
 
 
 def test_every_link_within_the_docs_leads_somewhere() -> None:
