@@ -3,8 +3,10 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import cast
 
 from chalicelib.aws import organization_store, report_store
+from chalicelib.documents import Report
 from chalicelib.organization_documents import AccountList, ListedAccount
 from chalicelib.report.organization import Outcome, by_name
 
@@ -12,6 +14,7 @@ from chalicelib.report.organization import Outcome, by_name
 # memory of the function.
 _AHEAD = 2
 _DAMAGED = "its report is damaged"
+_NO_CAUSE = "it could not be scanned, and the record of why is damaged"
 
 
 def load_outcomes(accounts: AccountList) -> Iterator[tuple[ListedAccount, Outcome | None]]:
@@ -39,10 +42,13 @@ def _first(
 
 def _load(scan_id: str, account_id: str) -> Outcome | None:
     try:
-        report = report_store.load_report(scan_id, of_account=account_id)
-        if report is not None:
-            return report if isinstance(report, dict) else _DAMAGED
-        unchecked = organization_store.load_unchecked(scan_id, account_id)
-        return None if unchecked is None else str(unchecked["cause"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        report: object = report_store.load_report(scan_id, of_account=account_id)
+        unchecked: object = organization_store.load_unchecked(scan_id, account_id) if report is None else None
+    except (ValueError, RecursionError):
         return _DAMAGED
+    if report is not None:
+        return cast(Report, report) if isinstance(report, dict) else _DAMAGED
+    if unchecked is not None:
+        cause = unchecked.get("cause") if isinstance(unchecked, dict) else None
+        return cause if isinstance(cause, str) and cause else _NO_CAUSE
+    return None

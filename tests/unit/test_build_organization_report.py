@@ -145,7 +145,7 @@ def test_an_account_whose_report_is_no_report_of_it_is_unchecked(
     for number in numbers[1:]:
         bucket.keep_report(number)
     if damage is not None:
-        bucket.objects[f"scans/scan-1/accounts/{account_id(1)}/report.json"] = damage
+        bucket.put_object(Key=f"scans/scan-1/accounts/{account_id(1)}/report.json", Body=damage)
 
     answer = built()
 
@@ -153,15 +153,16 @@ def test_an_account_whose_report_is_no_report_of_it_is_unchecked(
     assert answer["summary"]["complete"] is False
 
 
-@pytest.mark.parametrize("kept", [{}, [], {"cause": None}, "no"])
-def test_a_cause_that_is_damaged_is_one_nevertheless(bucket: Reports, kept: Any) -> None:
+@pytest.mark.parametrize("kept", [{}, [], {"cause": None}, {"cause": ""}, "no", 0])
+def test_an_account_whose_cause_is_damaged_is_unchecked(bucket: Reports, kept: Any) -> None:
     bucket.keep_scan(listed(1), listed(2))
     bucket.keep_report(1, OLD)
     bucket.keep(f"scans/scan-1/unchecked/{account_id(2)}.json", kept)
 
     built()
 
-    assert causes(bucket.kept("report.json"))[account_id(2)]
+    cause = "it could not be scanned, and the record of why is damaged"
+    assert causes(bucket.kept("report.json")) == {account_id(2): cause}
 
 
 def test_an_account_that_has_a_report_is_scanned_though_an_attempt_failed(bucket: Reports) -> None:
@@ -254,7 +255,7 @@ def test_a_later_scan_on_record_stays_the_one_that_is_compared_with(bucket: Repo
 @pytest.mark.parametrize("latest", [b"{", b'{"scan_id": "../x"}', b'{"scan_id": "scan-9"}', b"[]"])
 def test_damaged_baselines_are_replaced(bucket: Reports, latest: bytes) -> None:
     bucket.keep_scan(listed(1))
-    bucket.objects["organization/latest.json"] = latest
+    bucket.put_object(Key="organization/latest.json", Body=latest)
     bucket.keep_report(1, OLD)
 
     answer = built()
