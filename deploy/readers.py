@@ -68,9 +68,10 @@ def deploy_readers(stage: str, given: Given) -> None:
     management = _management_account(target)
     wanted["CallAs"] = "SELF" if management == target.account_id else "DELEGATED_ADMIN"
     _deploy(target, name, _STACKSET, wanted | ({"OrganizationalUnitIds": units} if units else {}), given)
+    named = "" if wanted["ScanningAccountId"] == management else f" SCANNER={wanted['ScanningAccountId']}"
     terminal.tell(
         f"A StackSet never reaches the management account, {management}: with its credentials, "
-        f"make deploy-reader SCANNER={wanted['ScanningAccountId']} STAGE={stage}"
+        f"make deploy-reader STAGE={stage}{named}"
     )
 
 

@@ -239,7 +239,9 @@ def test_the_stackset_is_for_units_as_the_account_that_it_is_deployed_from(
     assert wanted.parameters["CallAs"] == call_as
     assert wanted.parameters["ScanningAccountId"] == OWN
     assert fake.template["Resources"]["Readers"]["Type"] == "AWS::CloudFormation::StackSet"
-    assert f"never reaches the management account, {OWN}" in fake.told[-1]
+    assert fake.told[-1] == (
+        f"A StackSet never reaches the management account, {OWN}: with its credentials, make deploy-reader STAGE=prod"
+    )
 
 
 def test_an_account_in_no_organization_deploys_the_role_account_by_account(fake: Fake) -> None:
