@@ -14,6 +14,7 @@ import pytest
 
 from localaws.accounts.account_file import Account
 from localaws.environment import LocalAws
+from localaws.faults import parse_faults
 from localaws.scan_run import ScanResult
 from tests.support.organizations import OWN, account_id, deployed, member, organization
 from tests.support.scanner import FRESH, OLD, Scanner, execute, user
@@ -177,8 +178,156 @@ def test_an_account_scanned_by_itself_gives_the_same_report(twice: Twice, scanne
 
 def comparable(report: Any) -> Any:
     """Return a report without the ids and the instants of its scan, and without what it is compared with."""
-    return {
-        name: value
-        for name, value in report.items()
-        if name not in ("scan_id", "as_of", "started_at", "changes")
+    return {name: value for name, value in report.items() if name not in ("scan_id", "as_of", "started_at", "changes")}
+
+
+# An account in trouble takes no other with it.
+
+(WELL, NO_ROLE, OTHER_ID, OTHER_PRINCIPAL, ANOTHER_ANSWERS, SUSPENDED, THROTTLED, SLOW, CRASHING, CLOSED_EARLY) = map(
+    account_id, range(1, 11)
+)
+CLOSED_LATER, EXPIRING, DELETED, NO_SESSION = map(account_id, range(11, 15))
+TEN, MANY = [user(f"user-{n:03}", OLD) for n in range(10)], [user(f"user-{n:03}", OLD) for n in range(40)]
+TROUBLED = organization(
+    member(1, *TEN),
+    member(2, *TEN, reader_role=False),
+    member(3, *TEN, trust="external_id"),
+    member(4, *TEN, trust="principal"),
+    member(5, *TEN),
+    member(6, *TEN, state="SUSPENDED"),
+    member(7, *TEN),
+    member(8, *MANY),
+    *(member(number, *TEN) for number in range(9, 15)),
+    users=TEN,
+)
+FAULTS = {
+    "accounts": {
+        ANOTHER_ANSWERS: {"sts": {"answers_as": WELL}},
+        THROTTLED: {"iam": {"rate_per_second": 0.1, "burst": 8}},
+        SLOW: {"iam": {"latency_ms": 2500}},
+        CRASHING: {"lambda": {"scan_account": {"crash": -1}}},
+        CLOSED_EARLY: {"closes_after": 2},
+        CLOSED_LATER: {"closes_after": 10},
+        EXPIRING: {"sts": {"session_seconds": 8}, "iam": {"latency_ms": 1500}},
+        DELETED: {"iam": {"delete": ["user-003"]}},
+        NO_SESSION: {"sts": {"throttle": -1}},
     }
+}
+SECONDS = 140  # of the function: 20 of them to ask IAM, the others to end
+
+
+@pytest.fixture(scope="module")
+def troubled(aws: LocalAws) -> Iterator[ScanResult]:
+    with deployed(aws, TROUBLED):
+        function = aws.function("ScanAccount")
+        before, function.timeout = function.timeout, SECONDS
+        aws.inject(parse_faults(json.dumps(FAULTS)))
+        aws.mail()  # that of an earlier test
+        try:
+            yield aws.scan("{}")
+        finally:
+            function.timeout = before
+
+
+def row_of(result: ScanResult, of_account: str) -> Any:
+    [row] = [row for row in result.report["accounts"] if row["account_id"] == of_account]
+    return row
+
+
+def outcome(result: ScanResult, of_account: str) -> tuple[str, str]:
+    row = row_of(result, of_account)
+    return row["outcome"], row["cause"]
+
+
+def test_whatever_happens_to_accounts_all_are_in_the_report_and_it_is_incomplete(troubled: ScanResult) -> None:
+    report = troubled.report
+
+    assert (troubled.status, troubled.error) == ("SUCCEEDED", None)
+    assert {row["account_id"] for row in report["accounts"]} == ids(TROUBLED)
+    assert report["coverage"] == {
+        "accounts_listed": 15,
+        "accounts_scanned": 7,
+        "accounts_unchecked": 7,
+        "accounts_not_active": 1,
+        "accounts_incomplete": 4,
+        "accounts_excluded": 0,
+    }
+    assert "INCOMPLETE: 7 accounts unchecked" in troubled.mail[0]["Subject"]
+
+
+@pytest.mark.parametrize("healthy", [OWN, WELL])
+def test_accounts_without_trouble_are_complete(troubled: ScanResult, healthy: str) -> None:
+    row = row_of(troubled, healthy)
+
+    assert (row["outcome"], row["complete"], row["totals"]["expired"]) == ("scanned", True, 10)
+
+
+@pytest.mark.parametrize("refusing", [NO_ROLE, OTHER_ID, OTHER_PRINCIPAL])
+def test_a_role_that_is_missing_or_trusts_another(troubled: ScanResult, refusing: str) -> None:
+    became, cause = outcome(troubled, refusing)
+
+    assert became == "unchecked"
+    assert cause.startswith("STS refused the role iam-key-age-reader (AccessDenied)")
+
+
+def test_another_account_answering(troubled: ScanResult) -> None:
+    became, cause = outcome(troubled, ANOTHER_ANSWERS)
+
+    assert (became, cause) == ("unchecked", f"Another account answered than the one that was asked: {WELL}")
+    assert not [name for name in troubled.files if name.startswith(f"accounts/{ANOTHER_ANSWERS}/")]
+
+
+def test_a_suspended_account(troubled: ScanResult) -> None:
+    became, cause = outcome(troubled, SUSPENDED)
+
+    assert (became, cause) == ("not_active", "it is suspended")
+
+
+def users_by_cause(result: ScanResult, of_account: str) -> Counter[str]:
+    """Return how many users of an account are unchecked, by the first words of the cause."""
+    return Counter(one["cause"].partition(":")[0] for one in report_of(result, of_account)["unchecked"])
+
+
+@pytest.mark.parametrize("of_account", [THROTTLED, SLOW])
+def test_an_account_throttled_for_good_or_out_of_time(troubled: ScanResult, of_account: str) -> None:
+    row = row_of(troubled, of_account)
+
+    assert (row["outcome"], row["complete"]) == ("scanned", False)
+    assert 0 < row["coverage"]["users_unchecked"] == sum(users_by_cause(troubled, of_account).values())
+    assert row["coverage"]["users_listed"] == row["coverage"]["users_checked"] + row["coverage"]["users_unchecked"]
+
+
+def test_the_function_crashing_for_an_account(troubled: ScanResult) -> None:
+    became, cause = outcome(troubled, CRASHING)
+
+    assert became == "unchecked"
+    assert cause.startswith("The function ScanAccount failed: Runtime.ExitError: RequestId:")
+
+
+def test_an_account_closed_before_its_users_are_listed(troubled: ScanResult) -> None:
+    became, cause = outcome(troubled, CLOSED_EARLY)
+
+    assert (became, cause) == (
+        "unchecked",
+        "IAM did not list the users (InvalidClientTokenId: The security token included in the request is invalid.)",
+    )
+
+
+@pytest.mark.parametrize(("of_account", "says"), [(CLOSED_LATER, "InvalidClientTokenId"), (EXPIRING, "ExpiredToken")])
+def test_an_account_closed_or_a_session_over_while_users_are_read(
+    troubled: ScanResult, of_account: str, says: str
+) -> None:
+    row = row_of(troubled, of_account)
+
+    assert (row["outcome"], row["complete"]) == ("scanned", False)
+    assert set(users_by_cause(troubled, of_account)) == {says}
+
+
+def test_a_user_deleted_meanwhile(troubled: ScanResult) -> None:
+    coverage = row_of(troubled, DELETED)["coverage"]
+
+    assert (coverage["users_not_found"], coverage["users_checked"]) == (1, 9)
+
+
+def test_sts_throttling_for_good(troubled: ScanResult) -> None:
+    assert outcome(troubled, NO_SESSION) == ("unchecked", "STS throttled each of 5 calls (Throttling: Rate exceeded)")
