@@ -15,7 +15,6 @@ from localaws.clients import REGION
 from localaws.reader_role import Reader
 
 _MEMBER_ROLE = Path(__file__).parents[2] / "statemachine" / "member-role.yaml"
-_READER_STACK = "iam-key-age-reader"  # as `make deploy-reader` names it
 _ANOTHER = "another-scanner"  # an external id, or a stack, of somebody else's
 # By which the management account administers a member that was made by Organizations:
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_access-cross-account-role.html
@@ -29,7 +28,7 @@ def seed_organization(account: Account, reader: Reader) -> frozenset[str]:
     IAM's users are not seeded here.
     """
     backend = organizations_backends[account.account_id]["aws"]
-    _forget(backend)
+    _forget(backend, _stack_of(reader))
     if not account.accounts:
         return frozenset()
     backend.create_organization(region=REGION)
@@ -48,10 +47,10 @@ def _closed(account: Account) -> Iterator[str]:
     yield from (member.account_id for member in account.accounts if member.state != "ACTIVE")
 
 
-def _forget(backend: OrganizationsBackend) -> None:
+def _forget(backend: OrganizationsBackend, reader_stack: str) -> None:
     """Remove the organization, and all that its members have."""
     for account in backend.accounts:
-        cloudformation_backends[account.id][REGION].delete_stack(_READER_STACK)
+        cloudformation_backends[account.id][REGION].delete_stack(reader_stack)
         if account.id != backend.account_id:
             iam_backends.pop(account.id, None)
             cloudformation_backends.pop(account.id, None)
@@ -86,7 +85,12 @@ def _deploy_reader(account: OneAccount, scanning_account: str, reader: Reader) -
     }
     text, parameters = _template()
     given = {name: value for name, value in wanted.items() if name in parameters}
-    cloudformation_backends[account.account_id][REGION].create_stack(_READER_STACK, text, given)
+    cloudformation_backends[account.account_id][REGION].create_stack(_stack_of(reader), text, given)
+
+
+def _stack_of(reader: Reader) -> str:
+    """Return the name of the stack that `make deploy-reader` makes."""
+    return f"reader-of-{reader.stack_name}"
 
 
 @functools.cache

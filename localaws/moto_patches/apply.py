@@ -28,6 +28,7 @@ from localaws.moto_patches.iam import (
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
 from localaws.moto_patches.s3 import keep_the_first_object
+from localaws.moto_patches.stack_sets import make_stack_sets_of_templates
 from localaws.moto_patches.stepfunctions import (
     accept_express_children,
     evaluate_jsonata,
@@ -72,6 +73,7 @@ def _patch_once() -> None:
     make_change_sets_that_the_cli_can_use()
     update_by_conditions()
     leave_no_value_out_of_lists()
+    make_stack_sets_of_templates()
     take_requests_for_encrypted()
     find_templates_by_path()
     create_rest_apis_with_a_body()
