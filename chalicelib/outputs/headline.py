@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from chalicelib.documents import Quarantined
 from chalicelib.organization_documents import AnyReport
-from chalicelib.outputs.organization_sentences import Label, account_label, accounts_in_all
+from chalicelib.outputs.organization_sentences import Label, account_label, accounts_scanned
 from chalicelib.outputs.sentences import (
     ROOT_ADVICE,
     account_name,
@@ -91,7 +91,7 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
 def _verdict(report: AnyReport, counts: Counts) -> Iterator[str]:
     totals, policy = counts.totals, report["policy"]
     if "accounts" in report:
-        where = counted(accounts_in_all(report["coverage"]), "AWS account")
+        where = counted(accounts_scanned(report["coverage"]), "AWS account")
     else:
         where = f"AWS account {account_name(report)}"
     where = f"of the users named in the scan policy, {where}" if names_users(report) else f"in {where}"

@@ -26,9 +26,9 @@ def as_named(account: ListedAccount) -> NamedAccount:
     return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": None}
 
 
-def accounts_in_all(coverage: OrganizationCoverage) -> int:
-    """Return how many accounts there were to scan."""
-    return coverage["accounts_scanned"] + coverage["accounts_unchecked"]
+def accounts_scanned(coverage: OrganizationCoverage) -> int:
+    """Return of how many accounts the keys were found: where none could be scanned, how many were to be."""
+    return coverage["accounts_scanned"] or coverage["accounts_unchecked"]
 
 
 def accounts_line(coverage: OrganizationCoverage) -> str:

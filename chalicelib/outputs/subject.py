@@ -1,7 +1,7 @@
 """The subject of a message, which is all that a text message (SMS) says. Pure."""
 
 from chalicelib.organization_documents import AnyReport
-from chalicelib.outputs.organization_sentences import accounts_in_all
+from chalicelib.outputs.organization_sentences import accounts_scanned
 from chalicelib.outputs.sentences import account_name, counted, names_users
 from chalicelib.report.counts import Counts, count
 from chalicelib.report.summary import Gap, find_gaps, is_of_the_past, judges_no_key
@@ -41,7 +41,7 @@ def wordings(report: AnyReport) -> tuple[str, ...]:
 def _places(report: AnyReport) -> tuple[str, ...]:
     """Return where the keys are, in five wordings, the longest first."""
     if "accounts" in report:
-        return (counted(accounts_in_all(report["coverage"]), "account"),) * 5
+        return (counted(accounts_scanned(report["coverage"]), "account"),) * 5
     account_id, name = report["account_id"], account_name(report)
     return f"AWS account {name}", f"account {name}", name, f"account {account_id}", account_id
 

@@ -266,8 +266,8 @@ def _name(account: ListedAccount, report: Report) -> NamedAccount:
     return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": alias}
 
 
-def _first_to_look_at(row: AccountRow) -> tuple[int, str, str]:
-    """Return what accounts are ordered by: leaked and root keys, what is not known, then by verdict; then by name."""
+def _first_to_look_at(row: AccountRow) -> tuple[int, int, int, str, str]:
+    """Return what accounts are ordered by: leaked and root keys, what is unknown, verdict, severe and overdue keys."""
     verdicts = ("expired", "unchecked", "unused", "due_soon", "not_judged", "ok")
     if row["quarantined"]:
         rank = -3
@@ -277,7 +277,9 @@ def _first_to_look_at(row: AccountRow) -> tuple[int, str, str]:
         rank = -1
     else:
         rank = verdicts.index(row["verdict"]) if row["verdict"] else len(verdicts)
-    return rank, *by_name(row["account_name"], row["account_id"])
+    severities, totals = row["severities"], row["totals"]
+    severe = severities["critical"] + severities["high"] if severities else 0
+    return rank, -severe, -(totals["expired"] if totals else 0), *by_name(row["account_name"], row["account_id"])
 
 
 def by_name(name: str | None, account_id: str) -> tuple[str, str]:

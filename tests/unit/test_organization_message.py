@@ -236,7 +236,7 @@ def test_no_counts_make_a_subject_too_long(  # noqa: PLR0913, PLR0917  # hypothe
     ("name", "expected"),
     [
         ("calm", "0 new of 0 overdue access keys in 2 accounts (complete: 2 users)"),
-        ("compared", "1 administrator key, 3 new of 4 overdue keys in 6 accounts - INCOMPLETE: 3 accounts unchecked"),
+        ("compared", "1 administrator key, 3 new of 4 overdue keys in 3 accounts - INCOMPLETE: 3 accounts unchecked"),
         ("leaked", "2 users quarantined, 2 root access keys, 1 overdue access key in 3 accounts (complete: 3 users)"),
         ("all-refused", "0 overdue access keys in 40 accounts - INCOMPLETE: 40 accounts unchecked"),
     ],

@@ -423,6 +423,7 @@ def test_the_verdict_is_the_first_that_holds_of_any_account(report: Organization
 
 
 def test_accounts_are_in_the_order_of_what_to_look_at_then_by_name() -> None:
+    severe = account_report(10, user("alice", OLD, can_administer=True, administers_by="AdministratorAccess"))
     leaked = account_report(1, user("alice", FRESH, **LEAKED))
     root = account_report(2, user("alice"), root={"access_keys": 1})
     hidden = account_report(5, unchecked("bob"), user("alice", FRESH))
@@ -432,6 +433,8 @@ def test_accounts_are_in_the_order_of_what_to_look_at_then_by_name() -> None:
             (listed(7, "Abc"), account_report(7, user("alice", FRESH))),
             (listed(5, "hidden"), hidden),
             (listed(3, "old"), account_report(3, user("alice", OLD))),
+            (listed(8, "older"), account_report(8, user("alice", OLD), user("bob", key("AKIAOLD2", 200, used=1)))),
+            (listed(10, "severe"), severe),
             (listed(2, "root"), root),
             (listed(1, "web"), leaked),
             refused(4),
@@ -440,7 +443,7 @@ def test_accounts_are_in_the_order_of_what_to_look_at_then_by_name() -> None:
     )
 
     assert [row["account_name"] for row in report["accounts"]] == [
-        *("web", "root", "member-4", "old", "hidden", "Abc", "zoo", "member-9")
+        *("web", "root", "member-4", "severe", "older", "old", "hidden", "Abc", "zoo", "member-9")
     ]
 
 
