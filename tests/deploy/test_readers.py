@@ -332,8 +332,8 @@ def test_a_call_that_is_refused_is_named_with_what_to_do(fake: Fake) -> None:
     assert fake.told == ["iam:ListUsers  allowed", "iam:GetUser    AccessDenied: by a service control policy"]
     assert str(refusal.value) == (
         f"Account {WITHOUT_ROLE} answers, but not to all. A scan of this account is incomplete without iam:GetUser. "
-        "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy or "
-        "a permissions boundary denies it (docs/organization.md)"
+        "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy "
+        "or a permissions boundary denies it (docs/organization.md)"
     )
 
 
