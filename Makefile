@@ -100,6 +100,7 @@ PIN := $(BIN)/python -m uv pip compile --universal --python-version 3.11 --gener
 
 # What a person wrote is read by Python, never by the shell: in quotes, it goes as it is from the environment to it.
 of_stage := --stage="$$STAGE"
+of_named_stage = $(if $(filter STAGE,$(named)),$(of_stage))
 given = $(if $(filter EMAIL,$(named)),--email="$$EMAIL") $(if $(filter PARAMETERS,$(named)),--parameters="$$PARAMETERS") \
   $(if $(filter TAGS,$(named)),--tags="$$TAGS")
 given_for_readers = $(if $(filter PROFILE,$(named)),--profile="$$PROFILE") $(if $(filter SCANNER,$(named)),--scanner="$$SCANNER") \
@@ -115,16 +116,16 @@ deploy-statemachine: setup ## after `chalice deploy --stage STAGE`: deploy all b
 	@$(BIN)/python -m deploy companion $(of_stage) $(given)
 
 deploy-reader: setup ## deploy the reader role into the account of PROFILE, or of your own credentials; SCANNER=… names the account that scans
-	@$(BIN)/python -m deploy reader $(of_stage) $(given_for_readers)
+	@$(BIN)/python -m deploy reader $(of_named_stage) $(given_for_readers)
 
 deploy-readers: setup ## deploy the reader role into every account of UNITS='ou-… r-…', and into those to come
-	@$(BIN)/python -m deploy readers $(of_stage) $(given_for_readers) $(if $(filter UNITS,$(named)),--units="$$UNITS")
+	@$(BIN)/python -m deploy readers $(of_named_stage) $(given_for_readers) $(if $(filter UNITS,$(named)),--units="$$UNITS")
 
 check-member: setup ## tell whether the reader role of ACCOUNT answers the deployed stage, and what it lets a scan read
-	@$(BIN)/python -m deploy check-member $(of_stage) $(if $(filter ACCOUNT,$(named)),--account="$$ACCOUNT")
+	@$(BIN)/python -m deploy check-member $(of_named_stage) $(if $(filter ACCOUNT,$(named)),--account="$$ACCOUNT")
 
 destroy: setup ## delete the stack iam-key-age-STAGE; the bucket with its reports stays
-	@$(BIN)/python -m deploy destroy $(if $(filter STAGE,$(named)),$(of_stage))
+	@$(BIN)/python -m deploy destroy $(of_named_stage)
 
 clean: ## remove what was made here
 	@rm -rf $(VENV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .chalice/deployments

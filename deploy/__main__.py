@@ -49,17 +49,17 @@ def _given_for_readers(asked: argparse.Namespace) -> readers.Given:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m deploy", description="Package iam-key-age and deploy it.")
     found = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    stage, given = _stage(), _given()
+    stage, named, given = _stage("dev"), _stage(""), _given()
     found.add_parser("package", parents=[stage], help="make build/sam.json and build/deployment.zip")
     found.add_parser("deploy", parents=[stage, given], help="package the app and deploy it as the stage's stack")
     found.add_parser("companion", parents=[stage, given], help="deploy all but the functions of `chalice deploy`")
     destroy = found.add_parser("destroy", help="delete the stage's stack; the bucket with its reports stays")
     destroy.add_argument("--stage")
     of_readers = _of_readers()
-    found.add_parser("reader", parents=[stage, of_readers], help="deploy the reader role into an account")
-    all_readers = found.add_parser("readers", parents=[stage, of_readers], help="deploy the reader role's StackSet")
+    found.add_parser("reader", parents=[named, of_readers], help="deploy the reader role into an account")
+    all_readers = found.add_parser("readers", parents=[named, of_readers], help="deploy the reader role's StackSet")
     all_readers.add_argument("--units", metavar="'ID …'", help="organizational units, or the root; others are kept")
-    check = found.add_parser("check-member", parents=[stage], help="tell whether an account's reader role answers")
+    check = found.add_parser("check-member", parents=[named], help="tell whether an account's reader role answers")
     check.add_argument("--account", metavar="ID", help="which is checked")
     shown = found.add_parser("parameters", parents=[stage], help="check parameters, and print them a line each")
     shown.add_argument("--template", default="build/sam.json", help="which has the parameters; build/sam.json")
@@ -69,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stage() -> argparse.ArgumentParser:
+def _stage(default: str) -> argparse.ArgumentParser:
     stage = argparse.ArgumentParser(add_help=False)
-    stage.add_argument("--stage", default="dev", help="of .chalice/config.json; dev")
+    stage.add_argument("--stage", default=default, help=f"of .chalice/config.json; {default}".rstrip("; "))
     return stage
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from deploy import companion, stack, terminal
 from deploy.next_steps import schedule_of, what_next
 from deploy.package import build
-from deploy.parameters import choose_parameters, split_assignments
+from deploy.parameters import check_list_of_accounts, choose_parameters, split_assignments
 from deploy.sessions import DEFAULT_REGION, Target, sign_in
 from deploy.settings import CONFIG, check_deployable, check_settings, check_stage
 from deploy.tags import kept_tags, merge_tags, read_tags
@@ -122,6 +122,7 @@ def _deploy(target: Target, stage: str, template: Path, given: Given, more: dict
     before = stack.find_stack(target.client, name)
     known = json.loads(template.read_text(encoding="utf-8"))["Parameters"]
     parameters = choose_parameters(stage, known, stack.parameters_of(before), given.assignments(), more)
+    check_list_of_accounts(parameters.get("Accounts", ""), stack.outputs_of(before).get("ReportsBucket"))
     tags = merge_tags(kept_tags((before or {}).get("Tags")), read_tags(given.tags))
     wanted = stack.Deployment(name, template, uploads_bucket(target), parameters, tags)
     return stack.deploy(target.client, wanted, terminal.tell)

@@ -142,6 +142,20 @@ def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
         check_organization_stage(stage)
 
 
+def check_list_of_accounts(accounts: str, bucket: str | None) -> None:
+    """Refuse, by InvalidSettingError, a list of accounts in S3 that is not in the stack's own bucket, if it has one."""
+    if not accounts.startswith("s3://"):
+        return
+    if bucket is None:
+        takes = (
+            "a list in the stack's own bucket, which is made first: deploy without Accounts, upload the list, then this"
+        )
+        raise InvalidSettingError("Accounts", accounts, takes)
+    if not accounts.startswith(f"s3://{bucket}/organization/"):
+        takes = f"a list in the stack's own bucket, s3://{bucket}/organization/NAME"
+        raise InvalidSettingError("Accounts", accounts, takes)
+
+
 def _fill_empty_settings(values: Mapping[str, str], instead: Mapping[str, str]) -> dict[str, str]:
     """Replace the empty values of settings; any other parameter may be empty."""
     return {name: value or (instead[name] if name in SETTINGS else "") for name, value in values.items()}

@@ -79,6 +79,7 @@ def check_member(stage: str, account_id: str | None) -> None:
     """Let the stage's function try the reader role of an account, and tell what it may; ReaderError if not all."""
     if not re.fullmatch(ACCOUNT_ID_PATTERN, account_id or "", re.ASCII):
         raise InvalidSettingError("ACCOUNT", account_id or "", "the id of the account to check, 12 digits")
+    check_organization_stage(stage)
     target = sign_in()
     function = stack.resources(target.client, f"iam-key-age-{stage}").get("ScanAccount")
     if not function:
@@ -181,7 +182,7 @@ def _deploy(target: Target, name: str, source: Path, parameters: Mapping[str, st
 
 
 def _output(deployed: Mapping[str, Any], name: str) -> str:
-    return next(f"{name}\t{one['OutputValue']}" for one in deployed["Outputs"] if one["OutputKey"] == name)
+    return f"{name}\t{stack.outputs_of(deployed)[name]}"
 
 
 def _invoke(target: Target, function: str, event: Mapping[str, Any]) -> dict[str, Any]:

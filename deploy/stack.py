@@ -169,6 +169,11 @@ def parameters_of(stack: Mapping[str, Any] | None) -> dict[str, str]:
     return {one["ParameterKey"]: one["ParameterValue"] for one in (stack or {}).get("Parameters", [])}
 
 
+def outputs_of(stack: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the outputs of a stack as DescribeStacks lists it; nothing if there is no stack."""
+    return {one["OutputKey"]: one["OutputValue"] for one in (stack or {}).get("Outputs", [])}
+
+
 def _execute(client: Client, stack: str, change_set: str, before: Mapping[str, Any] | None, tell: Tell) -> None:
     tell(f"{'Updating' if before else 'Creating'} the stack {stack}; that takes some minutes")
     client("cloudformation").execute_change_set(ChangeSetName=change_set)

@@ -108,7 +108,7 @@ def _how_to(report: OrganizationReport, unchecked: Sequence[AccountRow]) -> Iter
         ids = ", ".join(f'"{row["account_id"]}"' for row in unchecked[:_AT_ONCE])
         more = f" (the first {_AT_ONCE} of them)" if len(unchecked) > _AT_ONCE else ""
         yield "What to do about unchecked accounts: fix the cause shown above, try one with"
-        yield f"{INDENT}make check-member ACCOUNT={unchecked[0]['account_id']}"
+        yield f"{INDENT}make check-member STAGE=... ACCOUNT={unchecked[0]['account_id']}"
         yield f"and then scan them again, alone{more}:"
         yield from wrapped([f'POST /scan {{"accounts": [{ids}]}}'], indent=INDENT)
         yield ""

@@ -83,10 +83,11 @@ def make_change_sets_that_the_cli_can_use() -> None:
 
 
 def update_by_conditions() -> None:
-    """Make and delete in an update what a condition says, and keep what it cannot change.
+    """Make, change and delete in an update what a condition says, and keep what it cannot change.
 
-    moto looks at conditions in a creation alone, forgets what it has no update for, log groups among it, and takes a
-    parameter that was left to its default for changed, so that it made the topic anew.
+    moto looks at conditions in a creation alone, and sees no change inside of a resource that comes by one. It forgets
+    what it has no update for, log groups among it, and takes a parameter that was left to its default for changed, so
+    that it made the topic anew.
     """
     update, build_diff = parsing.parse_and_update_resource, parsing.ResourceMap.build_resource_diff
 
@@ -101,9 +102,26 @@ def update_by_conditions() -> None:
         there._parsed_resources[name] = before
         return update(name, resource, there, **where) or before
 
-    def diff_by_values(self: parsing.ResourceMap, *arguments: Any, **more: Any) -> dict[str, Any]:
+    def diff_by_values(
+        self: parsing.ResourceMap, template: dict[str, Any], parameters: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         self.input_parameters = {name: str(value) for name, value in self.resolved_parameters.items()}
-        return build_diff(self, *arguments, **more)
+        different: dict[str, Any] = build_diff(self, template, parameters)
+        given = (parameters or {}).items()
+        changed = {name for name, value in given if self.input_parameters.get(name) != value}
+        conditions = {
+            name
+            for name, condition in template.get("Conditions", {}).items()
+            if any(f'{{"Ref": "{parameter}"}}' in json.dumps(condition) for parameter in changed)
+        }
+        different["Modify"] += [
+            name
+            for name, resource in template["Resources"].items()
+            if name in self._resource_json_map
+            and name not in different["Modify"]
+            and any(f'{{"Fn::If": ["{condition}"' in json.dumps(resource) for condition in conditions)
+        ]
+        return different
 
     replace_method(parsing, "parse_and_update_resource", update_by_condition)
     replace_method(parsing.ResourceMap, "build_resource_diff", diff_by_values)

@@ -115,6 +115,23 @@ def test_a_deployment_ends_with_what_is_there_and_what_to_do_with_it(address: st
     assert [paragraph[: len(confirm)] for paragraph in paragraphs[5:]] == ([confirm] if address else [])
 
 
+def test_a_stage_of_an_organization_says_how_its_accounts_get_the_role_and_starts_that_scan() -> None:
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
+    outputs = {"EndpointURL": "https://api/", "StateMachineArn": machine, "ReportsBucket": "reports"}
+    outputs["OrganizationStateMachineArn"] = f"{machine}-organization"
+    parameters = {"AlarmAfterHours": "26", "NotificationEmail": ""}
+    stack = {
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    }
+
+    told = what_next(stack, "cron(0 8 * * ? *)", NOW)
+
+    assert "make deploy-readers UNITS=" in told
+    assert "make deploy-reader PROFILE=" in told
+    assert f"start-execution --input '{{}}' --state-machine-arn {machine}-organization" in told
+
+
 @pytest.mark.parametrize(
     ("schedule", "retention_days", "says"),
     [

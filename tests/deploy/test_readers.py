@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.settings import InvalidSettingError
 from deploy import readers, stack, terminal
-from deploy.parameters import check_accounts
+from deploy.parameters import check_accounts, check_list_of_accounts
 from deploy.readers import Given, ReaderError, check_member, deploy_reader, deploy_readers
 from deploy.sessions import Target
 from localaws.environment import PROJECT
@@ -332,8 +332,8 @@ def test_a_call_that_is_refused_is_named_with_what_to_do(fake: Fake) -> None:
     assert fake.told == ["iam:ListUsers  allowed", "iam:GetUser    AccessDenied: by a service control policy"]
     assert str(refusal.value) == (
         f"Account {WITHOUT_ROLE} answers, but not to all. A scan of this account is incomplete without iam:GetUser. "
-        "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy or "
-        "a permissions boundary denies it (docs/organization.md)"
+        "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy "
+        "or a permissions boundary denies it (docs/organization.md)"
     )
 
 
@@ -360,7 +360,8 @@ def test_a_function_that_fails_says_why(fake: Fake) -> None:
 def test_what_is_written_on_the_command_line_is_refused_as_it_is_written(
     target: str, variable: str, value: str
 ) -> None:
-    done = make(PROJECT, target, f"{variable}={value}")
+    stage = [] if variable == "STAGE" else ["STAGE=prod"]
+    done = make(PROJECT, target, f"{variable}={value}", *stage)
 
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     named = value.split(maxsplit=1)[0] if variable == "UNITS" else value
@@ -383,6 +384,34 @@ def test_what_no_scan_of_an_organization_would_take_is_refused_before_it_is_depl
         check_accounts(stage, parameters)
 
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "says"),
+    [
+        (None, "it takes a list in the stack's own bucket, which is made first: deploy without Accounts, upload the"),
+        ("other", "it takes a list in the stack's own bucket, s3://other/organization/NAME"),
+        ("report", "it takes a list in the stack's own bucket, s3://report/organization/NAME"),
+    ],
+)
+def test_a_list_of_accounts_elsewhere_than_in_the_stacks_own_bucket_is_refused(bucket: str | None, says: str) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        check_list_of_accounts("s3://reports/organization/accounts.txt", bucket)
+
+    assert says in str(refusal.value)
+
+
+def test_a_list_of_accounts_in_the_stacks_own_bucket_is_taken() -> None:
+    check_list_of_accounts("s3://reports/organization/accounts.txt", "reports")
+    check_list_of_accounts("organization", None)
+
+
+@pytest.mark.parametrize("target", ["check-member", "deploy-reader", "deploy-readers"])
+def test_a_stage_is_named_where_a_role_would_trust_it(target: str) -> None:
+    done = make(PROJECT, target, f"ACCOUNT={OWN}", "UNITS=r-ab12", STAGE="dev")
+
+    [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert line == 'STAGE: "" is not accepted; it takes 1 to 25 letters, digits and -'
 
 
 @pytest.mark.parametrize("accounts", ["", "organization", "111122223333", "s3://any-bucket/organization/accounts.txt"])

@@ -102,6 +102,15 @@ def test_every_command_in_the_docs_is_run_by_a_test_or_wants_aws() -> None:
         assert any(test in {WANTS_AWS, IN_CI} or f"def {test}(" in tests for test in runs), command
 
 
+def test_every_test_that_the_page_on_reliability_names_is_there() -> None:
+    tests = "".join(path.read_text() for path in (PROJECT / "tests").rglob("test_*.py"))
+
+    named = re.findall(r"`(test_\w+)`", (PROJECT / "docs" / "reliability.md").read_text())
+
+    assert len(named) > 30
+    assert [test for test in named if f"def {test}(" not in tests] == []
+
+
 def test_every_make_command_in_the_docs_is_a_target() -> None:
     targets = re.findall(r"^([a-z-]+):.* ## ", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     named = {command.split()[1] for command in commands() if command.startswith("make ")}
