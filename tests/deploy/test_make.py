@@ -197,8 +197,16 @@ def test_a_python_that_does_not_do_is_said(tmp_path: Path, checkout: Path, pytho
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     running = start()
+    iam = running.client("iam")
+    iam.create_role(RoleName="deployer", AssumeRolePolicyDocument=_policy(Principal={"AWS": "123456789012"}))
+    iam.put_role_policy(RoleName="deployer", PolicyName="all", PolicyDocument=_policy(Resource="*"))
     yield running
     running.stop()
+
+
+def _policy(**of: object) -> str:
+    allowed = {"Effect": "Allow", "Action": "*" if "Resource" in of else "sts:AssumeRole", **of}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
 
 
 def in_mfa_terminal(served: Served, project: Path, home: Path, target: str) -> Shown:
