@@ -14,6 +14,7 @@ PARTS = (
     "build_report",
     "scan_account",
     "organization_report",
+    "organization",
 )
 
 

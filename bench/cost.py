@@ -39,6 +39,12 @@ class Durations:
     describe_200_users: float = 1.0
     validate_keys: float = 0.6
     build_report: float = 10.0
+    # Of an organization, whose accounts are each read by one call of a function, four users at a time.
+    function_iam_call: float = 0.15
+    open_session: float = 0.8  # two calls of STS and three clients, in a warm function
+    write_report: float = 0.8  # joining and rendering a small account, and five writes to S3
+    list_accounts: float = 3.0  # a cold start, and pages of 20
+    join_an_account: float = 0.05  # reading and adding its report
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,22 @@ class Counts:
     account_pages: int  # of GetAccountAuthorizationDetails
 
 
-LAMBDA_GB, READ_ACCOUNT_GB = 0.25, 0.5
+@dataclass(frozen=True)
+class OrganizationCounts:
+    """What one scan of an organization did, as `--stats` counts it."""
+
+    accounts: int  # that were scanned
+    transitions: int  # children's starts and states among them
+    calls_for_users: int  # of IAM, four at a time
+    calls_for_accounts: int  # of IAM, one after the other
+    invocations: int
+    s3_puts: int
+    s3_gets: int
+    publishes: int
+
+
+LAMBDA_GB, READ_ACCOUNT_GB, SCAN_ACCOUNT_GB = 0.25, 0.5, 1.0
+_USERS_AT_A_TIME = 4
 _BILLED_A_MESSAGE = 2  # of 64 KB; a message has up to 98
 _EXPRESS_GB = 64 / 1024  # the smallest step of memory that is billed
 _EXPRESS_STEP = 0.1  # seconds, rounded up
@@ -108,6 +129,42 @@ def price_of_other_designs(
         "one STANDARD child per user": parent + rest + standard,
         "one EXPRESS child per user": parent + rest + express,
     }
+
+
+def read_organization_counts(stats: Mapping[str, Any], accounts: int) -> OrganizationCounts:
+    """Take the counts of an organization's scan out of what `--stats` wrote; `accounts` were scanned."""
+    calls = stats["calls"]
+    for_users = sum(calls.get(call, 0) for call in ("iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"))
+    return OrganizationCounts(
+        accounts=accounts,
+        transitions=stats["state_transitions"],
+        calls_for_users=for_users,
+        calls_for_accounts=sum(count for call, count in calls.items() if call.startswith("iam:")) - for_users,
+        invocations=calls["lambda:InvokeFunction"] + 1,  # of the one that started the scan, too
+        s3_puts=calls["s3:PutObject"],
+        s3_gets=calls["s3:GetObject"],
+        publishes=calls.get("sns:Publish", 0),
+    )
+
+
+def price_organization(
+    counts: OrganizationCounts, prices: Prices | None = None, durations: Durations | None = None
+) -> dict[str, float]:
+    """Return dollars by service, and in all, for a scan of an organization."""
+    prices, durations = prices or Prices(), durations or Durations()
+    one_by_one = counts.calls_for_accounts + counts.calls_for_users / _USERS_AT_A_TIME
+    reading = counts.accounts * (durations.open_session + durations.write_report)
+    reading += one_by_one * durations.function_iam_call
+    joining = counts.accounts * durations.join_an_account + durations.build_report
+    gb_seconds = (reading + joining) * SCAN_ACCOUNT_GB + durations.list_accounts * LAMBDA_GB
+    return _with_total(
+        {
+            "state machine": counts.transitions * prices.state_transition,
+            "lambda": counts.invocations * prices.lambda_request + gb_seconds * prices.lambda_gb_second,
+            "s3": counts.s3_puts * prices.s3_put + counts.s3_gets * prices.s3_get,
+            "sns": counts.publishes * (_BILLED_A_MESSAGE * prices.sns_publish + prices.sns_email),
+        }
+    )
 
 
 def _express(children: int, seconds: float, prices: Prices) -> float:
