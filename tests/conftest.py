@@ -24,6 +24,8 @@ forget_the_users_aws()  # before moto is imported, which reads them
 # The files that take longest, longest first, so that none is left for the end, when other workers have nothing to do.
 LONGEST_FIRST = (
     "test_quota.py",
+    "test_organization_commands.py",
+    "test_organization.py",
     "test_command_line.py",
     "test_serve.py",
     "test_snapshot_credentials.py",

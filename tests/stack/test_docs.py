@@ -54,6 +54,7 @@ WANTS_AWS = "wants AWS"  # which has what the local one has not
 IN_CI = "is run by CI"
 # Which test runs a command of the docs, by how it begins.
 RUN_BY = {
+    "make demo-organization": "test_make_demo_organization_ends_in_a_page_for_a_head_of_security",
     "make demo": "test_make_demo_ends_in_a_finished_scan_and_the_message",
     "make test": IN_CI,
     "make check": IN_CI,

@@ -2,7 +2,17 @@
 
 import pytest
 
-from bench.cost import Counts, Durations, Prices, price, price_of_other_designs, read_counts
+from bench.cost import (
+    Counts,
+    Durations,
+    OrganizationCounts,
+    Prices,
+    price,
+    price_of_other_designs,
+    price_organization,
+    read_counts,
+    read_organization_counts,
+)
 
 COUNTS = Counts(
     users=5_000,
@@ -79,3 +89,53 @@ def test_counts_are_read_from_what_a_scan_counted() -> None:
     counts = read_counts(stats, users=10)
 
     assert counts == Counts(10, 12, 1, 13, 1, 4, 5, 2, 0, 2)
+
+
+OF_ORGANIZATION = OrganizationCounts(
+    accounts=1_000,
+    transitions=2_010,
+    calls_for_users=60_000,
+    calls_for_accounts=4_000,
+    invocations=1_003,
+    s3_puts=5_000,
+    s3_gets=2_000,
+    publishes=1,
+)
+
+
+@pytest.mark.parametrize(
+    ("priced", "part", "dollars"),
+    [
+        ("state_transition", "state machine", 2_010),
+        ("lambda_request", "lambda", 1_003),
+        # 1,000 sessions and reports of 1.6 s, 19,000 waits of 0.15 s, and the report; listing in a quarter of a GB
+        ("lambda_gb_second", "lambda", 1_600 + 19_000 * 0.15 + 50 + 10 + 3 / 4),
+        ("s3_put", "s3", 5_000),
+        ("s3_get", "s3", 2_000),
+        ("sns_publish", "sns", 2),
+        ("sns_email", "sns", 1),
+    ],
+)
+def test_each_price_of_an_organization_is_paid_for_what_it_is_the_price_of(
+    priced: str, part: str, dollars: float
+) -> None:
+    costs = price_organization(OF_ORGANIZATION, Prices(**{**FREE, priced: 1.0}))
+
+    assert costs[part] == pytest.approx(dollars)
+    assert costs["total"] == pytest.approx(dollars)
+
+
+def test_the_counts_of_an_organization_are_those_of_the_stats() -> None:
+    calls = {
+        "iam:ListUsers": 3,
+        "iam:GetAccountSummary": 2,
+        "iam:ListAccessKeys": 10,
+        "iam:GetAccessKeyLastUsed": 5,
+        "lambda:InvokeFunction": 5,
+        "s3:PutObject": 9,
+        "s3:GetObject": 4,
+    }
+
+    counts = read_organization_counts({"calls": calls, "state_transitions": 16}, accounts=2)
+
+    assert counts == OrganizationCounts(2, 16, 15, 5, 6, 9, 4, 0)
