@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.session import Session
 
+from deploy.package import PROJECT
+from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import Account
 from localaws.clients import REGION, make_client
 from localaws.faults import Faults
@@ -42,7 +44,8 @@ def deployed(aws: "LocalAws", account: Account, **parameters: str) -> Iterator["
     finally:
         aws.inject(Faults())
         aws.seed(Account(users=[]))
-        aws.deploy({"Accounts": "", **dict.fromkeys(parameters, "")})
+        known = read_resources(PROJECT / RESOURCES)["Parameters"]
+        aws.deploy({name: str(known[name]["Default"]) for name in ("Accounts", *parameters)})
 
 
 def function_client(aws: "LocalAws", service: str, function: str = "ScanAccount", config: Any = None) -> Any:
@@ -63,8 +66,8 @@ def assume(sts: Any, in_account: str, role: str = READER, **more: Any) -> dict[s
     }
 
 
-def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, Any]) -> Any:
+def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, Any], config: Any = None) -> Any:
     """Return a client of a session."""
     return Session(**credentials).client(  # type: ignore[call-overload]  # any service
-        service, region_name=REGION, endpoint_url=aws.endpoint_url
+        service, region_name=REGION, endpoint_url=aws.endpoint_url, config=config
     )
