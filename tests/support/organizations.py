@@ -36,13 +36,14 @@ def organization(*members: Mapping[str, Any], **more: Any) -> Account:
 
 @contextlib.contextmanager
 def deployed(aws: "LocalAws", account: Account, **parameters: str) -> Iterator["LocalAws"]:
-    """Let the stack scan an organization, which the account file has, for a while."""
+    """Let the stack scan an organization, which the account file has, for a while; its next one has no last scan."""
     aws.deploy({"Accounts": "organization", **parameters})
     aws.seed(account)
     try:
         yield aws
     finally:
         aws.inject(Faults())
+        aws.client("s3").delete_object(Bucket=aws.outputs()["ReportsBucket"], Key="organization/latest.json")
         aws.seed(Account(users=[]))
         known = read_resources(PROJECT / RESOURCES)["Parameters"]
         aws.deploy({name: str(known[name]["Default"]) for name in ("Accounts", *parameters)})
