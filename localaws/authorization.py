@@ -31,18 +31,12 @@ def why_refused(caller: Caller, call: Call) -> str | None:
     if decision is Decision.ALLOWED:
         return None
     on_resource = f" on resource: {_named(call, resource)}" if call.service == "iam" else ""
-    return refusal(caller, f"{action}{on_resource}", decision)
-
-
-def refusal(caller: Caller, what: str, decision: Decision) -> str:
-    """Return how AWS refuses a call."""
-    action = what.partition(" ")[0]
     why = (
         "with an explicit deny in an identity-based policy"
         if decision is Decision.DENIED
         else f"because no identity-based policy allows the {action} action"
     )
-    return f"User: {caller.arn} is not authorized to perform: {what} {why}"
+    return f"User: {caller.arn} is not authorized to perform: {action}{on_resource} {why}"
 
 
 def role_to_assume(caller: Caller, role_arn: str, external_id: str | None) -> Role | None:

@@ -13,6 +13,7 @@ from localaws.clients import FUNCTION, GUEST, INTERPRETER
 
 _COUNTED = (INTERPRETER, FUNCTION, GUEST)
 _ACCOUNT_ID = re.compile("[0-9]{12}")
+_OF_A_SESSION = "ASIA"  # as access key ids of sessions begin
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ class Callers:
         self._known: dict[str, Caller] = {}
 
     def of(self, access_key_id: str) -> Caller:
-        """Return who calls with an access key: an administrator where it is unknown."""
+        """Return who calls with an access key: an administrator where it is unknown, and no session's."""
         if known := self._known.get(access_key_id):
             return known
         account_id = access_key_id if _ACCOUNT_ID.fullmatch(access_key_id) else self._account_id
         arn = f"arn:aws:iam::{account_id}:user/administrator"
-        return Caller(account_id, arn, arn, "AIDAADMINISTRATOR0000", access_key_id in _COUNTED)
+        token = "" if access_key_id.startswith(_OF_A_SESSION) else None  # which is never the one that is sent
+        return Caller(account_id, arn, arn, "AIDAADMINISTRATOR0000", access_key_id in _COUNTED, token=token)
 
     def has_expired(self, caller: Caller) -> bool:
         """Return whether a session is over."""
@@ -74,16 +76,15 @@ class Callers:
         """Give credentials of a role, whose calls are counted where its caller's are."""
         caller = _of_role(role_arn, role_id, name)
         until, token = self._clock() + seconds, secrets.token_urlsafe(48)
-        key_id = f"ASIA{base64.b32encode(secrets.token_bytes(10)).decode()}"
+        key_id = f"{_OF_A_SESSION}{base64.b32encode(secrets.token_bytes(10)).decode()}"
         with self._lock:
             self._known[key_id] = replace(caller, is_counted=by.is_counted, token=token, expires_at=until)
         return Credentials(key_id, secrets.token_urlsafe(30), token, until)
 
     def key_of_function(self, function_name: str, role_arn: str) -> str:
         """Return the access key id by which a function calls as its role, the same one each time."""
-        key_id = (
-            f"ASIA{base64.b32encode(hashlib.sha256(f'{role_arn} {function_name}'.encode()).digest())[:16].decode()}"
-        )
+        known = hashlib.sha256(f"{role_arn} {function_name}".encode()).digest()
+        key_id = f"{_OF_A_SESSION}{base64.b32encode(known)[:16].decode()}"
         caller = _of_role(role_arn, "AROAFUNCTION000000000", function_name)
         with self._lock:
             self._known[key_id] = replace(caller, is_counted=True)

@@ -78,7 +78,10 @@ def _refuse(caller: Caller, role_arn: str) -> NoReturn:
 
 
 def _check_duration(caller: Caller, role: Role, seconds: int) -> None:
-    """https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_manage-assume.html."""
+    """Refuse a session that is longer than the role, or a function's own session, lets it be.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining
+    """
     if caller.role_arn is not None and seconds > _MOST_OF_A_CHAIN:
         raise STSValidationError(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"

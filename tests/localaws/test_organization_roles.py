@@ -177,18 +177,21 @@ def test_a_session_ends_when_it_expires(members: LocalAws, sts: Any, monkeypatch
     assert refusal(cloudtrail.lookup_events)[0] == "ExpiredTokenException"
 
 
-def test_a_session_without_its_token_or_of_an_account_that_was_closed_is_none(members: LocalAws, sts: Any) -> None:
+def test_a_session_is_none_without_its_token_with_an_unknown_key_and_in_a_closed_account(
+    members: LocalAws, sts: Any
+) -> None:
     session = assume(sts, FIRST)
     without = {name: value for name, value in session.items() if name != "aws_session_token"}
 
     invalid = refusal(client_of(members, "iam", without).list_users)[0]
+    unknown = refusal(client_of(members, "iam", {**session, "aws_access_key_id": "ASIAUNKNOWN000000000"}).list_users)[0]
     before, members.gate.closed = members.gate.closed, members.gate.closed | {FIRST}
     try:
         closed = refusal(client_of(members, "iam", session).list_users)[0]
     finally:
         members.gate.closed = before
 
-    assert (invalid, closed) == ("InvalidClientTokenId", "InvalidClientTokenId")
+    assert {invalid, unknown, closed} == {"InvalidClientTokenId"}
 
 
 def test_sts_refuses_a_session_that_is_longer_than_a_function_may_have(sts: Any) -> None:
