@@ -10,14 +10,13 @@ from chalicelib.organization_documents import AccountItem, AccountList, Baseline
 from chalicelib.organization_settings import OrganizationSettings
 from chalicelib.scan_ids import is_account_id, is_scan_id
 
-_ACTIVE = "ACTIVE"
-_STATES = {
+# The states in which an account's keys do not work. In any other, known or not, STS has the last word: an account that
+# is about to be closed still answers.
+NOT_ACTIVE = {
     "PENDING_ACTIVATION": "its activation is pending",
     "SUSPENDED": "it is suspended",
-    "PENDING_CLOSURE": "its closure is pending",
     "CLOSED": "it is closed",
 }
-_OTHER_STATE = "Organizations gives its state as {}"
 _NOT_A_MEMBER = "it is not in the organization"
 _NOT_NAMED = "it is not among those of the stack parameter Accounts"
 _NO_LAST_SCAN = "No earlier scan of the organization is on record, so every overdue key counts as new."
@@ -94,9 +93,7 @@ def check_baselines(found: Mapping[str, Any], now: datetime) -> Baselines:
 
 def _listed(by_id: Mapping[str, ListedAccount], account_id: str) -> ListedAccount:
     account = by_id.get(account_id, {**named_account(account_id), "cause": _NOT_A_MEMBER})
-    if account["state"] in (None, _ACTIVE):
-        return account
-    return {**account, "cause": _STATES.get(account["state"], _OTHER_STATE.format(account["state"]))}
+    return {**account, "cause": NOT_ACTIVE.get(account["state"] or "", account["cause"])}
 
 
 def _gone(

@@ -26,6 +26,7 @@ from chalicelib.organization_documents import (
     OrganizationFinding,
     OrganizationReport,
 )
+from chalicelib.report.account_list import NOT_ACTIVE
 from chalicelib.report.controls import evidence_rows
 from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
 from chalicelib.report.organization_scan import OrganizationScan, accounts_left_out, no_changes
@@ -41,7 +42,6 @@ from chalicelib.report.summary import (
 MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has all
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
 _ONE_IN = 5  # accounts at most may be without an outcome
-_ACTIVE = "ACTIVE"
 _COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
 _SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
 
@@ -258,7 +258,7 @@ def _without_report(account: ListedAccount, outcome: AccountOutcome, cause: str 
 
 
 def _outcome_unscanned(account: ListedAccount) -> AccountOutcome:
-    return "unchecked" if account["state"] in (None, _ACTIVE) else "not_active"
+    return "not_active" if account["state"] in NOT_ACTIVE else "unchecked"
 
 
 def _name(account: ListedAccount, report: Report) -> NamedAccount:

@@ -101,6 +101,14 @@ def test_every_account_listed_has_one_outcome() -> None:
     }
 
 
+@pytest.mark.parametrize("state", ["PENDING_CLOSURE", "RESTRICTED", None])
+def test_an_account_in_a_state_in_which_keys_may_work_is_never_counted_as_not_active(state: str | None) -> None:
+    report = joined([clean(1)], [listed(2, state=state, cause="it was not scanned")])
+
+    assert row_of(report, 2)["outcome"] == "unchecked"
+    assert not is_complete(report)
+
+
 def test_a_scanned_account_has_its_counts_and_where_its_reports_are() -> None:
     [account, report] = overdue(2)
     report["account_alias"] = "acme"
