@@ -15,7 +15,7 @@ from chalicelib.outputs.sentences import (
     names_users,
     why_none_is_judged,
 )
-from chalicelib.report.counts import Counts, count
+from chalicelib.report.counts import Counts, count, count_lost
 from chalicelib.report.summary import Gap, is_of_the_past, judges_no_key
 
 # "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
@@ -35,6 +35,7 @@ def headline(
     yield from _quarantine(report, counts, around_names, label)
     yield from _root(report, counts, label)
     yield from _changes(report, counts)
+    yield from _accounts_lost(report)
     if "accounts" not in report and names_users(report) and report["not_found"]:
         yield f"IAM has no user named {first_of([_around(name, around_names) for name in report['not_found']])}."
     yield from _verdict(report, counts)
@@ -86,6 +87,12 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
         was = "key that was" if gone == 1 else "keys that were"
         out_of_sight = f"{is_or_are(gone)} out of sight: a user was deleted or renamed meanwhile"
         yield f"{gone} {was} overdue {out_of_sight}. Scan again."
+
+
+def _accounts_lost(report: AnyReport) -> Iterator[str]:
+    if "accounts" in report and report["changes"] and (lost := count_lost(report["changes"])):
+        which, their = (f"{lost} accounts", "their") if lost > 1 else ("1 account", "its")
+        yield f"{which} of the last scan {is_or_are(lost)} gone or not active: nothing is known of {their} keys any more."
 
 
 def _verdict(report: AnyReport, counts: Counts) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The sentences about the accounts of an organization. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.organization_documents import (
@@ -47,14 +47,21 @@ def root_lines(report: OrganizationReport) -> Iterator[str]:
 
 
 def accounts_changed(report: OrganizationReport, label: Label) -> Iterator[str]:
-    """Yield which accounts are new and which are gone since the last scan of the organization."""
+    """Yield which accounts are not active, and which are new, gone, or not active any more since the last scan."""
     changes = report["changes"]
     if changes and changes["since"]:
-        new: list[NamedAccount] = [row for row in report["accounts"] if row["account_id"] in changes["accounts_new"]]
+        new, stopped = set(changes["accounts_new"]), set(changes["accounts_stopped"])
+        rows: Sequence[NamedAccount] = report["accounts"]
         gone = [as_named(account) for account in changes["accounts_gone"]]
-        for accounts, which in ((new, "Scanned for the first time"), (gone, "No longer among the accounts")):
-            if accounts:
-                yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
+        yield from _named("Scanned for the first time", [row for row in rows if row["account_id"] in new], label)
+        yield from _named("No longer among the accounts", gone, label)
+        yield from _named("No longer active", [row for row in rows if row["account_id"] in stopped], label)
+    yield from _named("Not active", [row for row in report["accounts"] if row["outcome"] == "not_active"], label)
+
+
+def _named(which: str, accounts: Sequence[NamedAccount], label: Label) -> Iterator[str]:
+    if accounts:
+        yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
 
 
 def to_look_at(report: OrganizationReport) -> list[AccountRow]:

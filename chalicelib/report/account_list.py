@@ -77,16 +77,20 @@ def check_baselines(found: Mapping[str, Any], now: datetime) -> Baselines:
             "scan_id": found["scan_id"],
             "as_of": found["as_of"],
             "accounts": dict(found["accounts"]),
+            "instants": dict(found["instants"]),
             "names": dict(found["names"]),
+            "not_active": list(found["not_active"]),
         }
-        as_of = parse_instant(baselines["as_of"])
+        latest = max(map(parse_instant, (baselines["as_of"], *baselines["instants"].values())))
         scan_ids, names = (baselines["scan_id"], *baselines["accounts"].values()), baselines["names"].values()
-        valid = all(map(is_account_id, baselines["accounts"])) and all(map(is_scan_id, scan_ids))
+        account_ids = (*baselines["accounts"], *baselines["not_active"])
+        valid = all(map(is_account_id, account_ids)) and all(map(is_scan_id, scan_ids))
+        valid = valid and baselines["accounts"].keys() == baselines["instants"].keys()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its baselines are damaged") from error
     if not valid or not all(isinstance(name, str | None) for name in names):
         raise InvalidEvidenceError("its baselines are damaged")
-    if as_of > now + _CLOCKS_DIFFER_BY:
+    if latest > now + _CLOCKS_DIFFER_BY:
         raise InvalidEvidenceError("it is of an instant that is yet to come")
     return baselines
 

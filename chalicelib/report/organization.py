@@ -29,7 +29,12 @@ from chalicelib.organization_documents import (
 from chalicelib.report.account_list import NOT_ACTIVE
 from chalicelib.report.controls import evidence_rows
 from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
-from chalicelib.report.organization_scan import OrganizationScan, accounts_left_out, no_changes
+from chalicelib.report.organization_scan import (
+    OrganizationScan,
+    accounts_left_out,
+    compare_with_baselines,
+    no_changes,
+)
 from chalicelib.report.summary import (
     changes_by_key,
     is_complete,
@@ -85,8 +90,8 @@ class _Join:
     def __init__(self, scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> None:
         self._scan = scan
         self._list = accounts
-        self._known = last["accounts"] if last else {}
-        self._report = _empty_report(scan, accounts, last)
+        self._last = last
+        self._report = _empty_report(scan, accounts)
         self._findings: list[tuple[tuple[Any, ...], OrganizationFinding]] = []
         self._not_covered: list[str] | None = None
         for account in accounts["accounts"]:
@@ -119,6 +124,7 @@ class _Join:
         report["accounts"].sort(key=_first_to_look_at)
         report["findings"] = [finding for _, finding in self._findings]
         report["findings_left_out"] -= len(report["findings"])
+        compare_with_baselines(report, self._last)
         report["not_covered"] = [*accounts_left_out(report), *(self._not_covered or ())]
         return report
 
@@ -189,7 +195,8 @@ class _Join:
                 changes[name] += number
         changes["exempted"] += counts.exempted
         changes["new_root_access_keys"] += [account_id] * counts.new_root_access_keys
-        changes["accounts_new"] += [account_id] if account_id not in self._known else []
+        is_new = self._last is None or account_id not in self._last["accounts"]
+        changes["accounts_new"] += [account_id] if is_new else []
 
     def _check(self) -> None:
         coverage, users = self._report["coverage"], self._report["users"]
@@ -209,7 +216,7 @@ class _Join:
             )
 
 
-def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationReport:
+def _empty_report(scan: OrganizationScan, accounts: AccountList) -> OrganizationReport:
     is_full = scan_kind(scan.policy) == "full"
     of_all = is_full and accounts["requested"] is None
     controls = evidence_rows(scan.policy) if of_all else []
@@ -243,7 +250,7 @@ def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines
         "accounts": [],
         "findings": [],
         "findings_left_out": 0,
-        "changes": no_changes(scan, accounts, last) if is_full else None,
+        "changes": no_changes(accounts) if is_full else None,
         "excluded": accounts["excluded"],
         "not_covered": [],
         "controls": controls,

@@ -8,6 +8,8 @@ from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import AccountList, Baselines, OrganizationChanges, OrganizationReport
 
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
+_PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
+_NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
 
 
 class OrganizationScan(NamedTuple):
@@ -28,13 +30,11 @@ def describe_scan(scan: Mapping[str, Any], account_id: str, folder: str) -> Orga
     return OrganizationScan(scan["scan_id"], account_id, as_of, started_at, scan["policy"], folder)
 
 
-def no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationChanges:
-    """Return the changes before any account is counted; `last` are the baselines on record."""
-    of_another = last["as_of"] if last and last["scan_id"] != scan.scan_id else None
-    superseded = of_another is not None and parse_instant(of_another) >= parse_instant(scan.as_of)
+def no_changes(accounts: AccountList) -> OrganizationChanges:
+    """Return the changes before any account is counted."""
     return {
         "since": accounts["last_scan"],
-        "notes": [*accounts["notes"], *([_SUPERSEDED] if superseded else [])],
+        "notes": [*accounts["notes"]],
         "new": 0,
         "still_expired": 0,
         "resolved": 0,
@@ -46,28 +46,70 @@ def no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | 
         "new_root_access_keys": [],
         "accounts_new": [],
         "accounts_gone": accounts["gone"],
-        "superseded": superseded,
+        "accounts_stopped": [],
+        "superseded": False,
     }
 
 
+def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -> None:
+    """Add to a report's changes what only the baselines on record tell, once all accounts are added."""
+    changes, before = report["changes"], last or _NO_BASELINES
+    if changes is None:
+        return
+    scanned = {row["account_id"] for row in report["accounts"] if row["outcome"] == "scanned"}
+    stopped = before["accounts"].keys() - set(before["not_active"])
+    changes["accounts_stopped"] = sorted(stopped & _not_active(report))
+    later = scanned & _later_reports(report, before)
+    changes["superseded"] = bool(later) and later == scanned
+    if later:
+        changes["notes"].append(
+            _SUPERSEDED if changes["superseded"] else _PARTLY_SUPERSEDED.format(len(later), len(scanned))
+        )
+
+
 def next_baselines(report: OrganizationReport, accounts: AccountList, last: Baselines | None) -> Baselines:
-    """Return which scan has the last report of each account: an account that was not scanned keeps the one it has."""
-    gone = {account["account_id"] for account in accounts["gone"]}
-    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
-    before: Mapping[str, Any] = last or {"accounts": {}, "names": {}}
+    """Return which scan has the last report of each account, where `last` are the baselines on record.
+
+    An account that was not scanned keeps the one it has; so does one of which a scan that began later was quicker.
+    """
+    before = last or _NO_BASELINES
+    later = _later_reports(report, before)
+    gone = {account["account_id"] for account in accounts["gone"]} - later
+    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned" and row["account_id"] not in later]
+    listed = {row["account_id"] for row in report["accounts"]}
+    kept = [account_id for account_id in before["accounts"] if account_id not in gone]
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": report["scan_id"],
         "as_of": report["as_of"],
         "accounts": {
-            **{account_id: scan_id for account_id, scan_id in before["accounts"].items() if account_id not in gone},
+            **{account_id: before["accounts"][account_id] for account_id in kept},
             **{row["account_id"]: report["scan_id"] for row in scanned},
         },
+        "instants": {
+            **{account_id: before["instants"][account_id] for account_id in kept},
+            **{row["account_id"]: report["as_of"] for row in scanned},
+        },
         "names": {
-            **{account_id: name for account_id, name in before["names"].items() if account_id not in gone},
+            **{account_id: before["names"].get(account_id) for account_id in kept},
             **{row["account_id"]: row["account_name"] for row in scanned},
         },
+        "not_active": sorted((set(before["not_active"]) - gone - listed) | _not_active(report)),
     }
+
+
+def _later_reports(report: OrganizationReport, last: Baselines | Mapping[str, Any]) -> set[str]:
+    """Return the ids of accounts with a report of another scan on record that is as late as this one, or later."""
+    as_of = parse_instant(report["as_of"])
+    return {
+        account_id
+        for account_id, scan_id in last["accounts"].items()
+        if scan_id != report["scan_id"] and parse_instant(last["instants"][account_id]) >= as_of
+    }
+
+
+def _not_active(report: OrganizationReport) -> set[str]:
+    return {row["account_id"] for row in report["accounts"] if row["outcome"] == "not_active"}
 
 
 def accounts_left_out(report: OrganizationReport) -> Iterator[str]:

@@ -124,6 +124,7 @@ def summarize_organization(report: OrganizationReport) -> OrganizationSummary:
             **counts.changes,
             "accounts_new": len(changes["accounts_new"]),
             "accounts_gone": len(changes["accounts_gone"]),
+            "accounts_stopped": len(changes["accounts_stopped"]),
         }
         if changes and counts.changes
         else None,

@@ -18,7 +18,9 @@ LAST: Baselines = {
     "scan_id": "scheduled-1",
     "as_of": "2026-11-21T08:00:00Z",
     "accounts": {A: "scheduled-1", B: "adhoc-0", D: "scheduled-0"},
+    "instants": {A: "2026-11-21T08:00:00Z", B: "2026-11-20T09:00:00Z", D: "2026-11-20T08:00:00Z"},
     "names": {A: "platform", B: None, D: "old"},
+    "not_active": [],
 }
 
 
@@ -188,6 +190,12 @@ def test_baselines_are_taken_as_a_scan_keeps_them() -> None:
         {"accounts": {"11": "scan-1"}},
         {"accounts": {A: "../latest.json"}},
         {"accounts": {A: None}},
+        {"instants": None},
+        {"instants": {A: "2026-11-21T08:00:00Z"}},
+        {"instants": {A: "2026-11-21T08:00:00Z", B: "yesterday", D: "2026-11-20T08:00:00Z"}},
+        {"instants": {A: "2026-11-22T08:05:01Z", B: "2026-11-20T09:00:00Z", D: "2026-11-20T08:00:00Z"}},
+        {"not_active": ["11"]},
+        {"not_active": None},
         {"names": {A: 7}},
         {"names": None},
         {"scan_id": "a/b"},

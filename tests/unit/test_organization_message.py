@@ -313,6 +313,22 @@ def test_the_attributes_are_those_of_an_accounts_report() -> None:
     }
 
 
+def test_accounts_that_are_not_active_any_more_are_named_and_so_are_the_first_of_all_others() -> None:
+    made = joined([_clean(1)], [suspended(number) for number in range(3, 9)], baselines(1, 5))
+
+    text = " ".join(compose_organization_message(made, FOLDER).text.split())
+
+    assert "1 account of the last scan is gone or not active: nothing is known of its keys any more." in text
+    assert "No longer active: 1 account, member-5 (200000000005)." in text
+    assert (
+        "Not active: 6 accounts, member-3 (200000000003), member-4 (200000000004), member-5 (200000000005) and 3 more."
+        in text
+    )
+
+
+GONE: ListedAccount = {"account_id": account_id(8), "name": "old-crm", "state": None, "cause": "it is gone"}
+
+
 def one_account(*now: Any, last: Any, **more: Any) -> OrganizationReport:
     return joined([(listed(1), account_report(1, *now, last=last, **more)), _clean(2)], last=baselines(1, 2))
 
@@ -324,6 +340,17 @@ OLD = user("alice", key("AKIAOLD", 200, used=1))
     ("report", "findings", "changes", "due_soon", "always"),
     [
         pytest.param(CASES["calm"], False, False, False, True, id="clean"),
+        pytest.param(
+            joined([_clean(1)], last=baselines(1, 8), gone=[GONE]), True, True, True, True, id="an account is gone"
+        ),
+        pytest.param(
+            joined([_clean(1)], [suspended(3)], baselines(1, 3)), True, True, True, True, id="not active any more"
+        ),
+        pytest.param(
+            joined([_clean(1)], [suspended(3)], baselines(1, 3, not_active=[3])),
+            *(False, False, False, True),
+            id="not active as before",
+        ),
         pytest.param(one_account(OLD, last=[OLD]), True, False, True, True, id="still overdue"),
         pytest.param(one_account(OLD, last=[user("alice")]), True, True, True, True, id="new"),
         pytest.param(one_account(user("alice"), last=[OLD]), False, True, False, True, id="resolved"),

@@ -6,13 +6,13 @@ import io
 import weakref
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from chalicelib.documents import InvalidEvidenceError, Report, TooManyChildrenFailedError
 from chalicelib.instants import format_instant
-from chalicelib.organization_documents import AccountRow, Baselines, ListedAccount, OrganizationReport
+from chalicelib.organization_documents import AccountRow, ListedAccount, OrganizationReport
 from chalicelib.outputs.organization_csv import OrganizationCsv
 from chalicelib.outputs.report_csv import render_csv
 from chalicelib.report.changes import is_new_baseline
@@ -274,6 +274,7 @@ def test_the_changes_are_summed_over_the_accounts() -> None:
         "new_root_access_keys": [account_id(2)],
         "accounts_new": [account_id(3)],
         "accounts_gone": [last_gone],
+        "accounts_stopped": [],
         "superseded": False,
     }
     changes = {one["access_key_id"]: (one["change"], one["reported_since"]) for one in report["findings"]}
@@ -304,8 +305,7 @@ def test_a_key_says_whether_it_is_active_again_or_became_safe_to_deactivate() ->
 
 @pytest.mark.parametrize(("hours_later", "superseded"), [(0, True), (1, True), (-1, False)])
 def test_a_scan_that_a_later_one_overtook_becomes_no_baseline(hours_later: int, superseded: bool) -> None:
-    later: Baselines = baselines(1, scan_id="scan-2")
-    later["as_of"] = format_instant(AS_OF + timedelta(hours=hours_later))
+    later = baselines(1, scan_id="scan-2", as_of=format_instant(AS_OF + timedelta(hours=hours_later)))
 
     report = joined([overdue(1)], last=later)
 
@@ -316,8 +316,7 @@ def test_a_scan_that_a_later_one_overtook_becomes_no_baseline(hours_later: int, 
 
 
 def test_a_report_that_is_built_again_does_not_supersede_itself() -> None:
-    own: Baselines = baselines(1, scan_id="scan-1")
-    own["as_of"] = format_instant(AS_OF)
+    own = baselines(1, scan_id="scan-1", as_of=format_instant(AS_OF))
 
     report = joined([overdue(1)], last=own)
 
@@ -354,8 +353,88 @@ def test_an_account_that_was_not_scanned_keeps_its_last_report_for_the_next_scan
         account_id(3): "scan-0",
         account_id(4): "scan-1",
     }
-    assert set(after["names"]) == set(after["accounts"])
+    assert set(after["names"]) == set(after["instants"]) == set(after["accounts"])
     assert (after["scan_id"], after["as_of"]) == ("scan-1", "2026-11-22T08:00:00Z")
+    assert after["not_active"] == [account_id(3)]
+
+
+LATER = "2026-11-22T09:00:00Z"
+
+
+def test_a_scan_that_others_overtook_for_some_accounts_becomes_the_baseline_of_the_rest() -> None:
+    last = baselines(1, 2, 3)
+    of_redo = baselines(2, scan_id="scan-2", as_of=LATER)
+    last["accounts"] |= of_redo["accounts"]
+    last["instants"] |= of_redo["instants"]
+    outcomes = [overdue(1), overdue(2), overdue(4), refused(3)]
+
+    report = joined(outcomes, last=last)
+    after = next_baselines(report, list_of(*(account for account, _ in outcomes)), last)
+
+    assert is_new_baseline(report)
+    assert report["changes"] is not None
+    assert report["changes"]["notes"] == [
+        "Of 1 of 3 accounts, a later report is on record already: their next scan is compared with that."
+    ]
+    assert after["accounts"] == {
+        account_id(1): "scan-1",
+        account_id(2): "scan-2",
+        account_id(3): "scan-0",
+        account_id(4): "scan-1",
+    }
+    assert after["instants"] == {
+        account_id(1): "2026-11-22T08:00:00Z",
+        account_id(2): LATER,
+        account_id(3): "2026-11-21T08:00:00Z",
+        account_id(4): "2026-11-22T08:00:00Z",
+    }
+
+
+def test_two_scans_of_some_accounts_that_overlap_lose_neither_one_nor_the_other() -> None:
+    first, second = overdue(1), overdue(2)
+    last = baselines(1, 2)
+    one = joined([first], last=last, requested=[account_id(1)])
+    after_one = next_baselines(one, list_of(first[0]), last)
+
+    other = {**joined([second], last=after_one, requested=[account_id(2)]), "scan_id": "scan-2"}
+    after = next_baselines(cast(OrganizationReport, other), list_of(second[0]), after_one)
+
+    assert after["accounts"] == {account_id(1): "scan-1", account_id(2): "scan-2"}
+
+
+def test_an_account_that_a_later_scan_found_is_not_forgotten_by_an_earlier_one_that_lacked_it() -> None:
+    last = baselines(7, scan_id="scan-2", as_of=LATER)
+    gone: list[ListedAccount] = [{"account_id": account_id(7), "name": "crm", "state": None, "cause": "gone"}]
+
+    after = next_baselines(joined([overdue(1)], last=last, gone=gone), list_of(listed(1), gone=gone), last)
+
+    assert after["accounts"] == {account_id(7): "scan-2", account_id(1): "scan-1"}
+
+
+def test_an_account_with_a_report_that_is_not_active_any_more_is_new_as_such_once() -> None:
+    last = baselines(1, 3)
+    outcomes, accounts = [clean(1)], list_of(listed(1), suspended(3), suspended(4))
+
+    report = joined(outcomes, [suspended(3), suspended(4)], last=last)
+    after = next_baselines(report, accounts, last)
+    again = joined(outcomes, [suspended(3), suspended(4)], last=after)
+
+    assert report["changes"] is not None
+    assert again["changes"] is not None
+    assert report["changes"]["accounts_stopped"] == [account_id(3)]
+    assert again["changes"]["accounts_stopped"] == []
+    assert after["accounts"][account_id(3)] == "scan-0"
+
+
+def test_an_account_that_is_active_again_or_gone_can_stop_again() -> None:
+    last = baselines(1, 3, 7, not_active=(3, 4, 5, 7))
+    outcomes = [clean(3)]
+    gone: list[ListedAccount] = [{"account_id": account_id(7), "name": "crm", "state": None, "cause": "gone"}]
+
+    report = joined(outcomes, [suspended(4)], last=last, gone=gone, requested=[account_id(3), account_id(4)])
+    after = next_baselines(report, list_of(listed(3), suspended(4), gone=gone), last)
+
+    assert after["not_active"] == [account_id(4), account_id(5)]
 
 
 def test_the_first_scan_has_no_baselines_to_carry_on() -> None:
