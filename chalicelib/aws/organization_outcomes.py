@@ -8,7 +8,8 @@ from typing import cast
 from chalicelib.aws import organization_store, report_store
 from chalicelib.documents import Report
 from chalicelib.organization_documents import AccountList, ListedAccount
-from chalicelib.report.organization import Outcome, by_name
+from chalicelib.report.account_rows import by_name
+from chalicelib.report.organization import Outcome
 
 # Reports that are read while another is joined. The largest takes 150 MB while it is read, and all have to fit into the
 # memory of the function.

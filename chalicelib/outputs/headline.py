@@ -91,8 +91,8 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
 
 def _accounts_lost(report: AnyReport) -> Iterator[str]:
     if "accounts" in report and report["changes"] and (lost := count_lost(report["changes"])):
-        which, their = (f"{lost} accounts", "their") if lost > 1 else ("1 account", "its")
-        yield f"{which} of the last scan {is_or_are(lost)} gone or not active: nothing is known of {their} keys any more."
+        which = f"{counted(lost, 'account')} of the last scan {is_or_are(lost)} gone or not active"
+        yield f"{which}: nothing is known of {'its' if lost == 1 else 'their'} keys any more."
 
 
 def _verdict(report: AnyReport, counts: Counts) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """From the reports of its accounts to an organization's: one account at a time, so that memory is bounded. Pure."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from chalicelib.documents import (
     SCHEMA_VERSION,
@@ -17,16 +18,15 @@ from chalicelib.documents import (
 )
 from chalicelib.organization_documents import (
     AccountList,
-    AccountOutcome,
     AccountRow,
     Baselines,
     ListedAccount,
-    NamedAccount,
     OrganizationCoverage,
     OrganizationFinding,
     OrganizationReport,
 )
-from chalicelib.report.account_list import NOT_ACTIVE
+from chalicelib.report.account_rows import first_to_look_at, name_account, outcome_unscanned, row_without_report
+from chalicelib.report.changes import NO_LAST_SCAN
 from chalicelib.report.controls import evidence_rows
 from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
 from chalicelib.report.organization_scan import (
@@ -34,6 +34,7 @@ from chalicelib.report.organization_scan import (
     accounts_left_out,
     compare_with_baselines,
     no_changes,
+    notes_of_accounts,
 )
 from chalicelib.report.summary import (
     changes_by_key,
@@ -94,14 +95,15 @@ class _Join:
         self._report = _empty_report(scan, accounts)
         self._findings: list[tuple[tuple[Any, ...], OrganizationFinding]] = []
         self._not_covered: list[str] | None = None
+        self._notes: Counter[str] = Counter()  # accounts by what their reports note
         for account in accounts["accounts"]:
             if account["cause"] is not None:
-                self._add_row(_without_report(account, _outcome_unscanned(account), account["cause"]))
+                self._add_row(row_without_report(account, outcome_unscanned(account), account["cause"]))
 
     def add(self, account: ListedAccount, outcome: Outcome) -> None:
         """Add what became of an account."""
         if isinstance(outcome, str):
-            self._add_row(_without_report(account, "unchecked", outcome))
+            self._add_row(row_without_report(account, "unchecked", outcome))
             return
         counts, report = count(outcome), self._report
         row = self._row(account, outcome, counts)
@@ -110,7 +112,7 @@ class _Join:
         self._add_counts(outcome, counts)
         self._add_findings(account, outcome)
         self._add_quarantined(account, outcome)
-        self._add_changes(account["account_id"], counts)
+        self._add_changes(outcome, counts)
         said = outcome["not_covered"]
         in_all = said if self._not_covered is None else self._not_covered
         self._not_covered = [what for what in in_all if what in said]
@@ -121,10 +123,12 @@ class _Join:
         """Return the report once all accounts are added."""
         report = self._report
         self._check()
-        report["accounts"].sort(key=_first_to_look_at)
+        report["accounts"].sort(key=first_to_look_at)
         report["findings"] = [finding for _, finding in self._findings]
         report["findings_left_out"] -= len(report["findings"])
         compare_with_baselines(report, self._last)
+        if report["changes"]:
+            report["changes"]["notes"] += notes_of_accounts(self._notes)
         report["not_covered"] = [*accounts_left_out(report), *(self._not_covered or ())]
         return report
 
@@ -135,7 +139,7 @@ class _Join:
 
     def _row(self, account: ListedAccount, report: Report, counts: Counts) -> AccountRow:
         return {
-            **_without_report(account, "scanned", None),
+            **row_without_report(account, "scanned", None),
             "account_alias": report["account_alias"],
             "verdict": report_verdict(report),
             "complete": is_complete(report),
@@ -171,7 +175,7 @@ class _Join:
             key_id = finding["access_key_id"]
             more: OrganizationFinding = {
                 **finding,
-                **_name(account, report),
+                **name_account(account, report),
                 "change": by_key.get(key_id, {}).get("change"),
                 "reported_since": by_key.get(key_id, {}).get("reported_since"),
                 "reactivated": key_id in reactivated,
@@ -183,13 +187,14 @@ class _Join:
 
     def _add_quarantined(self, account: ListedAccount, report: Report) -> None:
         users = self._report["quarantined_users"]
-        users += [{**user, **_name(account, report)} for user in report["quarantined"]]
+        users += [{**user, **name_account(account, report)} for user in report["quarantined"]]
         del users[MOST_QUARANTINED:]
 
-    def _add_changes(self, account_id: str, counts: Counts) -> None:
+    def _add_changes(self, outcome: Report, counts: Counts) -> None:
         changes: Any = self._report["changes"]
-        if changes is None or counts.changes is None:
+        if changes is None or outcome["changes"] is None or counts.changes is None:
             return
+        account_id = outcome["account_id"]
         for name, number in counts.changes.items():
             if name != "since":
                 changes[name] += number
@@ -197,6 +202,8 @@ class _Join:
         changes["new_root_access_keys"] += [account_id] * counts.new_root_access_keys
         is_new = self._last is None or account_id not in self._last["accounts"]
         changes["accounts_new"] += [account_id] if is_new else []
+        # That an account is new, accounts_new says.
+        self._notes.update(note for note in outcome["changes"]["notes"] if not (is_new and note == NO_LAST_SCAN))
 
     def _check(self) -> None:
         coverage, users = self._report["coverage"], self._report["users"]
@@ -256,39 +263,3 @@ def _empty_report(scan: OrganizationScan, accounts: AccountList) -> Organization
         "controls": controls,
         "violations": {row["kind"]: zeros(Violations) for row in controls},
     }
-
-
-def _without_report(account: ListedAccount, outcome: AccountOutcome, cause: str | None) -> AccountRow:
-    row = dict.fromkeys(AccountRow.__annotations__)
-    known = {"account_id": account["account_id"], "account_name": account["name"], "state": account["state"]}
-    return cast(AccountRow, {**row, **known, "outcome": outcome, "cause": cause, "reports": {}})
-
-
-def _outcome_unscanned(account: ListedAccount) -> AccountOutcome:
-    return "not_active" if account["state"] in NOT_ACTIVE else "unchecked"
-
-
-def _name(account: ListedAccount, report: Report) -> NamedAccount:
-    alias = report["account_alias"]
-    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": alias}
-
-
-def _first_to_look_at(row: AccountRow) -> tuple[int, int, int, str, str]:
-    """Return what accounts are ordered by: leaked and root keys, what is unknown, verdict, severe and overdue keys."""
-    verdicts = ("expired", "unchecked", "unused", "due_soon", "not_judged", "ok")
-    if row["quarantined"]:
-        rank = -3
-    elif row["root_access_keys"]:
-        rank = -2
-    elif row["outcome"] == "unchecked":
-        rank = -1
-    else:
-        rank = verdicts.index(row["verdict"]) if row["verdict"] else len(verdicts)
-    severities, totals = row["severities"], row["totals"]
-    severe = severities["critical"] + severities["high"] if severities else 0
-    return rank, -severe, -(totals["expired"] if totals else 0), *by_name(row["account_name"], row["account_id"])
-
-
-def by_name(name: str | None, account_id: str) -> tuple[str, str]:
-    """Return what accounts are sorted by where nothing else matters."""
-    return (name or account_id).casefold(), account_id

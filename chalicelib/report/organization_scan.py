@@ -1,5 +1,6 @@
 """A scan of an organization: what its accounts' reports have in common, and what it is compared with. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from chalicelib.organization_documents import AccountList, Baselines, Organizati
 
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
 _PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
+_MOST_NOTES = 5
 _NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
 
 
@@ -65,6 +67,14 @@ def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -
         changes["notes"].append(
             _SUPERSEDED if changes["superseded"] else _PARTLY_SUPERSEDED.format(len(later), len(scanned))
         )
+
+
+def notes_of_accounts(notes: Counter[str]) -> Iterator[str]:
+    """Yield what accounts' reports note of their comparison, each note once with how many accounts have it."""
+    for note, number in notes.most_common(_MOST_NOTES):
+        yield f"In {'1 account' if number == 1 else f'{number} accounts'}: {note}"
+    if (more := len(notes) - _MOST_NOTES) > 0:
+        yield f"The reports of the accounts have {more} more notes."
 
 
 def next_baselines(report: OrganizationReport, accounts: AccountList, last: Baselines | None) -> Baselines:
