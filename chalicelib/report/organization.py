@@ -1,39 +1,33 @@
 """From the reports of its accounts to an organization's: one account at a time, so that memory is bounded. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
 from chalicelib.documents import (
     SCHEMA_VERSION,
-    AdviceCounts,
-    Coverage,
     InvalidEvidenceError,
     Report,
-    SeverityCounts,
     TooManyChildrenFailedError,
-    Totals,
-    Violations,
 )
+from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import (
     AccountList,
     AccountRow,
     Baselines,
     ListedAccount,
-    OrganizationCoverage,
     OrganizationFinding,
     OrganizationReport,
 )
 from chalicelib.report.account_rows import first_to_look_at, name_account, outcome_unscanned, row_without_report
 from chalicelib.report.changes import NO_LAST_SCAN
-from chalicelib.report.controls import evidence_rows
-from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
+from chalicelib.report.counts import Counts, add_counts, count, count_violations
 from chalicelib.report.organization_scan import (
     OrganizationScan,
     accounts_left_out,
     compare_with_baselines,
-    no_changes,
+    empty_report,
     notes_of_accounts,
 )
 from chalicelib.report.summary import (
@@ -42,11 +36,12 @@ from chalicelib.report.summary import (
     most_severe_first,
     report_locations,
     report_verdict,
-    scan_kind,
 )
 
 MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has all
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
+DAMAGED = "its report is damaged"
+_FINDING = Finding.__required_keys__
 _ONE_IN = 5  # accounts at most may be without an outcome
 _COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
 _SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
@@ -57,15 +52,38 @@ Outcome = Report | str  # of an account: its report, or the cause why there is n
 def check_outcomes(
     scan: OrganizationScan, outcomes: Iterable[tuple[ListedAccount, Outcome | None]]
 ) -> Iterator[tuple[ListedAccount, Outcome]]:
-    """Pass on what became of each account; a report that is not of this account and this scan counts as none."""
-    expected = {"schema_version": SCHEMA_VERSION, **{field: getattr(scan, field) for field in _COMMON}}
+    """Pass on what became of each account; a report that is damaged, or of another account or scan, counts as none."""
     for account, outcome in outcomes:
         if isinstance(outcome, dict):
-            of_this = {**expected, "account_id": account["account_id"]}
-            others = [field for field, value in of_this.items() if outcome.get(field) != value]
-            yield account, f"its report is of another {others[0]}" if others else outcome
+            yield (
+                account,
+                why_not_of(scan, account["account_id"], outcome) or _why_damaged(scan, account, outcome) or outcome,
+            )
         else:
             yield account, outcome or NO_ACCOUNT_OUTCOME
+
+
+def why_not_of(scan: OrganizationScan, account_id: str, report: Mapping[str, Any]) -> str | None:
+    """Return in which field a report shows that it is not of this account and this scan, None if it is."""
+    common = {field: getattr(scan, field) for field in _COMMON}
+    expected = {"schema_version": SCHEMA_VERSION, **common, "account_id": account_id}
+    others = (field for field, value in expected.items() if report.get(field) != value)
+    return next((f"its report is of another {field}" for field in others), None)
+
+
+def _why_damaged(scan: OrganizationScan, account: ListedAccount, report: Report) -> str | None:
+    """Return the cause if a report cannot be joined: found out apart, because none may be joined in part."""
+    alone = _Join(scan, _list_of(scan, account), None)
+    try:
+        totals: Any = report["totals"]
+        found = sum(totals[verdict] for verdict in ("expired", "unused", "due_soon"))
+        lacks = Report.__required_keys__ - report.keys()
+        if lacks or found != len(report["findings"]) or any(_FINDING - one.keys() for one in report["findings"]):
+            return DAMAGED
+        alone.add(account, report)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return DAMAGED
+    return None
 
 
 def join_accounts(
@@ -92,7 +110,7 @@ class _Join:
         self._scan = scan
         self._list = accounts
         self._last = last
-        self._report = _empty_report(scan, accounts)
+        self._report = empty_report(scan, accounts)
         self._findings: list[tuple[tuple[Any, ...], OrganizationFinding]] = []
         self._not_covered: list[str] | None = None
         self._notes: Counter[str] = Counter()  # accounts by what their reports note
@@ -223,43 +241,14 @@ class _Join:
             )
 
 
-def _empty_report(scan: OrganizationScan, accounts: AccountList) -> OrganizationReport:
-    is_full = scan_kind(scan.policy) == "full"
-    of_all = is_full and accounts["requested"] is None
-    controls = evidence_rows(scan.policy) if of_all else []
+def _list_of(scan: OrganizationScan, account: ListedAccount) -> AccountList:
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": scan.scan_id,
-        "scan_kind": "organization" if of_all else "accounts",
-        "account_id": scan.account_id,
-        "as_of": scan.as_of,
-        "started_at": scan.started_at,
-        "policy": scan.policy,
-        "requested": accounts["requested"],
-        "coverage": {
-            **zeros(OrganizationCoverage),
-            "accounts_listed": len(accounts["accounts"]),
-            "accounts_excluded": len(accounts["excluded"]),
-        },
-        "users": zeros(Coverage),
-        "totals": zeros(Totals),
-        "severities": zeros(SeverityCounts),
-        "advice": zeros(AdviceCounts),
-        "to_do": zeros(AdviceCounts),
-        "exempt_overdue": 0,
-        "safe_to_finish": 0,
-        "administrator_keys": 0,
-        "root_access_keys": [],
-        "root_unknown": 0,
-        "quarantined": 0,
-        "quarantined_users": [],
-        "two_active_keys": 0,
-        "accounts": [],
-        "findings": [],
-        "findings_left_out": 0,
-        "changes": no_changes(accounts) if is_full else None,
-        "excluded": accounts["excluded"],
-        "not_covered": [],
-        "controls": controls,
-        "violations": {row["kind"]: zeros(Violations) for row in controls},
+        "requested": None,
+        "accounts": [account],
+        "excluded": [],
+        "last_scan": None,
+        "gone": [],
+        "notes": [],
     }

@@ -4,9 +4,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from chalicelib.documents import SCHEMA_VERSION
+from chalicelib.documents import SCHEMA_VERSION, AdviceCounts, Coverage, SeverityCounts, Totals, Violations
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.organization_documents import AccountList, Baselines, OrganizationChanges, OrganizationReport
+from chalicelib.organization_documents import (
+    AccountList,
+    Baselines,
+    OrganizationChanges,
+    OrganizationCoverage,
+    OrganizationReport,
+)
+from chalicelib.report.controls import evidence_rows
+from chalicelib.report.counts import zeros
+from chalicelib.report.summary import scan_kind
 
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
 _PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
@@ -32,8 +41,50 @@ def describe_scan(scan: Mapping[str, Any], account_id: str, folder: str) -> Orga
     return OrganizationScan(scan["scan_id"], account_id, as_of, started_at, scan["policy"], folder)
 
 
-def no_changes(accounts: AccountList) -> OrganizationChanges:
-    """Return the changes before any account is counted."""
+def empty_report(scan: OrganizationScan, accounts: AccountList) -> OrganizationReport:
+    """Return the report before any account is counted."""
+    is_full = scan_kind(scan.policy) == "full"
+    of_all = is_full and accounts["requested"] is None
+    controls = evidence_rows(scan.policy) if of_all else []
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": scan.scan_id,
+        "scan_kind": "organization" if of_all else "accounts",
+        "account_id": scan.account_id,
+        "as_of": scan.as_of,
+        "started_at": scan.started_at,
+        "policy": scan.policy,
+        "requested": accounts["requested"],
+        "coverage": {
+            **zeros(OrganizationCoverage),
+            "accounts_listed": len(accounts["accounts"]),
+            "accounts_excluded": len(accounts["excluded"]),
+        },
+        "users": zeros(Coverage),
+        "totals": zeros(Totals),
+        "severities": zeros(SeverityCounts),
+        "advice": zeros(AdviceCounts),
+        "to_do": zeros(AdviceCounts),
+        "exempt_overdue": 0,
+        "safe_to_finish": 0,
+        "administrator_keys": 0,
+        "root_access_keys": [],
+        "root_unknown": 0,
+        "quarantined": 0,
+        "quarantined_users": [],
+        "two_active_keys": 0,
+        "accounts": [],
+        "findings": [],
+        "findings_left_out": 0,
+        "changes": _no_changes(accounts) if is_full else None,
+        "excluded": accounts["excluded"],
+        "not_covered": [],
+        "controls": controls,
+        "violations": {row["kind"]: zeros(Violations) for row in controls},
+    }
+
+
+def _no_changes(accounts: AccountList) -> OrganizationChanges:
     return {
         "since": accounts["last_scan"],
         "notes": [*accounts["notes"]],

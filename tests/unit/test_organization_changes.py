@@ -6,6 +6,7 @@ from chalicelib.documents import Report
 from chalicelib.organization_documents import ListedAccount, OrganizationReport
 from chalicelib.outputs.organization_text import compose_organization_message
 from chalicelib.report.changes import NO_LAST_SCAN, is_new_baseline
+from chalicelib.report.organization import Outcome
 from chalicelib.report.organization_scan import next_baselines
 from tests.support.organization_reports import (
     FOLDER,
@@ -37,7 +38,7 @@ def test_a_scan_that_others_overtook_for_some_accounts_becomes_the_baseline_of_t
     of_redo = baselines(2, scan_id="scan-2", as_of=LATER)
     last["accounts"] |= of_redo["accounts"]
     last["instants"] |= of_redo["instants"]
-    outcomes = [overdue(1), overdue(2), overdue(4), (listed(3), REFUSED)]
+    outcomes: list[tuple[ListedAccount, Outcome]] = [overdue(1), overdue(2), overdue(4), (listed(3), REFUSED)]
 
     report = joined(outcomes, last=last)
     after = next_baselines(report, list_of(*(account for account, _ in outcomes)), last)
