@@ -156,9 +156,9 @@ class OrganizationCoverage(TypedDict):
 
 
 class OrganizationChanges(TypedDict):
-    """What changed since the last scan of the organization, summed over the accounts that were compared."""
+    """What changed since each account's last report, summed over the accounts that were compared."""
 
-    since: LastScan | None
+    since: LastScan | None  # the last scan on record, of all accounts or of some
     notes: list[str]
     new: int
     still_expired: int

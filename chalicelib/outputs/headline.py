@@ -10,9 +10,9 @@ from chalicelib.outputs.sentences import (
     account_name,
     counted,
     first_of,
-    full_scan,
     is_or_are,
     names_users,
+    since_when,
     why_none_is_judged,
 )
 from chalicelib.report.counts import Counts, count, count_lost
@@ -78,7 +78,7 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
     changes = counts.changes
     if changes and changes["since"]:
         new = changes["new"]
-        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since the last {full_scan(report)}."
+        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since {since_when(report)}."
         if again := changes["reactivated"]:
             keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
             yield f"{keys} that {was} inactive then {is_or_are(again)} active again: find out who activated {them}."
@@ -136,13 +136,14 @@ def _of_which_keys(report: AnyReport, counts: Counts) -> str:
 
 
 def _gap_in_words(gap: Gap, *, of_many: bool) -> str:
-    whether = "whether the root user has access keys"
+    root = "the root user has access keys"
+    if of_many:
+        root = f"the root users of {gap.number} accounts have access keys" if gap.number > 1 else f"{root} in 1 account"
     words = {
         "accounts_unchecked": f"{counted(gap.number, 'account')} could not be scanned and may have overdue keys",
+        "no_account_active": f"no account could be scanned, because none of {gap.number} is active",
         "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
-        "root_unknown": f"it is unknown of {counted(gap.number, 'account')} {whether}"
-        if of_many
-        else f"it is unknown {whether}",
+        "root_unknown": f"it is unknown whether {root}",
         "account_unknown": f"tags or permissions of {counted(gap.number, 'user')} are unknown, and so is whether they"
         " are exempt, or quarantined by AWS",
         "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",

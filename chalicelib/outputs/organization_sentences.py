@@ -27,8 +27,8 @@ def as_named(account: ListedAccount) -> NamedAccount:
 
 
 def accounts_scanned(coverage: OrganizationCoverage) -> int:
-    """Return of how many accounts the keys were found: where none could be scanned, how many were to be."""
-    return coverage["accounts_scanned"] or coverage["accounts_unchecked"]
+    """Return of how many accounts the keys were found: where none could be scanned, of how many they were to be."""
+    return coverage["accounts_scanned"] or coverage["accounts_unchecked"] or coverage["accounts_listed"]
 
 
 def accounts_line(coverage: OrganizationCoverage) -> str:
@@ -65,8 +65,13 @@ def _named(which: str, accounts: Sequence[NamedAccount], label: Label) -> Iterat
 
 
 def to_look_at(report: OrganizationReport) -> list[AccountRow]:
-    """Return the scanned accounts that have something to act on or that are incomplete."""
-    return [row for row in report["accounts"] if row["outcome"] == "scanned" and row["verdict"] != "ok"]
+    """Return the scanned accounts that have something to act on, that are incomplete, or that lack a named user."""
+    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
+    return [row for row in scanned if row["verdict"] != "ok" or _not_found(report, row)]
+
+
+def _not_found(report: OrganizationReport, row: AccountRow) -> int:
+    return row["coverage"]["users_not_found"] if "users" in report["policy"] and row["coverage"] else 0
 
 
 def count_severe(row: AccountRow) -> int:
@@ -94,6 +99,8 @@ def _parts(row: AccountRow) -> Iterator[str]:
             yield f"{number} {verdict_label(verdict)}"
         if verdict == "expired" and changes and changes["since"] and changes["new"]:
             yield f"{changes['new']} of them new"
+    if row["coverage"] and (not_found := row["coverage"]["users_not_found"]):
+        yield f"{counted(not_found, 'user')} not found"
     if users_unchecked:
         yield f"{counted(users_unchecked, 'user')} unchecked"
     elif not row["complete"]:

@@ -313,6 +313,63 @@ def test_the_attributes_are_those_of_an_accounts_report() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("made", "subject_says", "headline_says", "unchecked"),
+    [
+        (
+            joined([(listed(1), REFUSED)], [suspended(2), suspended(3)]),
+            "in 1 account - INCOMPLETE: 1 account unchecked",
+            "INCOMPLETE: 1 account could not be scanned and may have overdue keys.",
+            "1",
+        ),
+        (
+            joined([], [suspended(2), suspended(3)]),
+            "in 2 accounts - INCOMPLETE: no account active",
+            "INCOMPLETE: no account could be scanned, because none of 2 is active.",
+            "0",
+        ),
+    ],
+)
+def test_subject_text_and_attribute_have_one_number_of_unchecked_accounts(
+    made: OrganizationReport, subject_says: str, headline_says: str, unchecked: str
+) -> None:
+    message = compose_organization_message(made, FOLDER)
+
+    assert message.subject.endswith(subject_says)
+    assert headline_says in " ".join(message.text.split())
+    assert f" + {unchecked} unchecked + " in message.text
+    assert compose_notification(made, FOLDER)["attributes"]["unchecked"]["StringValue"] == unchecked
+
+
+@pytest.mark.parametrize(
+    ("unknown", "words"),
+    [
+        (1, "INCOMPLETE: it is unknown whether the root user has access keys in 1 account."),
+        (2, "INCOMPLETE: it is unknown whether the root users of 2 accounts have access keys."),
+    ],
+)
+def test_of_how_many_accounts_the_root_user_is_unknown_is_said(unknown: int, words: str) -> None:
+    dark = [account_report(number, user("alice"), root={"cause": "denied"}) for number in range(1, unknown + 1)]
+    made = joined([(listed(number), report) for number, report in enumerate(dark, start=1)])
+
+    assert words in " ".join(compose_organization_message(made, FOLDER).text.split())
+
+
+def test_what_is_new_is_since_each_accounts_last_report_because_some_may_have_been_scanned_alone() -> None:
+    text = " ".join(compose_organization_message(CASES["compared"], FOLDER).text.split())
+
+    assert "3 overdue access keys are new since each account's last report." in text
+    assert "Since each account's last report: 3 new, " in text
+    assert "2026-11-21T08:00:00Z" not in text
+
+
+def test_an_account_without_a_user_that_the_policy_names_is_named() -> None:
+    text = compose_organization_message(CASES["named-users"], FOLDER).text
+
+    assert "\n  member-2 (200000000002): 1 user not found.\n" in text
+    assert "not found." not in compose_organization_message(CASES["calm"], FOLDER).text.partition("ACCOUNTS")[2]
+
+
 def test_accounts_that_are_not_active_any_more_are_named_and_so_are_the_first_of_all_others() -> None:
     made = joined([_clean(1)], [suspended(number) for number in range(3, 9)], baselines(1, 5))
 
