@@ -262,7 +262,7 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     scan = describe_scan(event["scan"], scan_ids.account_of(arn), report_store.scan_folder(scan_id))
     accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
     with OrganizationCsv() as table:
-        outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(accounts))
+        outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(scan, accounts))
         report = join_accounts(scan, accounts, table.watch(outcomes), last)
         for kind, content in renderings(report, table):
             report_store.save_report(scan_id, kind, content)

@@ -84,7 +84,9 @@ class Baselines(TypedDict):
     scan_id: str
     as_of: str
     accounts: dict[str, str]  # scan ids by account id
+    instants: dict[str, str]  # by account id, the as_of of that report
     names: dict[str, str | None]  # by account id
+    not_active: list[str]  # ids of accounts that an earlier scan found not active
 
 
 class OrganizationPointer(TypedDict):
@@ -154,9 +156,9 @@ class OrganizationCoverage(TypedDict):
 
 
 class OrganizationChanges(TypedDict):
-    """What changed since the last scan of the organization, summed over the accounts that were compared."""
+    """What changed since each account's last report, summed over the accounts that were compared."""
 
-    since: LastScan | None
+    since: LastScan | None  # the last scan on record, of all accounts or of some
     notes: list[str]
     new: int
     still_expired: int
@@ -169,7 +171,8 @@ class OrganizationChanges(TypedDict):
     new_root_access_keys: list[str]  # account ids
     accounts_new: list[str]  # ids of scanned accounts without an earlier report
     accounts_gone: list[ListedAccount]
-    superseded: bool
+    accounts_stopped: list[str]  # ids of accounts with an earlier report that are not active for the first time
+    superseded: bool  # each account that was scanned has a later report on record already
 
 
 @final
@@ -243,3 +246,4 @@ class OrganizationChangeCounts(ChangeCounts):
 
     accounts_new: int
     accounts_gone: int
+    accounts_stopped: int

@@ -8,16 +8,17 @@ from typing import cast
 from chalicelib.aws import organization_store, report_store
 from chalicelib.documents import Report
 from chalicelib.organization_documents import AccountList, ListedAccount
-from chalicelib.report.organization import Outcome, by_name
+from chalicelib.report.account_rows import by_name
+from chalicelib.report.organization import DAMAGED, Outcome, why_not_of
+from chalicelib.report.organization_scan import OrganizationScan
 
 # Reports that are read while another is joined. The largest takes 150 MB while it is read, and all have to fit into the
 # memory of the function.
 _AHEAD = 2
-_DAMAGED = "its report is damaged"
 _NO_CAUSE = "it could not be scanned, and the record of why is damaged"
 
 
-def load_outcomes(accounts: AccountList) -> Iterator[tuple[ListedAccount, Outcome | None]]:
+def load_outcomes(scan: OrganizationScan, accounts: AccountList) -> Iterator[tuple[ListedAccount, Outcome | None]]:
     """Yield, by name, each account that was to be scanned: with its report, the cause why it has none, or nothing."""
     to_scan = sorted(
         (account for account in accounts["accounts"] if account["cause"] is None),
@@ -26,7 +27,7 @@ def load_outcomes(accounts: AccountList) -> Iterator[tuple[ListedAccount, Outcom
     with ThreadPoolExecutor(_AHEAD) as threads:
         coming: deque[tuple[ListedAccount, Future[Outcome | None]]] = deque()
         for account in to_scan:
-            coming.append((account, threads.submit(_load, accounts["scan_id"], account["account_id"])))
+            coming.append((account, threads.submit(_load, scan, account["account_id"])))
             if len(coming) > _AHEAD:
                 yield _first(coming)
         while coming:
@@ -40,15 +41,24 @@ def _first(
     return account, outcome.result()
 
 
-def _load(scan_id: str, account_id: str) -> Outcome | None:
+def _load(scan: OrganizationScan, account_id: str) -> Outcome | None:
     try:
-        report: object = report_store.load_report(scan_id, of_account=account_id)
-        unchecked: object = organization_store.load_unchecked(scan_id, account_id) if report is None else None
+        report: object = report_store.load_report(scan.scan_id, of_account=account_id)
     except (ValueError, RecursionError):
-        return _DAMAGED
-    if report is not None:
-        return cast(Report, report) if isinstance(report, dict) else _DAMAGED
-    if unchecked is not None:
-        cause = unchecked.get("cause") if isinstance(unchecked, dict) else None
-        return cause if isinstance(cause, str) and cause else _NO_CAUSE
-    return None
+        report = DAMAGED
+    if isinstance(report, dict) and not why_not_of(scan, account_id, report):
+        return cast(Report, report)
+    # What is there instead of a report may be left from an earlier scan of this id: why there is none is worth more.
+    without = None if report is None else cast(Report, report) if isinstance(report, dict) else DAMAGED
+    return _load_cause(scan.scan_id, account_id) or without
+
+
+def _load_cause(scan_id: str, account_id: str) -> str | None:
+    try:
+        unchecked: object = organization_store.load_unchecked(scan_id, account_id)
+    except (ValueError, RecursionError):
+        return _NO_CAUSE
+    if unchecked is None:
+        return None
+    cause = unchecked.get("cause") if isinstance(unchecked, dict) else None
+    return cause if isinstance(cause, str) and cause else _NO_CAUSE

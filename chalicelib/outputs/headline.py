@@ -10,12 +10,12 @@ from chalicelib.outputs.sentences import (
     account_name,
     counted,
     first_of,
-    full_scan,
     is_or_are,
     names_users,
+    since_when,
     why_none_is_judged,
 )
-from chalicelib.report.counts import Counts, count
+from chalicelib.report.counts import Counts, count, count_lost
 from chalicelib.report.summary import Gap, is_of_the_past, judges_no_key
 
 # "Do NOT remove this policy. Instead, please follow the instructions specified in the support case":
@@ -35,6 +35,7 @@ def headline(
     yield from _quarantine(report, counts, around_names, label)
     yield from _root(report, counts, label)
     yield from _changes(report, counts)
+    yield from _accounts_lost(report)
     if "accounts" not in report and names_users(report) and report["not_found"]:
         yield f"IAM has no user named {first_of([_around(name, around_names) for name in report['not_found']])}."
     yield from _verdict(report, counts)
@@ -77,7 +78,7 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
     changes = counts.changes
     if changes and changes["since"]:
         new = changes["new"]
-        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since the last {full_scan(report)}."
+        yield f"{_none_or(new, 'overdue access key')} {is_or_are(new)} new since {since_when(report)}."
         if again := changes["reactivated"]:
             keys, was, them = counted(again, "overdue key"), *(("was", "it") if again == 1 else ("were", "them"))
             yield f"{keys} that {was} inactive then {is_or_are(again)} active again: find out who activated {them}."
@@ -86,6 +87,12 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
         was = "key that was" if gone == 1 else "keys that were"
         out_of_sight = f"{is_or_are(gone)} out of sight: a user was deleted or renamed meanwhile"
         yield f"{gone} {was} overdue {out_of_sight}. Scan again."
+
+
+def _accounts_lost(report: AnyReport) -> Iterator[str]:
+    if "accounts" in report and report["changes"] and (lost := count_lost(report["changes"])):
+        which = f"{counted(lost, 'account')} of the last scan {is_or_are(lost)} gone or not active"
+        yield f"{which}: nothing is known of {'its' if lost == 1 else 'their'} keys any more."
 
 
 def _verdict(report: AnyReport, counts: Counts) -> Iterator[str]:
@@ -129,13 +136,14 @@ def _of_which_keys(report: AnyReport, counts: Counts) -> str:
 
 
 def _gap_in_words(gap: Gap, *, of_many: bool) -> str:
-    whether = "whether the root user has access keys"
+    root = "the root user has access keys"
+    if of_many:
+        root = f"the root users of {gap.number} accounts have access keys" if gap.number > 1 else f"{root} in 1 account"
     words = {
         "accounts_unchecked": f"{counted(gap.number, 'account')} could not be scanned and may have overdue keys",
+        "no_account_active": f"no account could be scanned, because none of {gap.number} is active",
         "users_unchecked": f"{counted(gap.number, 'user')} could not be checked and may have overdue keys",
-        "root_unknown": f"it is unknown of {counted(gap.number, 'account')} {whether}"
-        if of_many
-        else f"it is unknown {whether}",
+        "root_unknown": f"it is unknown whether {root}",
         "account_unknown": f"tags or permissions of {counted(gap.number, 'user')} are unknown, and so is whether they"
         " are exempt, or quarantined by AWS",
         "last_use_unknown": f"the last use of {counted(gap.number, 'key')} is unknown",

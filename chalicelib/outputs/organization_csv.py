@@ -8,7 +8,7 @@ from typing import IO
 from chalicelib.documents import Report
 from chalicelib.organization_documents import ListedAccount, OrganizationReport
 from chalicelib.outputs.report_csv import COLUMNS, header, record, rows_of
-from chalicelib.report.organization import Outcome
+from chalicelib.report.organization import DAMAGED, Outcome
 from chalicelib.severity import Severity
 
 _COLUMNS = (*COLUMNS, "account_name")
@@ -18,6 +18,13 @@ _CHUNK = 1 << 20  # characters
 
 def _text_file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
+
+
+def _rows(account: ListedAccount, report: Report) -> Iterator[tuple[str, str]]:
+    """Yield each row of an account's report, and the section that it is in."""
+    for cells in rows_of(report):
+        section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
+        yield section, record({**cells, "account_name": account["name"]}, _COLUMNS)
 
 
 class OrganizationCsv:
@@ -34,11 +41,16 @@ class OrganizationCsv:
         self._open_files.close()
 
     def watch(self, outcomes: Iterable[tuple[ListedAccount, Outcome]]) -> Iterator[tuple[ListedAccount, Outcome]]:
-        """Pass on what became of each account, keeping the rows of its report."""
+        """Pass on what became of each account, keeping the rows of its report; one without rows is damaged."""
         for account, outcome in outcomes:
-            if not isinstance(outcome, str):
-                self._add(account, outcome)
-            yield account, outcome
+            try:
+                rows = [] if isinstance(outcome, str) else list(_rows(account, outcome))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                yield account, DAMAGED
+            else:
+                for section, row in rows:
+                    self._sections[section].write(row)
+                yield account, outcome
 
     def render(self, report: OrganizationReport) -> Iterator[str]:
         """Render report.csv: the rows of all reports, those of findings first, then the accounts without one."""
@@ -50,11 +62,6 @@ class OrganizationCsv:
             if row["outcome"] != "scanned":
                 yield record({**row, **of_all, "verdict": f"account_{row['outcome']}"}, _COLUMNS)
         yield from self._text(_REST)
-
-    def _add(self, account: ListedAccount, report: Report) -> None:
-        for cells in rows_of(report):
-            section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
-            self._sections[section].write(record({**cells, "account_name": account["name"]}, _COLUMNS))
 
     def _text(self, name: str) -> Iterator[str]:
         file = self._sections[name]

@@ -1,6 +1,6 @@
 """The sentences about the accounts of an organization. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.organization_documents import (
@@ -27,8 +27,8 @@ def as_named(account: ListedAccount) -> NamedAccount:
 
 
 def accounts_scanned(coverage: OrganizationCoverage) -> int:
-    """Return of how many accounts the keys were found: where none could be scanned, how many were to be."""
-    return coverage["accounts_scanned"] or coverage["accounts_unchecked"]
+    """Return of how many accounts the keys were found: where none could be scanned, of how many they were to be."""
+    return coverage["accounts_scanned"] or coverage["accounts_unchecked"] or coverage["accounts_listed"]
 
 
 def accounts_line(coverage: OrganizationCoverage) -> str:
@@ -47,19 +47,31 @@ def root_lines(report: OrganizationReport) -> Iterator[str]:
 
 
 def accounts_changed(report: OrganizationReport, label: Label) -> Iterator[str]:
-    """Yield which accounts are new and which are gone since the last scan of the organization."""
+    """Yield which accounts are not active, and which are new, gone, or not active any more since the last scan."""
     changes = report["changes"]
     if changes and changes["since"]:
-        new: list[NamedAccount] = [row for row in report["accounts"] if row["account_id"] in changes["accounts_new"]]
+        new, stopped = set(changes["accounts_new"]), set(changes["accounts_stopped"])
+        rows: Sequence[NamedAccount] = report["accounts"]
         gone = [as_named(account) for account in changes["accounts_gone"]]
-        for accounts, which in ((new, "Scanned for the first time"), (gone, "No longer among the accounts")):
-            if accounts:
-                yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
+        yield from _named("Scanned for the first time", [row for row in rows if row["account_id"] in new], label)
+        yield from _named("No longer among the accounts", gone, label)
+        yield from _named("No longer active", [row for row in rows if row["account_id"] in stopped], label)
+    yield from _named("Not active", [row for row in report["accounts"] if row["outcome"] == "not_active"], label)
+
+
+def _named(which: str, accounts: Sequence[NamedAccount], label: Label) -> Iterator[str]:
+    if accounts:
+        yield f"{which}: {counted(len(accounts), 'account')}, {first_of([label(one) for one in accounts])}."
 
 
 def to_look_at(report: OrganizationReport) -> list[AccountRow]:
-    """Return the scanned accounts that have something to act on or that are incomplete."""
-    return [row for row in report["accounts"] if row["outcome"] == "scanned" and row["verdict"] != "ok"]
+    """Return the scanned accounts that have something to act on, that are incomplete, or that lack a named user."""
+    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
+    return [row for row in scanned if row["verdict"] != "ok" or _not_found(report, row)]
+
+
+def _not_found(report: OrganizationReport, row: AccountRow) -> int:
+    return row["coverage"]["users_not_found"] if "users" in report["policy"] and row["coverage"] else 0
 
 
 def count_severe(row: AccountRow) -> int:
@@ -87,6 +99,8 @@ def _parts(row: AccountRow) -> Iterator[str]:
             yield f"{number} {verdict_label(verdict)}"
         if verdict == "expired" and changes and changes["since"] and changes["new"]:
             yield f"{changes['new']} of them new"
+    if row["coverage"] and (not_found := row["coverage"]["users_not_found"]):
+        yield f"{counted(not_found, 'user')} not found"
     if users_unchecked:
         yield f"{counted(users_unchecked, 'user')} unchecked"
     elif not row["complete"]:

@@ -35,9 +35,9 @@ def account_name(report: Report) -> str:
     return f"{alias} ({account_id})" if alias else account_id
 
 
-def full_scan(report: AnyReport) -> str:
-    """Return what a scan is compared with."""
-    return "scan of the organization" if "accounts" in report else "full scan"
+def since_when(report: AnyReport) -> str:
+    """Return what a scan is compared with: of an organization, accounts may have been scanned apart meanwhile."""
+    return "each account's last report" if "accounts" in report else "the last full scan"
 
 
 def why_none_is_judged(coverage: Coverage) -> str:
@@ -60,6 +60,7 @@ def next_steps(gaps: Sequence[Gap]) -> Iterator[str]:
     """Yield what to do for a complete report, where this one is not."""
     kept = {
         "accounts_unchecked": "kept accounts from being scanned",
+        "no_account_active": "left no account to scan",
         "users_unchecked": "kept users from being checked",
     }
     for gap in gaps[:1]:
@@ -152,9 +153,10 @@ def changes_lines(report: AnyReport) -> Iterator[str]:
         counts |= {"unknown": "unknown"} if changes["unknown"] else {}
         counts |= {"new_unused": "newly unused"} if changes["new_unused"] else {}
         counted_changes = ", ".join(f"{changes[kind]} {words}" for kind, words in counts.items())
-        yield f"Since {to_the_second(changes['since']['as_of'])}: {counted_changes}."
+        since = since_when(report) if "accounts" in report else to_the_second(changes["since"]["as_of"])
+        yield f"Since {since}: {counted_changes}."
         if safe := changes["became_safe"]:
-            yield f"{counted(safe, 'key')} became safe to deactivate since the last {full_scan(report)}."
+            yield f"{counted(safe, 'key')} became safe to deactivate since {since_when(report)}."
     yield from report["changes"]["notes"] if report["changes"] else ()
 
 

@@ -8,7 +8,7 @@ from chalicelib.outputs.message_chat import compose_for_chat
 from chalicelib.outputs.message_json import compact_json, compose_for_programs
 from chalicelib.outputs.message_text import compose_message
 from chalicelib.outputs.organization_text import compose_organization_message
-from chalicelib.report.counts import count
+from chalicelib.report.counts import count, count_lost
 from chalicelib.report.summary import is_complete, report_verdict, worst_severity
 from chalicelib.settings import HttpsFormat, NotifyOn
 
@@ -26,11 +26,13 @@ class Notification(TypedDict):
 def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     """Return whether a report is worth a message.
 
-    Always is one that is incomplete, that lost sight of a key, or of an account with a quarantined user.
+    Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user.
     """
     counts = count(report)
     totals, changes = counts.totals, counts.changes
     if counts.quarantined or not is_complete(report) or (changes is not None and changes["unknown"]):
+        return True
+    if "accounts" in report and report["changes"] and count_lost(report["changes"]):
         return True
     if notify_on is NotifyOn.ALWAYS:
         return True

@@ -77,6 +77,7 @@ def _gap(gap: Gap, counts: Counts, *, short: bool) -> str:
     root = f"root users of {accounts} unchecked" if counts.accounts else "root user unchecked"
     words = {
         "accounts_unchecked": (f"{accounts} unchecked", f"{accounts} unchecked"),
+        "no_account_active": ("no account active", "no account active"),
         "users_unchecked": (f"{gap.number} of {listed} users unchecked", f"{gap.number} of {listed} unchecked"),
         "root_unknown": (root, f"{gap.number} root unchecked" if counts.accounts else "root unchecked"),
         "account_unknown": (

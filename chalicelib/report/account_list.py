@@ -10,14 +10,13 @@ from chalicelib.organization_documents import AccountItem, AccountList, Baseline
 from chalicelib.organization_settings import OrganizationSettings
 from chalicelib.scan_ids import is_account_id, is_scan_id
 
-_ACTIVE = "ACTIVE"
-_STATES = {
+# The states in which an account's keys do not work. In any other, known or not, STS has the last word: an account that
+# is about to be closed still answers.
+NOT_ACTIVE = {
     "PENDING_ACTIVATION": "its activation is pending",
     "SUSPENDED": "it is suspended",
-    "PENDING_CLOSURE": "its closure is pending",
     "CLOSED": "it is closed",
 }
-_OTHER_STATE = "Organizations gives its state as {}"
 _NOT_A_MEMBER = "it is not in the organization"
 _NOT_NAMED = "it is not among those of the stack parameter Accounts"
 _NO_LAST_SCAN = "No earlier scan of the organization is on record, so every overdue key counts as new."
@@ -78,25 +77,27 @@ def check_baselines(found: Mapping[str, Any], now: datetime) -> Baselines:
             "scan_id": found["scan_id"],
             "as_of": found["as_of"],
             "accounts": dict(found["accounts"]),
+            "instants": dict(found["instants"]),
             "names": dict(found["names"]),
+            "not_active": list(found["not_active"]),
         }
-        as_of = parse_instant(baselines["as_of"])
+        latest = max(map(parse_instant, (baselines["as_of"], *baselines["instants"].values())))
         scan_ids, names = (baselines["scan_id"], *baselines["accounts"].values()), baselines["names"].values()
-        valid = all(map(is_account_id, baselines["accounts"])) and all(map(is_scan_id, scan_ids))
+        account_ids = (*baselines["accounts"], *baselines["not_active"])
+        valid = all(map(is_account_id, account_ids)) and all(map(is_scan_id, scan_ids))
+        valid = valid and baselines["accounts"].keys() == baselines["instants"].keys()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its baselines are damaged") from error
     if not valid or not all(isinstance(name, str | None) for name in names):
         raise InvalidEvidenceError("its baselines are damaged")
-    if as_of > now + _CLOCKS_DIFFER_BY:
+    if latest > now + _CLOCKS_DIFFER_BY:
         raise InvalidEvidenceError("it is of an instant that is yet to come")
     return baselines
 
 
 def _listed(by_id: Mapping[str, ListedAccount], account_id: str) -> ListedAccount:
     account = by_id.get(account_id, {**named_account(account_id), "cause": _NOT_A_MEMBER})
-    if account["state"] in (None, _ACTIVE):
-        return account
-    return {**account, "cause": _STATES.get(account["state"], _OTHER_STATE.format(account["state"]))}
+    return {**account, "cause": NOT_ACTIVE.get(account["state"] or "", account["cause"])}
 
 
 def _gone(

@@ -25,7 +25,7 @@ from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages
 from chalicelib.report.summary import has_root_access_keys, scan_kind
 
-_NO_LAST_SCAN = "No earlier full scan is on record, so every overdue key counts as new."
+NO_LAST_SCAN = "No earlier full scan is on record, so every overdue key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
 # What a report has of a key: whoever may write to the bucket may have put anything into the last one.
 _TEXTS = {
@@ -190,7 +190,7 @@ def _compare_with(
     """Begin to compare with the last full scan's report; one that is missing or damaged is noted, never an error."""
     try:
         report = load_last_report()
-        return _read(report, page, now) if report is not None else _Comparison(notes=[_NO_LAST_SCAN])
+        return _read(report, page, now) if report is not None else _Comparison(notes=[NO_LAST_SCAN])
     except InvalidEvidenceError as error:
         return _Comparison(notes=[f"The last full scan cannot be compared with: {error}."])
 

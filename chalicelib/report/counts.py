@@ -96,6 +96,11 @@ def _count_changes(changes: Changes | OrganizationChanges) -> ChangeCounts:
     return cast(ChangeCounts, {"since": changes["since"], **counts})
 
 
+def count_lost(changes: OrganizationChanges) -> int:
+    """Return how many accounts with an earlier report are gone, or not active for the first time."""
+    return len(changes["accounts_gone"]) + len(changes["accounts_stopped"])
+
+
 def count_advice(findings: Iterable[Finding]) -> AdviceCounts:
     """Count findings by what to do with them, "none" where there is no advice."""
     counts = zeros(AdviceCounts)

@@ -1,47 +1,48 @@
 """From the reports of its accounts to an organization's: one account at a time, so that memory is bounded. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any
 
 from chalicelib.documents import (
     SCHEMA_VERSION,
-    AdviceCounts,
-    Coverage,
     InvalidEvidenceError,
     Report,
-    SeverityCounts,
     TooManyChildrenFailedError,
-    Totals,
-    Violations,
 )
+from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import (
     AccountList,
-    AccountOutcome,
     AccountRow,
     Baselines,
     ListedAccount,
-    NamedAccount,
-    OrganizationCoverage,
     OrganizationFinding,
     OrganizationReport,
 )
-from chalicelib.report.controls import evidence_rows
-from chalicelib.report.counts import Counts, add_counts, count, count_violations, zeros
-from chalicelib.report.organization_scan import OrganizationScan, accounts_left_out, no_changes
+from chalicelib.report.account_rows import first_to_look_at, name_account, outcome_unscanned, row_without_report
+from chalicelib.report.changes import NO_LAST_SCAN
+from chalicelib.report.counts import Counts, add_counts, count, count_violations
+from chalicelib.report.organization_scan import (
+    OrganizationScan,
+    accounts_left_out,
+    compare_with_baselines,
+    empty_report,
+    notes_of_accounts,
+)
 from chalicelib.report.summary import (
     changes_by_key,
     is_complete,
     most_severe_first,
     report_locations,
     report_verdict,
-    scan_kind,
 )
 
 MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has all
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
+DAMAGED = "its report is damaged"
+_FINDING = Finding.__required_keys__
 _ONE_IN = 5  # accounts at most may be without an outcome
-_ACTIVE = "ACTIVE"
 _COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
 _SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
 
@@ -51,15 +52,38 @@ Outcome = Report | str  # of an account: its report, or the cause why there is n
 def check_outcomes(
     scan: OrganizationScan, outcomes: Iterable[tuple[ListedAccount, Outcome | None]]
 ) -> Iterator[tuple[ListedAccount, Outcome]]:
-    """Pass on what became of each account; a report that is not of this account and this scan counts as none."""
-    expected = {"schema_version": SCHEMA_VERSION, **{field: getattr(scan, field) for field in _COMMON}}
+    """Pass on what became of each account; a report that is damaged, or of another account or scan, counts as none."""
     for account, outcome in outcomes:
         if isinstance(outcome, dict):
-            of_this = {**expected, "account_id": account["account_id"]}
-            others = [field for field, value in of_this.items() if outcome.get(field) != value]
-            yield account, f"its report is of another {others[0]}" if others else outcome
+            yield (
+                account,
+                why_not_of(scan, account["account_id"], outcome) or _why_damaged(scan, account, outcome) or outcome,
+            )
         else:
             yield account, outcome or NO_ACCOUNT_OUTCOME
+
+
+def why_not_of(scan: OrganizationScan, account_id: str, report: Mapping[str, Any]) -> str | None:
+    """Return in which field a report shows that it is not of this account and this scan, None if it is."""
+    common = {field: getattr(scan, field) for field in _COMMON}
+    expected = {"schema_version": SCHEMA_VERSION, **common, "account_id": account_id}
+    others = (field for field, value in expected.items() if report.get(field) != value)
+    return next((f"its report is of another {field}" for field in others), None)
+
+
+def _why_damaged(scan: OrganizationScan, account: ListedAccount, report: Report) -> str | None:
+    """Return the cause if a report cannot be joined: found out apart, because none may be joined in part."""
+    alone = _Join(scan, _list_of(scan, account), None)
+    try:
+        totals: Any = report["totals"]
+        found = sum(totals[verdict] for verdict in ("expired", "unused", "due_soon"))
+        lacks = Report.__required_keys__ - report.keys()
+        if lacks or found != len(report["findings"]) or any(_FINDING - one.keys() for one in report["findings"]):
+            return DAMAGED
+        alone.add(account, report)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return DAMAGED
+    return None
 
 
 def join_accounts(
@@ -85,18 +109,19 @@ class _Join:
     def __init__(self, scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> None:
         self._scan = scan
         self._list = accounts
-        self._known = last["accounts"] if last else {}
-        self._report = _empty_report(scan, accounts, last)
+        self._last = last
+        self._report = empty_report(scan, accounts)
         self._findings: list[tuple[tuple[Any, ...], OrganizationFinding]] = []
         self._not_covered: list[str] | None = None
+        self._notes: Counter[str] = Counter()  # accounts by what their reports note
         for account in accounts["accounts"]:
             if account["cause"] is not None:
-                self._add_row(_without_report(account, _outcome_unscanned(account), account["cause"]))
+                self._add_row(row_without_report(account, outcome_unscanned(account), account["cause"]))
 
     def add(self, account: ListedAccount, outcome: Outcome) -> None:
         """Add what became of an account."""
         if isinstance(outcome, str):
-            self._add_row(_without_report(account, "unchecked", outcome))
+            self._add_row(row_without_report(account, "unchecked", outcome))
             return
         counts, report = count(outcome), self._report
         row = self._row(account, outcome, counts)
@@ -105,7 +130,7 @@ class _Join:
         self._add_counts(outcome, counts)
         self._add_findings(account, outcome)
         self._add_quarantined(account, outcome)
-        self._add_changes(account["account_id"], counts)
+        self._add_changes(outcome, counts)
         said = outcome["not_covered"]
         in_all = said if self._not_covered is None else self._not_covered
         self._not_covered = [what for what in in_all if what in said]
@@ -116,9 +141,12 @@ class _Join:
         """Return the report once all accounts are added."""
         report = self._report
         self._check()
-        report["accounts"].sort(key=_first_to_look_at)
+        report["accounts"].sort(key=first_to_look_at)
         report["findings"] = [finding for _, finding in self._findings]
         report["findings_left_out"] -= len(report["findings"])
+        compare_with_baselines(report, self._last)
+        if report["changes"]:
+            report["changes"]["notes"] += notes_of_accounts(self._notes)
         report["not_covered"] = [*accounts_left_out(report), *(self._not_covered or ())]
         return report
 
@@ -129,7 +157,7 @@ class _Join:
 
     def _row(self, account: ListedAccount, report: Report, counts: Counts) -> AccountRow:
         return {
-            **_without_report(account, "scanned", None),
+            **row_without_report(account, "scanned", None),
             "account_alias": report["account_alias"],
             "verdict": report_verdict(report),
             "complete": is_complete(report),
@@ -165,7 +193,7 @@ class _Join:
             key_id = finding["access_key_id"]
             more: OrganizationFinding = {
                 **finding,
-                **_name(account, report),
+                **name_account(account, report),
                 "change": by_key.get(key_id, {}).get("change"),
                 "reported_since": by_key.get(key_id, {}).get("reported_since"),
                 "reactivated": key_id in reactivated,
@@ -177,19 +205,23 @@ class _Join:
 
     def _add_quarantined(self, account: ListedAccount, report: Report) -> None:
         users = self._report["quarantined_users"]
-        users += [{**user, **_name(account, report)} for user in report["quarantined"]]
+        users += [{**user, **name_account(account, report)} for user in report["quarantined"]]
         del users[MOST_QUARANTINED:]
 
-    def _add_changes(self, account_id: str, counts: Counts) -> None:
+    def _add_changes(self, outcome: Report, counts: Counts) -> None:
         changes: Any = self._report["changes"]
-        if changes is None or counts.changes is None:
+        if changes is None or outcome["changes"] is None or counts.changes is None:
             return
+        account_id = outcome["account_id"]
         for name, number in counts.changes.items():
             if name != "since":
                 changes[name] += number
         changes["exempted"] += counts.exempted
         changes["new_root_access_keys"] += [account_id] * counts.new_root_access_keys
-        changes["accounts_new"] += [account_id] if account_id not in self._known else []
+        is_new = self._last is None or account_id not in self._last["accounts"]
+        changes["accounts_new"] += [account_id] if is_new else []
+        # That an account is new, accounts_new says.
+        self._notes.update(note for note in outcome["changes"]["notes"] if not (is_new and note == NO_LAST_SCAN))
 
     def _check(self) -> None:
         coverage, users = self._report["coverage"], self._report["users"]
@@ -209,79 +241,14 @@ class _Join:
             )
 
 
-def _empty_report(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationReport:
-    is_full = scan_kind(scan.policy) == "full"
-    of_all = is_full and accounts["requested"] is None
-    controls = evidence_rows(scan.policy) if of_all else []
+def _list_of(scan: OrganizationScan, account: ListedAccount) -> AccountList:
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": scan.scan_id,
-        "scan_kind": "organization" if of_all else "accounts",
-        "account_id": scan.account_id,
-        "as_of": scan.as_of,
-        "started_at": scan.started_at,
-        "policy": scan.policy,
-        "requested": accounts["requested"],
-        "coverage": {
-            **zeros(OrganizationCoverage),
-            "accounts_listed": len(accounts["accounts"]),
-            "accounts_excluded": len(accounts["excluded"]),
-        },
-        "users": zeros(Coverage),
-        "totals": zeros(Totals),
-        "severities": zeros(SeverityCounts),
-        "advice": zeros(AdviceCounts),
-        "to_do": zeros(AdviceCounts),
-        "exempt_overdue": 0,
-        "safe_to_finish": 0,
-        "administrator_keys": 0,
-        "root_access_keys": [],
-        "root_unknown": 0,
-        "quarantined": 0,
-        "quarantined_users": [],
-        "two_active_keys": 0,
-        "accounts": [],
-        "findings": [],
-        "findings_left_out": 0,
-        "changes": no_changes(scan, accounts, last) if is_full else None,
-        "excluded": accounts["excluded"],
-        "not_covered": [],
-        "controls": controls,
-        "violations": {row["kind"]: zeros(Violations) for row in controls},
+        "requested": None,
+        "accounts": [account],
+        "excluded": [],
+        "last_scan": None,
+        "gone": [],
+        "notes": [],
     }
-
-
-def _without_report(account: ListedAccount, outcome: AccountOutcome, cause: str | None) -> AccountRow:
-    row = dict.fromkeys(AccountRow.__annotations__)
-    known = {"account_id": account["account_id"], "account_name": account["name"], "state": account["state"]}
-    return cast(AccountRow, {**row, **known, "outcome": outcome, "cause": cause, "reports": {}})
-
-
-def _outcome_unscanned(account: ListedAccount) -> AccountOutcome:
-    return "unchecked" if account["state"] in (None, _ACTIVE) else "not_active"
-
-
-def _name(account: ListedAccount, report: Report) -> NamedAccount:
-    alias = report["account_alias"]
-    return {"account_id": account["account_id"], "account_name": account["name"], "account_alias": alias}
-
-
-def _first_to_look_at(row: AccountRow) -> tuple[int, int, int, str, str]:
-    """Return what accounts are ordered by: leaked and root keys, what is unknown, verdict, severe and overdue keys."""
-    verdicts = ("expired", "unchecked", "unused", "due_soon", "not_judged", "ok")
-    if row["quarantined"]:
-        rank = -3
-    elif row["root_access_keys"]:
-        rank = -2
-    elif row["outcome"] == "unchecked":
-        rank = -1
-    else:
-        rank = verdicts.index(row["verdict"]) if row["verdict"] else len(verdicts)
-    severities, totals = row["severities"], row["totals"]
-    severe = severities["critical"] + severities["high"] if severities else 0
-    return rank, -severe, -(totals["expired"] if totals else 0), *by_name(row["account_name"], row["account_id"])
-
-
-def by_name(name: str | None, account_id: str) -> tuple[str, str]:
-    """Return what accounts are sorted by where nothing else matters."""
-    return (name or account_id).casefold(), account_id

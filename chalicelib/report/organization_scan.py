@@ -1,13 +1,26 @@
 """A scan of an organization: what its accounts' reports have in common, and what it is compared with. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from chalicelib.documents import SCHEMA_VERSION
+from chalicelib.documents import SCHEMA_VERSION, AdviceCounts, Coverage, SeverityCounts, Totals, Violations
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.organization_documents import AccountList, Baselines, OrganizationChanges, OrganizationReport
+from chalicelib.organization_documents import (
+    AccountList,
+    Baselines,
+    OrganizationChanges,
+    OrganizationCoverage,
+    OrganizationReport,
+)
+from chalicelib.report.controls import evidence_rows
+from chalicelib.report.counts import zeros
+from chalicelib.report.summary import scan_kind
 
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
+_PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
+_MOST_NOTES = 5
+_NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
 
 
 class OrganizationScan(NamedTuple):
@@ -28,13 +41,53 @@ def describe_scan(scan: Mapping[str, Any], account_id: str, folder: str) -> Orga
     return OrganizationScan(scan["scan_id"], account_id, as_of, started_at, scan["policy"], folder)
 
 
-def no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | None) -> OrganizationChanges:
-    """Return the changes before any account is counted; `last` are the baselines on record."""
-    of_another = last["as_of"] if last and last["scan_id"] != scan.scan_id else None
-    superseded = of_another is not None and parse_instant(of_another) >= parse_instant(scan.as_of)
+def empty_report(scan: OrganizationScan, accounts: AccountList) -> OrganizationReport:
+    """Return the report before any account is counted."""
+    is_full = scan_kind(scan.policy) == "full"
+    of_all = is_full and accounts["requested"] is None
+    controls = evidence_rows(scan.policy) if of_all else []
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scan_id": scan.scan_id,
+        "scan_kind": "organization" if of_all else "accounts",
+        "account_id": scan.account_id,
+        "as_of": scan.as_of,
+        "started_at": scan.started_at,
+        "policy": scan.policy,
+        "requested": accounts["requested"],
+        "coverage": {
+            **zeros(OrganizationCoverage),
+            "accounts_listed": len(accounts["accounts"]),
+            "accounts_excluded": len(accounts["excluded"]),
+        },
+        "users": zeros(Coverage),
+        "totals": zeros(Totals),
+        "severities": zeros(SeverityCounts),
+        "advice": zeros(AdviceCounts),
+        "to_do": zeros(AdviceCounts),
+        "exempt_overdue": 0,
+        "safe_to_finish": 0,
+        "administrator_keys": 0,
+        "root_access_keys": [],
+        "root_unknown": 0,
+        "quarantined": 0,
+        "quarantined_users": [],
+        "two_active_keys": 0,
+        "accounts": [],
+        "findings": [],
+        "findings_left_out": 0,
+        "changes": _no_changes(accounts) if is_full else None,
+        "excluded": accounts["excluded"],
+        "not_covered": [],
+        "controls": controls,
+        "violations": {row["kind"]: zeros(Violations) for row in controls},
+    }
+
+
+def _no_changes(accounts: AccountList) -> OrganizationChanges:
     return {
         "since": accounts["last_scan"],
-        "notes": [*accounts["notes"], *([_SUPERSEDED] if superseded else [])],
+        "notes": [*accounts["notes"]],
         "new": 0,
         "still_expired": 0,
         "resolved": 0,
@@ -46,28 +99,78 @@ def no_changes(scan: OrganizationScan, accounts: AccountList, last: Baselines | 
         "new_root_access_keys": [],
         "accounts_new": [],
         "accounts_gone": accounts["gone"],
-        "superseded": superseded,
+        "accounts_stopped": [],
+        "superseded": False,
     }
 
 
+def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -> None:
+    """Add to a report's changes what only the baselines on record tell, once all accounts are added."""
+    changes, before = report["changes"], last or _NO_BASELINES
+    if changes is None:
+        return
+    scanned = {row["account_id"] for row in report["accounts"] if row["outcome"] == "scanned"}
+    stopped = before["accounts"].keys() - set(before["not_active"])
+    changes["accounts_stopped"] = sorted(stopped & _not_active(report))
+    later = scanned & _later_reports(report, before)
+    changes["superseded"] = bool(later) and later == scanned
+    if later:
+        changes["notes"].append(
+            _SUPERSEDED if changes["superseded"] else _PARTLY_SUPERSEDED.format(len(later), len(scanned))
+        )
+
+
+def notes_of_accounts(notes: Counter[str]) -> Iterator[str]:
+    """Yield what accounts' reports note of their comparison, each note once with how many accounts have it."""
+    for note, number in notes.most_common(_MOST_NOTES):
+        yield f"In {'1 account' if number == 1 else f'{number} accounts'}: {note}"
+    if (more := len(notes) - _MOST_NOTES) > 0:
+        yield f"The reports of the accounts have {more} more notes."
+
+
 def next_baselines(report: OrganizationReport, accounts: AccountList, last: Baselines | None) -> Baselines:
-    """Return which scan has the last report of each account: an account that was not scanned keeps the one it has."""
-    gone = {account["account_id"] for account in accounts["gone"]}
-    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned"]
-    before: Mapping[str, Any] = last or {"accounts": {}, "names": {}}
+    """Return which scan has the last report of each account, where `last` are the baselines on record.
+
+    An account that was not scanned keeps the one it has; so does one of which a scan that began later was quicker.
+    """
+    before = last or _NO_BASELINES
+    later = _later_reports(report, before)
+    gone = {account["account_id"] for account in accounts["gone"]} - later
+    scanned = [row for row in report["accounts"] if row["outcome"] == "scanned" and row["account_id"] not in later]
+    listed = {row["account_id"] for row in report["accounts"]}
+    kept = [account_id for account_id in before["accounts"] if account_id not in gone]
     return {
         "schema_version": SCHEMA_VERSION,
         "scan_id": report["scan_id"],
         "as_of": report["as_of"],
         "accounts": {
-            **{account_id: scan_id for account_id, scan_id in before["accounts"].items() if account_id not in gone},
+            **{account_id: before["accounts"][account_id] for account_id in kept},
             **{row["account_id"]: report["scan_id"] for row in scanned},
         },
+        "instants": {
+            **{account_id: before["instants"][account_id] for account_id in kept},
+            **{row["account_id"]: report["as_of"] for row in scanned},
+        },
         "names": {
-            **{account_id: name for account_id, name in before["names"].items() if account_id not in gone},
+            **{account_id: before["names"].get(account_id) for account_id in kept},
             **{row["account_id"]: row["account_name"] for row in scanned},
         },
+        "not_active": sorted((set(before["not_active"]) - gone - listed) | _not_active(report)),
     }
+
+
+def _later_reports(report: OrganizationReport, last: Baselines | Mapping[str, Any]) -> set[str]:
+    """Return the ids of accounts with a report of another scan on record that is as late as this one, or later."""
+    as_of = parse_instant(report["as_of"])
+    return {
+        account_id
+        for account_id, scan_id in last["accounts"].items()
+        if scan_id != report["scan_id"] and parse_instant(last["instants"][account_id]) >= as_of
+    }
+
+
+def _not_active(report: OrganizationReport) -> set[str]:
+    return {row["account_id"] for row in report["accounts"] if row["outcome"] == "not_active"}
 
 
 def accounts_left_out(report: OrganizationReport) -> Iterator[str]:

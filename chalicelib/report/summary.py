@@ -53,7 +53,14 @@ def most_severe_first(finding: Finding) -> tuple[int, datetime, str, str]:
 class Gap(NamedTuple):
     """Something that a scan is for and that could not be found out; without it, no report is clean."""
 
-    kind: Literal["accounts_unchecked", "users_unchecked", "root_unknown", "account_unknown", "last_use_unknown"]
+    kind: Literal[
+        "accounts_unchecked",
+        "no_account_active",
+        "users_unchecked",
+        "root_unknown",
+        "account_unknown",
+        "last_use_unknown",
+    ]
     number: int  # of accounts, of users, or of keys
 
 
@@ -61,7 +68,7 @@ def find_gaps(report: AnyReport) -> list[Gap]:
     """Return what a report is incomplete without, the widest gap first."""
     counts = count(report)
     gaps = [
-        Gap("accounts_unchecked", _unchecked(counts.accounts) if counts.accounts else 0),
+        *(_gaps_of_accounts(counts.accounts) if counts.accounts else ()),
         Gap("users_unchecked", counts.users["users_unchecked"]),
         Gap("root_unknown", counts.root_unknown),
         Gap("account_unknown", counts.users["users_facts_unknown"]),
@@ -70,9 +77,10 @@ def find_gaps(report: AnyReport) -> list[Gap]:
     return [gap for gap in gaps if gap.number]
 
 
-def _unchecked(accounts: OrganizationCoverage) -> int:
-    """Return how many accounts were not scanned and should have been; of a scan without any, all of them."""
-    return accounts["accounts_unchecked"] if accounts["accounts_scanned"] else accounts["accounts_listed"]
+def _gaps_of_accounts(accounts: OrganizationCoverage) -> tuple[Gap, Gap]:
+    unchecked = accounts["accounts_unchecked"]
+    to_scan = accounts["accounts_scanned"] + unchecked
+    return Gap("accounts_unchecked", unchecked), Gap("no_account_active", 0 if to_scan else accounts["accounts_listed"])
 
 
 def is_complete(report: AnyReport) -> bool:
@@ -124,6 +132,7 @@ def summarize_organization(report: OrganizationReport) -> OrganizationSummary:
             **counts.changes,
             "accounts_new": len(changes["accounts_new"]),
             "accounts_gone": len(changes["accounts_gone"]),
+            "accounts_stopped": len(changes["accounts_stopped"]),
         }
         if changes and counts.changes
         else None,

@@ -60,6 +60,12 @@ def assert_nothing_green(result: ScanResult, says: str) -> None:
     assert f"scan {result.scan_id} in AWS account {OWN} ended FAILED: its results are unknown" in told
 
 
+def latest(aws: LocalAws) -> Any:
+    """The id of the scan that the next one is compared with."""
+    kept = aws.client("s3").get_object(Bucket=aws.outputs()["ReportsBucket"], Key="organization/latest.json")
+    return json.load(kept["Body"])["scan_id"]
+
+
 def outcomes(result: ScanResult) -> dict[str, str]:
     return {row["account_id"]: row["outcome"] for row in result.report["accounts"]}
 
@@ -107,15 +113,19 @@ def test_organizations_refusing_to_list_the_accounts(of_organization: LocalAws, 
 
 
 def test_sns_failing_for_good(of_organization: LocalAws, inject: Inject) -> None:
+    before = scan(of_organization, max_age_days=3650)
     inject(sns={"fail": -1})
 
     failed = scan(of_organization)
+    latest_after_failed = latest(of_organization)
     inject()
     after = scan(of_organization)
 
     assert_nothing_green(failed, "Sns.InternalErrorException")
-    assert failed.report["totals"]["expired"] == 2
-    assert after.report["changes"]["since"] != {"scan_id": failed.scan_id, "as_of": failed.report["as_of"]}
+    assert (failed.report["totals"]["expired"], failed.report["changes"]["new"]) == (2, 2)
+    assert latest_after_failed == before.scan_id
+    assert after.report["changes"]["since"] == {"scan_id": before.scan_id, "as_of": before.report["as_of"]}
+    assert (after.report["changes"]["new"], latest(of_organization)) == (2, after.scan_id)
 
 
 @pytest.mark.parametrize(("failing", "fails"), [({FIRST}, True), (set(), False)])

@@ -69,11 +69,19 @@ def list_of(*accounts: ListedAccount, **more: Any) -> AccountList:
     return {**known, **more}  # type: ignore[typeddict-item]  # fields of it
 
 
-def baselines(*numbers: int, scan_id: str = "scan-0") -> Baselines:
-    accounts = {account_id(number): scan_id for number in numbers}
-    names: dict[str, str | None] = {account_id(number): f"member-{number}" for number in numbers}
-    as_of = format_instant(AS_OF.replace(day=21))
-    return {"schema_version": 1, "scan_id": scan_id, "as_of": as_of, "accounts": accounts, "names": names}
+def baselines(
+    *numbers: int, scan_id: str = "scan-0", as_of: str = "2026-11-21T08:00:00Z", not_active: Sequence[int] = ()
+) -> Baselines:
+    ids = [account_id(number) for number in numbers]
+    return {
+        "schema_version": 1,
+        "scan_id": scan_id,
+        "as_of": as_of,
+        "accounts": dict.fromkeys(ids, scan_id),
+        "instants": dict.fromkeys(ids, as_of),
+        "names": {account_id(number): f"member-{number}" for number in numbers},
+        "not_active": [account_id(number) for number in not_active],
+    }
 
 
 LAST = {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}

@@ -18,7 +18,9 @@ LAST: Baselines = {
     "scan_id": "scheduled-1",
     "as_of": "2026-11-21T08:00:00Z",
     "accounts": {A: "scheduled-1", B: "adhoc-0", D: "scheduled-0"},
+    "instants": {A: "2026-11-21T08:00:00Z", B: "2026-11-20T09:00:00Z", D: "2026-11-20T08:00:00Z"},
     "names": {A: "platform", B: None, D: "old"},
+    "not_active": [],
 }
 
 
@@ -58,10 +60,8 @@ def test_all_accounts_of_the_organization_are_scanned_each_once() -> None:
     ("state", "cause"),
     [
         ("SUSPENDED", "it is suspended"),
-        ("PENDING_CLOSURE", "its closure is pending"),
         ("CLOSED", "it is closed"),
         ("PENDING_ACTIVATION", "its activation is pending"),
-        ("NEW_AT_AWS", "Organizations gives its state as NEW_AT_AWS"),
     ],
 )
 def test_an_account_that_is_not_active_is_listed_with_its_cause_and_not_scanned(state: str, cause: str) -> None:
@@ -71,8 +71,12 @@ def test_an_account_that_is_not_active_is_listed_with_its_cause_and_not_scanned(
     assert [item["account_id"] for item in items] == [A]
 
 
-def test_an_account_without_a_state_is_scanned() -> None:
-    assert len(choose(account(A, state=None))[1]) == 1
+@pytest.mark.parametrize("state", [None, "ACTIVE", "PENDING_CLOSURE", "RESTRICTED", ""])
+def test_an_account_in_any_other_state_is_scanned_because_its_keys_may_work(state: str | None) -> None:
+    listed, items = choose(account(A, state=state))
+
+    assert listed["accounts"] == [account(A, state=state)]
+    assert [item["account_id"] for item in items] == [A]
 
 
 def test_requested_accounts_alone_are_scanned_and_one_that_is_no_member_has_its_cause() -> None:
@@ -186,6 +190,12 @@ def test_baselines_are_taken_as_a_scan_keeps_them() -> None:
         {"accounts": {"11": "scan-1"}},
         {"accounts": {A: "../latest.json"}},
         {"accounts": {A: None}},
+        {"instants": None},
+        {"instants": {A: "2026-11-21T08:00:00Z"}},
+        {"instants": {A: "2026-11-21T08:00:00Z", B: "yesterday", D: "2026-11-20T08:00:00Z"}},
+        {"instants": {A: "2026-11-22T08:05:01Z", B: "2026-11-20T09:00:00Z", D: "2026-11-20T08:00:00Z"}},
+        {"not_active": ["11"]},
+        {"not_active": None},
         {"names": {A: 7}},
         {"names": None},
         {"scan_id": "a/b"},

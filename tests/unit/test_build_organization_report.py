@@ -26,7 +26,7 @@ from tests.support.organization_reports import (
     scan_of,
     suspended,
 )
-from tests.support.reports import key, user
+from tests.support.reports import key, unchecked, user
 
 SCAN: dict[str, Any] = {
     "scan_id": "scan-1",
@@ -53,7 +53,7 @@ class Reports(Bucket):
 
     def keep_baselines(self, *numbers: int, scan_id: str = "scan-0", as_of: str = "2026-11-21T08:00:00Z") -> None:
         self.keep("organization/latest.json", {"scan_id": scan_id})
-        self.keep(f"scans/{scan_id}/baselines.json", {**baselines(*numbers, scan_id=scan_id), "as_of": as_of})
+        self.keep(f"scans/{scan_id}/baselines.json", baselines(*numbers, scan_id=scan_id, as_of=as_of))
 
     def kept(self, name: str) -> Any:
         return json.loads(self.objects[f"scans/scan-1/{name}"])
@@ -103,7 +103,7 @@ def test_the_accounts_are_joined_and_the_report_is_kept_in_all_formats_the_json_
         f"s3://reports/scans/scan-1/accounts/{account_id(1)}/report.html"
     )
     assert answer["notify"] is True
-    assert answer["subject"] == "1 overdue access key in 2 accounts - INCOMPLETE: 1 account unchecked"
+    assert answer["subject"] == "1 overdue access key in 1 account - INCOMPLETE: 1 account unchecked"
     assert b"member-1" in bucket.objects["scans/scan-1/report.html"]
     rows = list(csv.DictReader(io.StringIO(bucket.objects["scans/scan-1/report.csv"].decode("utf-8-sig"))))
     assert [row["verdict"] for row in rows] == ["expired", "account_unchecked", "account_not_active"]
@@ -173,6 +173,69 @@ def test_an_account_that_has_a_report_is_scanned_though_an_attempt_failed(bucket
     built()
 
     assert causes(bucket.kept("report.json")) == {}
+
+
+@pytest.mark.parametrize("report", [{**account_report(1, OLD), "started_at": "2026-08-20T08:00:00Z"}, [], {"a": 1}])
+def test_why_an_account_has_no_report_is_worth_more_than_one_of_an_earlier_scan_of_this_id(
+    bucket: Reports, report: Any
+) -> None:
+    bucket.keep_scan(listed(1), listed(2))
+    bucket.keep(f"scans/scan-1/accounts/{account_id(1)}/report.json", report)
+    bucket.keep_cause(1, REFUSED)
+    bucket.keep_report(2, OLD)
+
+    built()
+
+    assert causes(bucket.kept("report.json")) == {account_id(1): REFUSED}
+
+
+_WHOLE: Any = account_report(1, OLD, user("web", key("AKIAWEB", 95)), unchecked("bob"))
+
+
+@pytest.mark.parametrize("field", list(_WHOLE))
+def test_a_report_that_lacks_a_field_is_unchecked_and_leaves_nothing_of_itself(bucket: Reports, field: str) -> None:
+    bucket.keep_scan(listed(1), listed(2))
+    without = {name: part for name, part in _WHOLE.items() if name != field}
+    bucket.keep(f"scans/scan-1/accounts/{account_id(1)}/report.json", without)
+    bucket.keep_report(2)
+
+    built()
+
+    report = bucket.kept("report.json")
+    assert causes(report).keys() == {account_id(1)}
+    assert (report["totals"]["expired"], report["findings"]) == (0, [])
+    assert b"AKIAOLD" not in bucket.objects["scans/scan-1/report.csv"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"findings": []},
+        {"findings": _WHOLE["findings"] * 2},
+        {"findings": [{**_WHOLE["findings"][0], "created_at": "once"}, _WHOLE["findings"][1]]},
+        {"findings": [{**_WHOLE["findings"][0], "severity": "dire"}, _WHOLE["findings"][1]]},
+        {"findings": [{"access_key_id": "AKIAOLD"}, _WHOLE["findings"][1]]},
+        {"totals": {**_WHOLE["totals"], "expired": "2"}},
+        {"totals": {}},
+        {"coverage": {}},
+        {"root": {}},
+        {"quarantined": [None]},
+        {"changes": {"new": []}},
+        {"unchecked": None},
+        {"two_active_keys": 3},
+    ],
+)
+def test_a_report_whose_findings_or_counts_are_damaged_is_unchecked(bucket: Reports, damage: dict[str, Any]) -> None:
+    bucket.keep_scan(listed(1), listed(2))
+    bucket.keep(f"scans/scan-1/accounts/{account_id(1)}/report.json", {**_WHOLE, **damage})
+    bucket.keep_report(2)
+
+    built()
+
+    report = bucket.kept("report.json")
+    assert causes(report) == {account_id(1): "its report is damaged"}
+    assert (report["totals"]["expired"], report["findings"]) == (0, [])
+    assert b"AKIAOLD" not in bucket.objects["scans/scan-1/report.csv"]
 
 
 def test_too_many_accounts_without_an_outcome_fail_the_scan_and_leave_no_report(bucket: Reports) -> None:
@@ -285,7 +348,7 @@ def test_reports_are_read_a_few_ahead_and_no_more(bucket: Reports, monkeypatch: 
     read: list[str] = []
     monkeypatch.setattr(organization_outcomes, "_load", lambda _, account: read.append(account))
 
-    ahead = [len(read) - passed for passed, _ in enumerate(organization_outcomes.load_outcomes(accounts))]
+    ahead = [len(read) - passed for passed, _ in enumerate(organization_outcomes.load_outcomes(scan_of(), accounts))]
 
     assert len(read) == 20
     assert max(ahead) <= 4

@@ -19,7 +19,9 @@ LAST: Baselines = {
     "scan_id": "scan-0",
     "as_of": "2026-11-21T08:00:00Z",
     "accounts": {A: "scan-0"},
+    "instants": {A: "2026-11-21T08:00:00Z"},
     "names": {A: "web"},
+    "not_active": [],
 }
 
 

@@ -313,6 +313,79 @@ def test_the_attributes_are_those_of_an_accounts_report() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("made", "subject_says", "headline_says", "unchecked"),
+    [
+        (
+            joined([(listed(1), REFUSED)], [suspended(2), suspended(3)]),
+            "in 1 account - INCOMPLETE: 1 account unchecked",
+            "INCOMPLETE: 1 account could not be scanned and may have overdue keys.",
+            "1",
+        ),
+        (
+            joined([], [suspended(2), suspended(3)]),
+            "in 2 accounts - INCOMPLETE: no account active",
+            "INCOMPLETE: no account could be scanned, because none of 2 is active.",
+            "0",
+        ),
+    ],
+)
+def test_subject_text_and_attribute_have_one_number_of_unchecked_accounts(
+    made: OrganizationReport, subject_says: str, headline_says: str, unchecked: str
+) -> None:
+    message = compose_organization_message(made, FOLDER)
+
+    assert message.subject.endswith(subject_says)
+    assert headline_says in " ".join(message.text.split())
+    assert f" + {unchecked} unchecked + " in message.text
+    assert compose_notification(made, FOLDER)["attributes"]["unchecked"]["StringValue"] == unchecked
+
+
+@pytest.mark.parametrize(
+    ("unknown", "words"),
+    [
+        (1, "INCOMPLETE: it is unknown whether the root user has access keys in 1 account."),
+        (2, "INCOMPLETE: it is unknown whether the root users of 2 accounts have access keys."),
+    ],
+)
+def test_of_how_many_accounts_the_root_user_is_unknown_is_said(unknown: int, words: str) -> None:
+    dark = [account_report(number, user("alice"), root={"cause": "denied"}) for number in range(1, unknown + 1)]
+    made = joined([(listed(number), report) for number, report in enumerate(dark, start=1)])
+
+    assert words in " ".join(compose_organization_message(made, FOLDER).text.split())
+
+
+def test_what_is_new_is_since_each_accounts_last_report_because_some_may_have_been_scanned_alone() -> None:
+    text = " ".join(compose_organization_message(CASES["compared"], FOLDER).text.split())
+
+    assert "3 overdue access keys are new since each account's last report." in text
+    assert "Since each account's last report: 3 new, " in text
+    assert "2026-11-21T08:00:00Z" not in text
+
+
+def test_an_account_without_a_user_that_the_policy_names_is_named() -> None:
+    text = compose_organization_message(CASES["named-users"], FOLDER).text
+
+    assert "\n  member-2 (200000000002): 1 user not found.\n" in text
+    assert "not found." not in compose_organization_message(CASES["calm"], FOLDER).text.partition("ACCOUNTS")[2]
+
+
+def test_accounts_that_are_not_active_any_more_are_named_and_so_are_the_first_of_all_others() -> None:
+    made = joined([_clean(1)], [suspended(number) for number in range(3, 9)], baselines(1, 5))
+
+    text = " ".join(compose_organization_message(made, FOLDER).text.split())
+
+    assert "1 account of the last scan is gone or not active: nothing is known of its keys any more." in text
+    assert "No longer active: 1 account, member-5 (200000000005)." in text
+    assert (
+        "Not active: 6 accounts, member-3 (200000000003), member-4 (200000000004), member-5 (200000000005) and 3 more."
+        in text
+    )
+
+
+GONE: ListedAccount = {"account_id": account_id(8), "name": "old-crm", "state": None, "cause": "it is gone"}
+
+
 def one_account(*now: Any, last: Any, **more: Any) -> OrganizationReport:
     return joined([(listed(1), account_report(1, *now, last=last, **more)), _clean(2)], last=baselines(1, 2))
 
@@ -324,6 +397,17 @@ OLD = user("alice", key("AKIAOLD", 200, used=1))
     ("report", "findings", "changes", "due_soon", "always"),
     [
         pytest.param(CASES["calm"], False, False, False, True, id="clean"),
+        pytest.param(
+            joined([_clean(1)], last=baselines(1, 8), gone=[GONE]), True, True, True, True, id="an account is gone"
+        ),
+        pytest.param(
+            joined([_clean(1)], [suspended(3)], baselines(1, 3)), True, True, True, True, id="not active any more"
+        ),
+        pytest.param(
+            joined([_clean(1)], [suspended(3)], baselines(1, 3, not_active=[3])),
+            *(False, False, False, True),
+            id="not active as before",
+        ),
         pytest.param(one_account(OLD, last=[OLD]), True, False, True, True, id="still overdue"),
         pytest.param(one_account(OLD, last=[user("alice")]), True, True, True, True, id="new"),
         pytest.param(one_account(user("alice"), last=[OLD]), False, True, False, True, id="resolved"),

@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.documents import InvalidEvidenceError, Report, TooManyChildrenFailedError
 from chalicelib.instants import format_instant
-from chalicelib.organization_documents import AccountRow, Baselines, ListedAccount, OrganizationReport
+from chalicelib.organization_documents import AccountRow, ListedAccount, OrganizationReport
 from chalicelib.outputs.organization_csv import OrganizationCsv
 from chalicelib.outputs.report_csv import render_csv
 from chalicelib.report.changes import is_new_baseline
@@ -99,6 +99,14 @@ def test_every_account_listed_has_one_outcome() -> None:
         account_id(4): ("not_active", "it is suspended"),
         account_id(8): ("unchecked", "it is not in the organization"),
     }
+
+
+@pytest.mark.parametrize("state", ["PENDING_CLOSURE", "RESTRICTED", None])
+def test_an_account_in_a_state_in_which_keys_may_work_is_never_counted_as_not_active(state: str | None) -> None:
+    report = joined([clean(1)], [listed(2, state=state, cause="it was not scanned")])
+
+    assert row_of(report, 2)["outcome"] == "unchecked"
+    assert not is_complete(report)
 
 
 def test_a_scanned_account_has_its_counts_and_where_its_reports_are() -> None:
@@ -266,6 +274,7 @@ def test_the_changes_are_summed_over_the_accounts() -> None:
         "new_root_access_keys": [account_id(2)],
         "accounts_new": [account_id(3)],
         "accounts_gone": [last_gone],
+        "accounts_stopped": [],
         "superseded": False,
     }
     changes = {one["access_key_id"]: (one["change"], one["reported_since"]) for one in report["findings"]}
@@ -296,8 +305,7 @@ def test_a_key_says_whether_it_is_active_again_or_became_safe_to_deactivate() ->
 
 @pytest.mark.parametrize(("hours_later", "superseded"), [(0, True), (1, True), (-1, False)])
 def test_a_scan_that_a_later_one_overtook_becomes_no_baseline(hours_later: int, superseded: bool) -> None:
-    later: Baselines = baselines(1, scan_id="scan-2")
-    later["as_of"] = format_instant(AS_OF + timedelta(hours=hours_later))
+    later = baselines(1, scan_id="scan-2", as_of=format_instant(AS_OF + timedelta(hours=hours_later)))
 
     report = joined([overdue(1)], last=later)
 
@@ -308,8 +316,7 @@ def test_a_scan_that_a_later_one_overtook_becomes_no_baseline(hours_later: int, 
 
 
 def test_a_report_that_is_built_again_does_not_supersede_itself() -> None:
-    own: Baselines = baselines(1, scan_id="scan-1")
-    own["as_of"] = format_instant(AS_OF)
+    own = baselines(1, scan_id="scan-1", as_of=format_instant(AS_OF))
 
     report = joined([overdue(1)], last=own)
 
@@ -346,8 +353,9 @@ def test_an_account_that_was_not_scanned_keeps_its_last_report_for_the_next_scan
         account_id(3): "scan-0",
         account_id(4): "scan-1",
     }
-    assert set(after["names"]) == set(after["accounts"])
+    assert set(after["names"]) == set(after["instants"]) == set(after["accounts"])
     assert (after["scan_id"], after["as_of"]) == ("scan-1", "2026-11-22T08:00:00Z")
+    assert after["not_active"] == [account_id(3)]
 
 
 def test_the_first_scan_has_no_baselines_to_carry_on() -> None:
