@@ -91,8 +91,9 @@ def _new_id(wanted: ScanRequest, now: datetime, tail: str = "") -> str:
 
 
 def _start(scan_id: str, wanted: ScanRequest) -> Scan:
-    if wanted.accounts and len(wanted.accounts) == 1 and wanted.policy.users and wanted.wait_seconds:
-        scan = direct_scans.scan_account(scan_id, wanted.accounts[0], wanted.policy, wanted.wait_seconds)
+    accounts = wanted.accounts or ()
+    if len(accounts) == 1 and wanted.policy.users and wanted.wait_seconds and direct_scans.knows(accounts[0]):
+        scan = direct_scans.scan_account(scan_id, accounts[0], wanted.policy, wanted.wait_seconds)
         return _as_wanted(scan, wanted)
     try:
         return executions.start_scan(scan_id, wanted.policy, wanted.accounts)

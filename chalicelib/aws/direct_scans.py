@@ -13,9 +13,21 @@ from chalicelib.aws.errors import in_words
 from chalicelib.aws.executions import Scan
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import AccountRequest
+from chalicelib.organization_settings import organization_settings
 from chalicelib.policy import ScanPolicy
 
 _LONGEST = timedelta(seconds=900)  # that Lambda lets scan_account run
+
+
+def knows(account_id: str) -> bool:
+    """Return whether an account is one that the stage scans: Accounts names it, or the last scan of all had it.
+
+    Of any other, only a scan of the organization can say, which asks for the list of accounts.
+    """
+    if account_id in organization_settings().named:
+        return True
+    last = organization_store.load_usable_baselines()
+    return last is not None and account_id in last["accounts"]
 
 
 def scan_account(scan_id: str, account_id: str, policy: ScanPolicy, seconds: float) -> Scan:

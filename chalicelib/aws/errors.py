@@ -43,6 +43,14 @@ class EvidenceUnavailableError(UnavailableError):
     """S3 would not take or give a file just now; the state machine tries again."""
 
 
+class OrganizationsUnavailableError(UnavailableError):
+    """Organizations did not answer, or throttled; the state machine tries again."""
+
+
+class StsUnavailableError(UnavailableError):
+    """STS did not answer, or throttled; the state machine tries again."""
+
+
 class OrganizationUnreadableError(Exception):
     """Organizations did not list the accounts; the message says why and what to do."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.aws.errors import failures, in_words
+from chalicelib.aws.errors import StsUnavailableError, failures, in_words
 from chalicelib.aws.members import Member, UnreadableAccountError, assume_reader, own_partition, own_region
 from chalicelib.organization_settings import ReaderSettings, reader_settings
 from chalicelib.schema import RefusedError
@@ -40,7 +40,7 @@ def check_member(account_id: str) -> dict[str, Any]:
     reader = reader_settings()
     try:
         calls = dict(_try_calls(assume_reader(account_id, own_partition(), reader), reader))
-    except (UnreadableAccountError, RefusedError) as error:
+    except (UnreadableAccountError, StsUnavailableError, RefusedError) as error:
         cause = str(error)
     refused = [operation for operation, said in calls.items() if said not in (_ALLOWED, _NOT_TRIED)]
     if refused:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from chalicelib.aws.errors import failures, in_words, is_throttled, is_unanswered
+from chalicelib.aws.errors import StsUnavailableError, failures, in_words, is_throttled, is_unanswered
 from chalicelib.organization_settings import ReaderSettings
 from chalicelib.scan_ids import is_account_id
 from chalicelib.schema import RefusedError
@@ -58,7 +58,10 @@ class Member:
 
 
 def assume_reader(account_id: str, partition: str, reader: ReaderSettings) -> Member:
-    """Assume the reader role in an account; raise UnreadableAccountError if that fails, or another account answers."""
+    """Assume the reader role in an account; raise UnreadableAccountError if that fails, or another account answers.
+
+    Raise StsUnavailableError if another try may get it.
+    """
     if not is_account_id(account_id):  # it becomes a part of an ARN
         raise RefusedError("account_id", account_id, "an account id of 12 digits")
     try:
@@ -89,9 +92,9 @@ def _raise_in_words(error: Exception, reader: ReaderSettings) -> NoReturn:
         why = re.search("(because|with an explicit deny) .*", words)
         words = _REFUSED.format(role=reader.role_name, why=why[0] if why else "(AccessDenied)")
     elif is_throttled(error):
-        words = f"STS throttled each of {_TRIES_OF_STS} calls ({words})"
+        raise StsUnavailableError(f"STS throttled each of {_TRIES_OF_STS} calls ({words})") from error
     elif is_unanswered(error):
-        words = f"STS did not answer ({words})"
+        raise StsUnavailableError(f"STS did not answer ({words})") from error
     else:
         words = f"STS gave no session for the role {reader.role_name} ({words})"
     raise UnreadableAccountError(words) from error

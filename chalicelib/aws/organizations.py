@@ -4,21 +4,32 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.aws.errors import OrganizationUnreadableError, failures, in_words
+from chalicelib.aws.errors import (
+    OrganizationsUnavailableError,
+    OrganizationUnreadableError,
+    failures,
+    in_words,
+    is_throttled,
+    is_unanswered,
+)
 from chalicelib.aws.organization_store import load_named_accounts
 from chalicelib.organization_documents import ListedAccount
 from chalicelib.organization_settings import OrganizationSettings, check_requested
 from chalicelib.report.account_list import named_account
 
 _AT_ONCE = 20  # the most that Organizations gives
+_MISPLACED = ("AccessDenied", "AWSOrganizationsNotInUse")  # what AWS says of another account than it may be
 _WHERE = (
-    "Accounts=organization takes a stack in the organization's management account, or in that of a delegated "
+    ". Accounts=organization takes a stack in the organization's management account, or in that of a delegated "
     "administrator; name the accounts otherwise"
 )
 
 
 def list_organization() -> list[ListedAccount]:
-    """Return all accounts of the organization; raise OrganizationUnreadableError if they cannot be had."""
+    """Return all accounts of the organization.
+
+    Raise OrganizationsUnavailableError if another try may list them, OrganizationUnreadableError if none will.
+    """
     accounts: list[ListedAccount] = []
     more: dict[str, str] = {}
     client, tokens = _client(), set()
@@ -33,9 +44,10 @@ def list_organization() -> list[ListedAccount]:
             tokens.add(page["NextToken"])
             more = {"NextToken": page["NextToken"]}
     except failures() as error:
-        raise OrganizationUnreadableError(
-            f"Organizations did not list the accounts ({in_words(error)}). {_WHERE}"
-        ) from error
+        said = f"Organizations did not list the accounts ({in_words(error)})"
+        if is_throttled(error) or is_unanswered(error):
+            raise OrganizationsUnavailableError(said) from error
+        raise OrganizationUnreadableError(said + _WHERE * in_words(error).startswith(_MISPLACED)) from error
 
 
 def known_accounts(of: OrganizationSettings, requested: Sequence[str] | None) -> list[ListedAccount]:
@@ -61,5 +73,5 @@ def _client() -> Any:
     import boto3
     from botocore.config import Config
 
-    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 8})
+    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 5})
     return boto3.client("organizations", config=config)

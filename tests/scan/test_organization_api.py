@@ -302,16 +302,22 @@ def test_users_of_one_account_are_scanned_without_an_execution(served: Served, s
     assert served.get(f"/{told['scan_id']}/findings", account_id=DATA).status_code == 404
 
 
-def test_an_account_that_refuses_never_looks_clean(served: Served) -> None:
-    told = served.post({"accounts": [REFUSED], "users": ["dan"], "wait_seconds": 25}).json()
+@pytest.mark.usefixtures("scan")
+@pytest.mark.parametrize(("account", "cause"), [(REFUSED, "AccessDenied"), ("999999999998", "not in the organization")])
+def test_an_account_that_was_never_scanned_is_asked_by_an_execution_and_never_looks_clean(
+    served: Served, account: str, cause: str
+) -> None:
+    told = served.post({"accounts": [account], "users": ["dan"], "wait_seconds": 25}).json()
+    ended = served.wait_for(told["scan_id"])
 
-    assert told["status"] == "FAILED"
-    assert told["error"].startswith(f"account {REFUSED} could not be scanned: ")
-    assert (told["summary"], told["findings"], told["reports"]) == (None, None, {})
-    assert [one["outcome"] for one in told["users"]] == ["unchecked"]
-    assert served.get(f"/{told['scan_id']}").json()["status"] == "FAILED"
+    assert told["execution_arn"]
+    assert (ended["status"], ended["summary"]["complete"]) == ("SUCCEEDED", False)
+    [row] = served.get(f"/{told['scan_id']}/accounts").json()["accounts"]
+    assert (row["outcome"], cause in row["cause"]) == ("unchecked", True)
+    assert served.get(f"/{told['scan_id']}/findings", account_id=account).status_code == 404
 
 
+@pytest.mark.usefixtures("scan")
 def test_the_same_key_again_is_the_same_report_and_another_account_a_conflict(served: Served) -> None:
     request = {"accounts": [DATA], "users": ["alice"], "wait_seconds": 25}
 
@@ -326,6 +332,7 @@ def test_the_same_key_again_is_the_same_report_and_another_account_a_conflict(se
     assert [answer.status_code for answer in conflicts] == [409] * 3
 
 
+@pytest.mark.usefixtures("scan")
 def test_the_same_key_ten_times_at_once_is_one_scan(served: Served) -> None:
     request = {"accounts": [DATA], "users": ["alice"], "wait_seconds": 25}
 

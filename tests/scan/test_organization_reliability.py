@@ -112,6 +112,33 @@ def test_organizations_refusing_to_list_the_accounts(of_organization: LocalAws, 
     assert "report.json" not in result.files
 
 
+def test_organizations_throttling_for_a_while(of_organization: LocalAws, inject: Inject) -> None:
+    inject(organizations={"throttle": 7})  # the function tries five times
+
+    result = scan(of_organization)
+
+    assert (result.status, result.error) == ("SUCCEEDED", None)
+    assert outcomes(result)[FIRST] == "scanned"
+
+
+def test_organizations_throttling_for_good(of_organization: LocalAws, inject: Inject) -> None:
+    inject(organizations={"throttle": -1})
+
+    result = scan(of_organization)
+
+    assert_nothing_green(result, "OrganizationsUnavailableError: Organizations did not list the accounts (TooMany")
+    assert "Accounts=organization" not in str(result.error)
+
+
+def test_sts_throttling_for_a_while(of_organization: LocalAws, inject: Inject) -> None:
+    inject(accounts={FIRST: {"sts": {"throttle": 12}}})  # the function tries five times, the state machine thrice
+
+    result = scan(of_organization)
+
+    assert outcomes(result)[FIRST] == "scanned"
+    assert f"unchecked/{FIRST}.json" not in result.files
+
+
 def test_sns_failing_for_good(of_organization: LocalAws, inject: Inject) -> None:
     before = scan(of_organization, max_age_days=3650)
     inject(sns={"fail": -1})

@@ -186,7 +186,7 @@ MAY_FOR_ORGANIZATION: dict[str, set[tuple[str, str]]] = {
         ("states:ListExecutions", ORGANIZATION_MACHINE),
         ("states:DescribeExecution", ORGANIZATION_EXECUTION),
         ("lambda:InvokeFunction", f"{FUNCTION}:ScanAccount"),
-        *(("s3:GetObject", one) for one in (TO_SCAN, UNCHECKED, REQUEST, *REPORTS_OF_AN_ACCOUNT)),
+        *(("s3:GetObject", one) for one in (TO_SCAN, UNCHECKED, REQUEST, LATEST, BASELINES, *REPORTS_OF_AN_ACCOUNT)),
         ("s3:GetObject", f"{OF_AN_ACCOUNT}/pages/0001.json"),
         ("s3:PutObject", REQUEST),
         ("kms:GenerateDataKey", KEY),

@@ -94,7 +94,7 @@ def test_every_task_has_a_time_out_and_retries(name: str) -> None:
 
 
 def known_errors() -> set[str]:
-    known = ENGINE_ERRORS | LAMBDA_ERRORS | {errors.EvidenceUnavailableError.__name__}
+    known = ENGINE_ERRORS | LAMBDA_ERRORS | {error.__name__ for error in errors.UnavailableError.__subclasses__()}
     session = botocore.session.get_session()
     for name in ("Iam", "S3", "Sns"):
         known |= {f"{name}.{name}Exception", f"{name}.SdkClientException"}

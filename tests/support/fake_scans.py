@@ -161,6 +161,13 @@ class FakeScans:
     def __init__(self) -> None:
         self.states, self.bucket, self.functions = States(), Bucket(), Functions()
 
+    def know(self, *account_ids: str) -> None:
+        """Let the last scan of the organization have scanned these accounts."""
+        last = {"schema_version": 1, "scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}
+        scanned = {"accounts": dict.fromkeys(account_ids, "scan-0"), "names": dict.fromkeys(account_ids)}
+        self.bucket.keep("organization/latest.json", last)
+        self.bucket.keep("scans/scan-0/baselines.json", {**last, **scanned})
+
     def files(self, scan_id: str) -> list[str]:
         return [
             key.removeprefix(f"scans/{scan_id}/") for key in self.bucket.objects if key.startswith(f"scans/{scan_id}/")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.aws import bucket
-from chalicelib.aws.errors import EvidenceUnavailableError
+from chalicelib.aws.errors import EvidenceUnavailableError, StsUnavailableError
 from chalicelib.policy import InvalidPolicyError
 from chalicelib.schema import RefusedError
 from chalicelib.settings import InvalidSettingError
@@ -162,7 +162,6 @@ def count_at_once(organization: Organization, operation: str) -> list[int]:
     ("operation", "answer", "cause"),
     [
         ("AssumeRole", error("AccessDenied", "no"), "STS refused the role iam-key-age-reader (AccessDenied). It says"),
-        ("AssumeRole", error("ServiceFailure", "no", 500), "STS did not answer (ServiceFailure: no)"),
         ("GetCallerIdentity", f"<Account>{B}</Account>", f"Another account answered than the one that was asked: {B}"),
         ("ListUsers", error("AccessDenied", "no"), "IAM did not list the users (AccessDenied: no)"),
         ("ListUsers", THROTTLED, "IAM did not list the users (Throttling: Rate exceeded)"),
@@ -462,6 +461,14 @@ def test_a_bucket_that_does_not_answer_is_not_the_accounts_fault(
 
     with pytest.raises(EvidenceUnavailableError):
         organization.scan(A)
+
+
+def test_sts_that_does_not_answer_is_not_the_accounts_fault_and_nothing_is_kept(organization: Organization) -> None:
+    organization.aws.answers["AssumeRole"] = error("ServiceFailure", "no", 500)
+
+    with pytest.raises(StsUnavailableError):
+        organization.scan(A)
+    assert organization.files == {}
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,9 @@ ONE_USER = {"accounts": [WEB], "users": ["alice"], "wait_seconds": 20}
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeScans]:
-    yield from installed(monkeypatch)
+    for fake in installed(monkeypatch):
+        fake.know(WEB)
+        yield fake
 
 
 @pytest.fixture
@@ -114,6 +116,50 @@ def test_what_it_found_can_be_asked_for_again(fake: FakeScans, api: Api) -> None
         other = api.get(f"/{scan_id}/{path}account_id={DATA}")
         assert other.status_code == 404
         assert other.json_body["Message"] == f"scan_id: this scan is of account {WEB} alone, and not of {DATA}"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "last", "events"),
+    [
+        (WEB, None, 1),
+        (f"{DATA},{WEB}", {}, 1),
+        ("organization", {"accounts": {WEB: "scan-0"}}, 1),
+        ("s3://reports/organization/prod.txt", {"accounts": {WEB: "scan-0"}}, 1),
+        ("organization", {"accounts": {DATA: "scan-0"}}, 0),
+        ("s3://reports/organization/prod.txt", {"accounts": {DATA: "scan-0"}}, 0),
+        ("organization", {"accounts": {WEB: "../x"}}, 0),
+        ("organization", {"accounts": [WEB]}, 0),
+        ("organization", {"as_of": "2999-01-01T00:00:00Z"}, 0),
+        ("organization", None, 0),
+    ],
+)
+def test_only_an_account_that_the_stage_is_known_to_scan_is_asked_without_a_list_of_accounts(
+    fake: FakeScans, monkeypatch: pytest.MonkeyPatch, accounts: str, last: dict[str, Any] | None, events: int
+) -> None:
+    monkeypatch.setenv("ACCOUNTS", accounts)
+    scans(fake)
+    if last is None:
+        fake.bucket.objects.clear()
+    else:
+        kept = json.loads(fake.bucket.objects["scans/scan-0/baselines.json"])
+        fake.bucket.keep("scans/scan-0/baselines.json", {**kept, **last})
+
+    with Client(app.app) as client:
+        answer = Api(client).post({**ONE_USER, "wait_seconds": 1})
+
+    assert (answer.status_code, answer.json_body["execution_arn"] is None) == ((200, True) if events else (202, False))
+    assert len(fake.functions.events) == events
+    inputs = [json.loads(execution["input"]) for execution in fake.states.executions.values()]
+    assert [one["accounts"] for one in inputs] == [[WEB]] * (1 - events)
+
+
+def test_without_the_last_scan_from_s3_nothing_is_started(
+    fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fake.bucket, "get_object", lambda **_: (_ for _ in ()).throw(refusal("SlowDown", 503)))
+
+    assert api.post(ONE_USER).status_code == 503
+    assert (fake.functions.events, fake.states.executions) == ([], {})
 
 
 def keep_unchecked(fake: FakeScans, scan_id: str, cause: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib.aws.errors import OrganizationUnreadableError
+from chalicelib.aws.errors import OrganizationsUnavailableError, OrganizationUnreadableError
 from chalicelib.organization_documents import Baselines
 from chalicelib.policy import InvalidPolicyError
 from chalicelib.report.account_list import NoAccountsError
@@ -121,31 +121,46 @@ def test_a_list_that_is_missing_or_damaged_fails_the_scan(
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "said", "advice"),
     [
-        (json_error("AccessDeniedException", "You don't have permissions"), "AccessDeniedException: You don't have"),
-        (json_error("AWSOrganizationsNotInUseException", "no member"), "AWSOrganizationsNotInUseException: no member"),
-        (json_error("TooManyRequestsException", "slow down"), "TooManyRequestsException: slow down"),
-        (json_error("ServiceException", "oh", 500), "ServiceException: oh"),
-        ({"Accounts": [{"Name": "nameless"}]}, "The answer cannot be read (KeyError: 'Id')"),
-        ({}, "The answer cannot be read (KeyError: 'Accounts')"),
+        (json_error("AccessDeniedException", "no"), "AccessDeniedException: no", True),
+        (json_error("AWSOrganizationsNotInUseException", "no"), "AWSOrganizationsNotInUseException: no", True),
+        (json_error("InvalidInputException", "no"), "InvalidInputException: no", False),
+        ({"Accounts": [{"Name": "nameless"}]}, "The answer cannot be read (KeyError: 'Id')", False),
+        ({}, "The answer cannot be read (KeyError: 'Accounts')", False),
         (
             {"Accounts": [], "NextToken": "a"},
             "The answer cannot be read (LookupError: it gave the same NextToken twice)",
+            False,
         ),
     ],
 )
-def test_organizations_that_does_not_list_fails_the_scan_and_says_what_to_do(
-    organization: Organization, monkeypatch: pytest.MonkeyPatch, answer: Any, said: str
+def test_organizations_that_does_not_list_fails_the_scan_and_says_what_to_do_about_it(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, answer: Any, said: str, advice: bool
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     organization.aws.answers["ListAccounts"] = answer
 
     with pytest.raises(OrganizationUnreadableError) as raised:
         run(monkeypatch)
 
-    assert str(raised.value).startswith(f"Organizations did not list the accounts ({said}")
-    assert "management account, or in that of a delegated administrator" in str(raised.value)
+    assert str(raised.value).startswith(f"Organizations did not list the accounts ({said})")
+    assert ("management account, or in that of a delegated administrator" in str(raised.value)) is advice
+    assert organization.files == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [("TooManyRequestsException", 400), ("ServiceException", 500), ("ServiceException", 503)]
+)
+def test_organizations_that_is_throttled_or_in_trouble_is_asked_again_by_the_state_machine(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, code: str, status: int
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    organization.aws.answers["ListAccounts"] = json_error(code, "not now", status)
+
+    with pytest.raises(OrganizationsUnavailableError) as raised:
+        run(monkeypatch)
+
+    assert str(raised.value) == f"Organizations did not list the accounts ({code}: not now)"
     assert organization.files == {}
 
 

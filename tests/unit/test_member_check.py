@@ -39,13 +39,23 @@ def test_an_account_that_allows_all_calls_answers(organization: Organization) ->
     assert organization.files == {}
 
 
-def test_a_role_that_is_not_to_be_had_has_its_cause(organization: Organization) -> None:
-    organization.aws.answers["AssumeRole"] = error("AccessDenied", "no")
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (error("AccessDenied", "no"), "STS refused the role iam-key-age-reader (AccessDenied)"),
+        (error("ServiceFailure", "no", 500), "STS did not answer (ServiceFailure: no)"),
+    ],
+)
+def test_a_role_that_is_not_to_be_had_has_its_cause(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, answer: Any, says: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    organization.aws.answers["AssumeRole"] = answer
 
     said = check_member(A)
 
     assert (said["answers"], said["calls"]) == (False, {})
-    assert said["cause"].startswith("STS refused the role iam-key-age-reader (AccessDenied)")
+    assert said["cause"].startswith(says)
 
 
 @pytest.mark.parametrize("account_id", ["", "12345", f"{A}:role/admin"])

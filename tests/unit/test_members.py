@@ -2,6 +2,7 @@
 
 import pytest
 
+from chalicelib.aws.errors import StsUnavailableError
 from chalicelib.aws.members import UnreadableAccountError, assume_reader
 from chalicelib.organization_settings import ReaderSettings
 from chalicelib.schema import RefusedError
@@ -73,8 +74,6 @@ def test_what_sts_adds_to_a_refusal_is_told(organization: Organization, why: str
 @pytest.mark.parametrize(
     ("answer", "begins"),
     [
-        (error("Throttling", "Rate exceeded", 400), "STS throttled each of 5 calls (Throttling: Rate exceeded)"),
-        (error("ServiceFailure", "no", 500), "STS did not answer (ServiceFailure: no)"),
         (error("ExpiredToken", "over"), "STS gave no session for the role iam-key-age-reader (ExpiredToken: over)"),
         (
             error("RegionDisabledException", "STS is not activated in this region"),
@@ -87,20 +86,39 @@ def test_what_sts_adds_to_a_refusal_is_told(organization: Organization, why: str
         ((200, "<html>"), "STS gave no session for the role iam-key-age-reader (The answer cannot be read"),
     ],
 )
-def test_another_failure_is_told_in_plain_words(
-    organization: Organization, monkeypatch: pytest.MonkeyPatch, answer: object, begins: str
-) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
+def test_another_failure_is_told_in_plain_words(organization: Organization, answer: object, begins: str) -> None:
     organization.aws.answers["AssumeRole"] = answer
 
     assert cause().startswith(begins)
+
+
+@pytest.mark.parametrize("operation", ["AssumeRole", "GetCallerIdentity"])
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (error("Throttling", "Rate exceeded", 400), "STS throttled each of 5 calls (Throttling: Rate exceeded)"),
+        (error("ServiceFailure", "no", 500), "STS did not answer (ServiceFailure: no)"),
+    ],
+)
+def test_sts_that_is_throttled_or_in_trouble_is_no_fault_of_the_account_and_tried_again(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch, operation: str, answer: object, says: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    organization.aws.answers[operation] = answer
+
+    with pytest.raises(StsUnavailableError) as raised:
+        assume_reader(A, "aws", READER)
+
+    assert str(raised.value) == says
+    assert organization.aws.called(operation) == 5
 
 
 def test_sts_that_is_not_there_does_not_answer(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
-    assert cause().startswith("STS did not answer (EndpointConnectionError: Could not connect to the endpoint URL")
+    with pytest.raises(StsUnavailableError, match=r"^STS did not answer \(EndpointConnectionError: Could not connect"):
+        assume_reader(A, "aws", READER)
     assert organization.aws.calls == []
 
 

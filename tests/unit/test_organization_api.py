@@ -219,8 +219,9 @@ def test_scans_of_both_kinds_count_towards_how_many_may_run(
     ],
 )
 def test_an_idempotency_key_is_of_one_policy_and_the_same_accounts(
-    api: Api, first: dict[str, Any], second: dict[str, Any], status: int
+    fake: FakeScans, api: Api, first: dict[str, Any], second: dict[str, Any], status: int
 ) -> None:
+    fake.know(WEB, DATA)
     before = api.post(first, key="build-1").json_body
 
     answer = api.post(second, key="build-1")
