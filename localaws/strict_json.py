@@ -35,6 +35,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+Place = tuple[int | str, ...]  # of a value in a document: names of fields, and places in lists from 0
 Model = TypeVar("Model", bound=Strict)
 
 
@@ -54,15 +55,24 @@ def is_plain(text: str) -> bool:
     return not any(unicodedata.category(one) in ("Cc", "Cs") or one in _NOT_IN_XML for one in text)
 
 
-def refuse_duplicates(field: str, values: Iterable[str], *, ignore_case: bool = False) -> None:
-    """Raise ValueError for a value that is there twice, which names the field."""
+class PlacedError(ValueError):
+    """A value that is refused by what is around it; `place` leads to it from where that is checked."""
+
+    def __init__(self, place: Place, value: str, problem: str) -> None:
+        super().__init__(problem)
+        self.place, self.value = place, value
+
+
+def refuse_duplicates(field: str, values: Iterable[tuple[Place, str]], *, ignore_case: bool = False) -> None:
+    """Raise PlacedError for a value that is there twice, which names the field; each value comes with its place."""
     seen: dict[str, str] = {}
-    for value in values:
+    for place, value in values:
         name = value.lower() if ignore_case else value
         if seen.get(name) == value:
-            raise ValueError(f'{field} "{value}" is there twice; each takes a value of its own')
+            raise PlacedError(place, value, f'{field} "{value}" is there twice; each takes a value of its own')
         if name in seen:
-            raise ValueError(f'{field} "{value}" differs from "{seen[name]}" in case alone; to IAM they are the same')
+            problem = f'{field} "{value}" differs from "{seen[name]}" in case alone; to IAM they are the same'
+            raise PlacedError(place, value, problem)
         seen[name] = value
 
 
@@ -92,7 +102,9 @@ def _each_field_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def first_mistake(error: ValidationError, name: str, model: type[Strict]) -> str:
     """Return the first mistake as field, value and what is accepted."""
     mistake = error.errors(include_url=False)[0]
-    place = mistake["loc"]
+    place, value = mistake["loc"], mistake["input"]
+    if isinstance(refusal := mistake.get("ctx", {}).get("error"), PlacedError):
+        place, value = (*place, *refusal.place), refusal.value
     place = place[:-2] if place[-1:] == ("[key]",) else place  # the name of a field is the value then
     field = ".".join(_shown(str(part)) for part in place) or name
     match mistake["type"]:
@@ -100,7 +112,7 @@ def first_mistake(error: ValidationError, name: str, model: type[Strict]) -> str
             return f"{field}: unknown field; the fields here are {', '.join(_fields_beside(place, model))}"
         case "missing":
             return f"{field}: is missing"
-    shown = _shortened(json.dumps(mistake["input"], default=str))
+    shown = _shortened(json.dumps(value, default=str))
     takes = _TAKES.get(mistake["type"]) or mistake["msg"].removeprefix("Value error, ")
     return f"{field}: {shown} is not accepted: {takes}"
 
@@ -114,7 +126,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 
 
-def _fields_beside(place: tuple[int | str, ...], model: Any) -> list[str]:
+def _fields_beside(place: Place, model: Any) -> list[str]:
     """Return the fields that a model has where a place in its document is."""
     for part in place[:-1]:
         if get_origin(model) is dict:  # of models by a key that the document chooses

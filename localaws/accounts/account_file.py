@@ -24,6 +24,7 @@ from localaws.accounts.tag_values import Tags, value_at
 from localaws.strict_json import (
     AccountId,
     DocumentError,
+    Place,
     Strict,
     UserName,
     is_plain,
@@ -179,10 +180,12 @@ class OneAccount(Strict):
 
     @model_validator(mode="after")
     def _has_no_duplicates(self) -> Self:
-        refuse_duplicates("user_name", (user.user_name for user in self.users), ignore_case=True)
+        users = [(("users", index, "user_name"), user.user_name) for index, user in enumerate(self.users)]
+        groups = [(("groups", index, "group_name"), group.group_name) for index, group in enumerate(self.groups)]
+        refuse_duplicates("user_name", users, ignore_case=True)
         refuse_duplicates("access_key_id", self.given_key_ids())
-        refuse_duplicates("group_name", (group.group_name for group in self.groups), ignore_case=True)
-        refuse_duplicates("policy", self.policies, ignore_case=True)
+        refuse_duplicates("group_name", groups, ignore_case=True)
+        refuse_duplicates("policy", ((("policies", name), name) for name in self.policies), ignore_case=True)
         return self
 
     @model_validator(mode="after")
@@ -196,9 +199,12 @@ class OneAccount(Strict):
                 )
         return self
 
-    def given_key_ids(self) -> Iterator[str]:
-        """Yield the ids of the access keys that have one in the file."""
-        yield from (key.access_key_id for user in self.users for key in user.access_keys if key.access_key_id)
+    def given_key_ids(self) -> Iterator[tuple[Place, str]]:
+        """Yield the ids of the access keys that have one in the file, each with its place in the account."""
+        for number, user in enumerate(self.users):
+            for index, key in enumerate(user.access_keys):
+                if key.access_key_id:
+                    yield ("users", number, "access_keys", index, "access_key_id"), key.access_key_id
 
     def access_key_id(self, user: User, index: int) -> str:
         """Return the id of a user's key."""
@@ -236,8 +242,11 @@ class Account(OneAccount):
 
     @model_validator(mode="after")
     def _has_each_account_once(self) -> "Account":
-        refuse_duplicates("account_id", (account.account_id for account in self.all_accounts()))
-        refuse_duplicates("access_key_id", (key for account in self.all_accounts() for key in account.given_key_ids()))
+        places: list[Place] = [(), *(("accounts", index) for index in range(len(self.accounts)))]
+        placed = list(zip(places, self.all_accounts(), strict=True))
+        refuse_duplicates("account_id", (((*place, "account_id"), account.account_id) for place, account in placed))
+        keys = ((place, *key) for place, account in placed for key in account.given_key_ids())
+        refuse_duplicates("access_key_id", (((*place, *within), key) for place, within, key in keys))
         return self
 
     def all_accounts(self) -> "list[Account | Member]":

@@ -20,7 +20,7 @@ _RELATIVE_DATE = re.compile(r"\{date:([+-]\d{1,4})\}", re.ASCII)
 def _together(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > _MAX_TAGS:
         raise ValueError(f"takes at most {_MAX_TAGS} tags")
-    refuse_duplicates("tag", tags, ignore_case=True)
+    refuse_duplicates("tag", (((tag,), tag) for tag in tags), ignore_case=True)
     return tags
 
 

@@ -48,6 +48,18 @@ def one(**fields: Any) -> dict[str, Any]:
             f'account_id "{account_id(1)}" is there twice; each takes a value of its own',
         ),
         (
+            {"users": [], "accounts": [member(1), member(2), member(2)]},
+            f'accounts.2.account_id: "{account_id(2)}" is not accepted: account_id "{account_id(2)}" is there twice',
+        ),
+        (
+            {"users": [], "accounts": [member(1), member(2, user("bob"), user("Bob"))]},
+            'accounts.1.users.1.user_name: "Bob" is not accepted: user_name "Bob" differs from "bob" in case alone',
+        ),
+        (
+            {"users": [user("bob")], "accounts": [member(1), member(2, user("bob"), ALICE), member(3, ALICE)]},
+            'accounts.2.users.0.access_keys.0.access_key_id: "AKIAIOSFODNN7EXAMPLE" is not accepted: access_key_id',
+        ),
+        (
             {"users": [ALICE], "accounts": [member(1, ALICE)]},
             'access_key_id "AKIAIOSFODNN7EXAMPLE" is there twice; each takes a value of its own',
         ),
