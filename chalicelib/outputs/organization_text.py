@@ -8,8 +8,6 @@ from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.mail import (
     INDENT,
-    MAX_LIST_BYTES,
-    MAX_MESSAGE_BYTES,
     ORDER,
     Message,
     how_to_rotate,
@@ -24,6 +22,9 @@ from chalicelib.outputs.organization_sentences import account_in_words, account_
 from chalicelib.outputs.sentences import to_the_second
 from chalicelib.outputs.subject import subject
 
+# Shorter than an account's mail: of a thousand accounts, too, no state is to carry more than 64 KiB.
+MAX_BYTES = 26_000
+_MAX_LIST_BYTES = 3_500
 _AT_ONCE = 20  # accounts that the command to scan them again names
 
 
@@ -36,22 +37,22 @@ def compose_organization_message(report: OrganizationReport, folder: str, list_d
         *wrapped(described.verdict_lines),
         "",
         *wrapped([*described.count_lines, *described.not_covered]),
-        *section("ACCOUNTS UNCHECKED", by_cause, _unchecked_lines, MAX_LIST_BYTES),
+        *section("ACCOUNTS UNCHECKED", by_cause, _unchecked_lines, _MAX_LIST_BYTES),
         *section(
             "QUARANTINED BY AWS",
             report["quarantined_users"],
             partial(quarantined_lines, account=_account_lines),
-            MAX_LIST_BYTES,
+            _MAX_LIST_BYTES,
             report["quarantined"],
         ),
     ]
     rest = [
-        *_keys(report, "UNUSED", "unused", MAX_LIST_BYTES),
-        *(_keys(report, "DUE SOON", "due_soon", MAX_LIST_BYTES) if list_due_soon else ()),
-        *section("ACCOUNTS, first what to look at", to_look_at(report), _lines_of_accounts, MAX_LIST_BYTES),
+        *_keys(report, "UNUSED", "unused", _MAX_LIST_BYTES),
+        *(_keys(report, "DUE SOON", "due_soon", _MAX_LIST_BYTES) if list_due_soon else ()),
+        *section("ACCOUNTS, first what to look at", to_look_at(report), _lines_of_accounts, _MAX_LIST_BYTES),
     ]
     foot = ["", *_how_to(report, unchecked), *where(folder, "*/pages/*"), f"As of:   {to_the_second(report['as_of'])}"]
-    room = MAX_MESSAGE_BYTES - sum(map(size, (head, rest, foot)))
+    room = MAX_BYTES - sum(map(size, (head, rest, foot)))
     return Message(subject(report), "\n".join([*head, *_overdue(report, room), *rest, *foot]) + "\n")
 
 
