@@ -46,7 +46,6 @@ def scheduled_scan(event: CloudWatchEvent) -> dict[str, str]:
 @routing.serve(app, operations.START_SCAN)
 def start_scan(request: Request, _query: Query) -> Response:
     """Start a scan on demand, or find the one that runs; the body is a scan policy and `wait_seconds`."""
-    from chalicelib import organization_settings
     from chalicelib.api import on_demand, reading, responses
     from chalicelib.api.parameters import IDEMPOTENCY_KEY, read_header
 
@@ -232,10 +231,7 @@ def list_accounts(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
 @app.lambda_function()
 def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Scan an account of the organization with its reader role, or only try whether that could be done.
-
-    Called by the state machine, by the API, and by `make check-member`.
-    """
+    """Scan an account, or try if it can be; called by the state machine, the API and `make check-member`."""
     from chalicelib.aws import account_scan, member_check
     from chalicelib.evaluation.usage import Clock
     from chalicelib.outputs.reports import RENDERERS

@@ -23,7 +23,12 @@ from deploy.template import RESOURCES, read_resources
 
 _ROLE, _STACKSET = RESOURCES.with_name("member-role.yaml"), RESOURCES.with_name("member-stackset.yaml")
 # What the role has to have as the stage's stack has it, by the name that it has there.
-_AS_THE_STAGE = {"ExternalId": "ExternalId", "ReaderRoleName": "RoleName", "UsageEvidence": "UsageEvidence"}
+_AS_THE_STAGE = {
+    "ExternalId": "ExternalId",
+    "ReaderRoleName": "RoleName",
+    "UsageEvidence": "UsageEvidence",
+    "RolePath": "ScannerRolePath",
+}
 _UNITS = r"ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32}"
 _UNITS_TAKES = (
     "ids of organizational units, or of the root for all accounts, such as 'ou-ab12-11111111 ou-ab12-2222222'"

@@ -26,11 +26,15 @@ def convert_to_json(packaged: Path) -> Path:
 
 
 def without_condition(template: Mapping[str, Any], condition: str) -> dict[str, Any]:
-    """Return what CloudFormation makes of a template where a condition does not hold, its parameters apart."""
+    """Return what CloudFormation makes of a template where a condition does not hold, its parameters apart.
+
+    Conditions that nothing needs then are left out, too.
+    """
     whole: dict[str, Any] = _where_not(template, condition)
-    del whole["Conditions"][condition]
     for section in ("Resources", "Outputs"):
         whole[section] = {name: part for name, part in whole[section].items() if part.get("Condition") != condition}
+    rest = json.dumps([whole["Resources"], whole["Outputs"]])
+    whole["Conditions"] = {name: rule for name, rule in whole["Conditions"].items() if f'"{name}"' in rest}
     return whole
 
 

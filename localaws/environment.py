@@ -93,7 +93,12 @@ class LocalAws:
 
     def _reader(self) -> Reader:
         """Return how the stack's parameters want the role in each account of the organization."""
-        names = {"ReaderRoleName": "role_name", "ExternalId": "external_id", "UsageEvidence": "usage_evidence"}
+        names = {
+            "ReaderRoleName": "role_name",
+            "ExternalId": "external_id",
+            "UsageEvidence": "usage_evidence",
+            "RolePath": "role_path",
+        }
         given = {field: self._parameters[name] for name, field in names.items() if name in self._parameters}
         return Reader(STACK, **given)
 

@@ -11,3 +11,4 @@ class Reader:
     role_name: str = "iam-key-age-reader"
     external_id: str = "iam-key-age"
     usage_evidence: str = "off"
+    role_path: str = "/"

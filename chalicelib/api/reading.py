@@ -1,5 +1,6 @@
 """What the routes answer of a scan, out of the files that it keeps: of an account's scan or of an organization's."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from chalicelib import scan_ids
@@ -31,7 +32,7 @@ def findings(scan_id: str, query: Query) -> responses.Findings:
     """Answer which keys a scan found, in all accounts or in one."""
     scan = executions.find_scan(scan_id)
     of_account, began = _account(scan, query), scan.began if scan else None
-    report = report_store.load_report(scan_id, began, of_account)
+    report = _load_report(scan_id, began, of_account)
     if report is None:
         raise _no_report(scan, scan_id, of_account)
     if of_account is None and (of_organization := _organization(report)):
@@ -64,12 +65,18 @@ def accounts(scan_id: str, query: Query) -> organization_responses.Accounts:
 
 def _ended(scan: Scan) -> tuple[responses.ScanStatus, Report | OrganizationReport | None]:
     folder = report_store.scan_folder(scan.scan_id, scan.account_id)
-    report = None if scan.running else report_store.load_report(scan.scan_id, scan.began, scan.account_id)
+    report = None if scan.running else _load_report(scan.scan_id, scan.began, scan.account_id)
     if scan.kind == "account":
         progress = report_store.read_progress(scan.scan_id, scan.began, scan.account_id)
         return responses.scan_status(scan, progress, report, folder), report
     of_all, begun = _organization(report), organization_store.read_progress(scan.scan_id, scan.began)
     return organization_responses.organization_status(scan, begun, of_all, folder), of_all
+
+
+def _load_report(scan_id: str, began: datetime | None, of_account: str | None) -> Report | None:
+    """Return a report, None too where an account's folder has another's."""
+    report = report_store.load_report(scan_id, began, of_account)
+    return report if report is None or of_account in (None, report["account_id"]) else None
 
 
 def _organization(report: Report | None) -> OrganizationReport | None:

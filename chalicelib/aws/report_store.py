@@ -79,10 +79,10 @@ def save_usage(usage: Usage, of_account: str | None = None) -> None:
     bucket.put_json(_usage_key(usage["scan_id"], of_account), usage, indent=1)
 
 
-def load_usage(scan_id: str, of_account: str | None = None) -> Usage:
+def load_usage(scan_id: str) -> Usage:
     """Return what CloudTrail said of a scan's keys; raise InvalidEvidenceError if it is missing or damaged."""
     try:
-        usage = bucket.get_json(_usage_key(scan_id, of_account))
+        usage = bucket.get_json(_usage_key(scan_id, None))
     except ValueError as error:
         raise InvalidEvidenceError("usage.json is damaged") from error
     if not isinstance(usage, dict) or not isinstance(usage.get("keys"), dict):

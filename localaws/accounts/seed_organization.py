@@ -82,6 +82,7 @@ def _deploy_reader(account: OneAccount, scanning_account: str, reader: Reader) -
         "ExternalId": _ANOTHER if account.trust == "external_id" else reader.external_id,
         "RoleName": reader.role_name,
         "UsageEvidence": reader.usage_evidence,
+        "ScannerRolePath": reader.role_path,
     }
     text, parameters = _template()
     given = {name: value for name, value in wanted.items() if name in parameters}

@@ -28,7 +28,13 @@ from tests.support.serving import Served, start
 
 WITHOUT_ROLE, OF_ANOTHER, OF_THE_DOCS = account_id(1), account_id(2), account_id(3)
 UNITS = "r-ab12,ou-ab12-11111111"
-OF_STACK = {"ExternalId": "of-the-stack", "ReaderRoleName": "of-the-stack", "UsageEvidence": "on", "NotifyOn": "always"}
+OF_STACK = {
+    "ExternalId": "of-the-stack",
+    "ReaderRoleName": "of-the-stack",
+    "UsageEvidence": "on",
+    "RolePath": "/security/",
+    "NotifyOn": "always",
+}
 
 
 # The commands, on the local AWS.
@@ -206,6 +212,7 @@ def test_the_role_is_what_the_stages_stack_asks_for(fake: Fake) -> None:
         "ExternalId": "of-the-stack",
         "RoleName": "of-the-stack",
         "UsageEvidence": "on",
+        "ScannerRolePath": "/security/",
         "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/x",
     }
     assert wanted.capabilities == ("CAPABILITY_NAMED_IAM",)

@@ -19,6 +19,7 @@ KNOWN = {
     "AWS::AccountId": MEMBER,
     "ScanningAccountId": SCANNER,
     "StackName": "iam-key-age-prod",
+    "ScannerRolePath": "/",
     "ExternalId": "iam-key-age",
     "RoleName": "iam-key-age-reader",
     "UsageEvidence": "on",
@@ -64,8 +65,13 @@ def trusts(principal: str, external_id: str | None = "iam-key-age", **parameters
 
 
 @pytest.mark.parametrize("path", ["", "security/", "a/b/"])
-def test_the_role_trusts_the_scan_of_the_stack_whatever_the_path_of_its_roles(path: str) -> None:
-    assert trusts(OF_THE_SCAN.replace("role/", f"role/{path}"))
+def test_the_role_trusts_the_scan_of_the_stack_by_the_path_of_its_roles_alone(path: str) -> None:
+    of_the_scan = OF_THE_SCAN.replace("role/", f"role/{path}")
+
+    assert trusts(of_the_scan, ScannerRolePath=f"/{path}")
+    assert not trusts(of_the_scan, ScannerRolePath="/other/")
+    assert not trusts(of_the_scan.replace("role/", "role/team/"), ScannerRolePath=f"/{path}")
+    assert not trusts(f"{of_the_scan}/admin", ScannerRolePath=f"/{path}")
 
 
 @pytest.mark.parametrize("external_id", [None, "", "iam-key-age-other", "IAM-KEY-AGE"])
@@ -145,6 +151,9 @@ def test_the_parameters_of_role_and_stackset_are_those_of_the_stack(whole: dict[
         }.items():
             for field in ("Default", "AllowedPattern", "AllowedValues"):
                 assert parameters[name].get(field) == stack[of_stack].get(field), name
+        assert parameters["ScannerRolePath"]["Default"] == stack["RolePath"]["Default"]
+        assert all(takes(parameters["ScannerRolePath"], path) for path in ("/", "/a/", "/a-b/c_d/"))
+        assert not any(takes(parameters["ScannerRolePath"], path) for path in ("", "a/", "/*/", "/a?/", "/${x}/"))
         assert not takes(parameters["ScanningAccountId"], "12345678901")
         assert takes(parameters["StackName"], f"iam-key-age-{'x' * 23}")
         assert not takes(parameters["StackName"], f"iam-key-age-{'x' * 24}")

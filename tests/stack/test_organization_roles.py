@@ -46,6 +46,17 @@ def test_every_other_role_may_what_it_may_without_an_organization(
     assert allowed(documents(whole, role), CALLS) == MAY[role]
 
 
+@pytest.mark.parametrize("accounts", ["111122223333", "s3://reports/organization/accounts.txt"])
+def test_organizations_may_be_asked_only_where_the_stack_scans_a_whole_organization(
+    whole: dict[str, Any], accounts: str
+) -> None:
+    wanted = MAY_FOR_ORGANIZATION["ListAccountsRole"] - {("organizations:ListAccounts", "*")}
+
+    of_role = documents_of(whole, "ListAccountsRole", Accounts=accounts)
+
+    assert allowed(of_role, CALLS_FOR_ORGANIZATION) == wanted
+
+
 @pytest.mark.parametrize("function", OF_ORGANIZATION)
 def test_each_function_has_a_role_of_its_own(whole: dict[str, Any], function: str) -> None:
     parts = whole["Resources"]

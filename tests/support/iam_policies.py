@@ -63,4 +63,5 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "Bool": str.__eq__,
     "ArnEquals": _arn_like,  # with its wildcards, as IAM takes it
     "ArnLike": _arn_like,
+    "ArnNotLike": lambda value, pattern: not _arn_like(value, pattern),  # of one pattern
 }

@@ -10,9 +10,10 @@ import pytest
 from chalicelib.aws import account_scan, bucket, members
 from chalicelib.evaluation.usage import Clock
 from chalicelib.outputs.reports import RENDERERS
-from tests.support.fake_aws import FakeAws
+from tests.support.fake_aws import FakeAws, detail, details, key, listing, user
 
 OWN, A, B = "999999999999", "111111111111", "222222222222"
+OLD = "2026-01-01T00:00:00Z"
 SCAN: dict[str, Any] = {
     "scan_id": "scan-1",
     "execution_arn": f"arn:aws:states:eu-west-1:{OWN}:execution:iam-key-age-dev-organization:scan-1",
@@ -72,3 +73,19 @@ def use_fake_aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Organization:
     for cached in (members._own_sts, members._session):
         cached.cache_clear()
     return Organization(aws, files)
+
+
+def let_users_be(organization: Organization, *names: str, created: str = OLD, **more: str) -> None:
+    """Let the account have users with a key each; its id is the user's name in capitals."""
+    organization.aws.answers["ListUsers"] = listing("Users", *(user(UserName=name) for name in names))
+    organization.aws.answers["GetAccountAuthorizationDetails"] = details(*(detail(UserName=name) for name in names))
+
+    def keys(call: dict[str, str]) -> str:
+        name = call["UserName"]
+        return listing("AccessKeyMetadata", key(UserName=name, AccessKeyId=key_id(name), CreateDate=created, **more))
+
+    organization.aws.answers["ListAccessKeys"] = keys
+
+
+def key_id(name: str) -> str:
+    return f"AKIA{name.upper().replace('-', ''):0>16}"

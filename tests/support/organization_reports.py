@@ -103,3 +103,10 @@ def joined(
     scan = scan_of(**more)
     checked: Iterator[Any] = check_outcomes(scan, outcomes)
     return join_accounts(scan, accounts, table.watch(checked) if table else checked, last)
+
+
+def adds_up(report: OrganizationReport) -> bool:
+    accounts, users = report["coverage"], report["users"]
+    ended = accounts["accounts_scanned"] + accounts["accounts_unchecked"] + accounts["accounts_not_active"]
+    checked = users["users_checked"] + users["users_not_found"] + users["users_unchecked"]
+    return accounts["accounts_listed"] == len(report["accounts"]) == ended and users["users_listed"] == checked

@@ -3,7 +3,6 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +12,10 @@ from chalicelib.aws.errors import EvidenceUnavailableError, StsUnavailableError
 from chalicelib.policy import InvalidPolicyError
 from chalicelib.schema import RefusedError
 from chalicelib.settings import InvalidSettingError
-from tests.support.fake_aws import account_of, detail, details, error, json_error, key, listing, session_of, user
-from tests.support.organization import SCAN, A, B, Organization
+from tests.support.fake_aws import account_of, error, key, listing, session_of, user
+from tests.support.organization import SCAN, A, B, Organization, let_users_be
 
-OLD, FRESH = "2026-01-01T00:00:00Z", "2026-11-01T00:00:00Z"
+FRESH = "2026-11-01T00:00:00Z"
 DENIED = error("AccessDenied", "User: x is not authorized to perform: iam:ListAccessKeys")
 THROTTLED = error("Throttling", "Rate exceeded", 400)
 EXPIRED = error("ExpiredToken", "The security token included in the request is expired")
@@ -29,22 +28,6 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let botocore's own retries not wait, nor its limit of calls after it was throttled."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     monkeypatch.setattr("botocore.retries.bucket.TokenBucket.acquire", lambda *_, **__: True)
-
-
-def let_users_be(organization: Organization, *names: str, created: str = OLD, **more: str) -> None:
-    """Let the account have users with a key each; its id is the user's name in capitals."""
-    organization.aws.answers["ListUsers"] = listing("Users", *(user(UserName=name) for name in names))
-    organization.aws.answers["GetAccountAuthorizationDetails"] = details(*(detail(UserName=name) for name in names))
-
-    def keys(call: dict[str, str]) -> str:
-        name = call["UserName"]
-        return listing("AccessKeyMetadata", key(UserName=name, AccessKeyId=key_id(name), CreateDate=created, **more))
-
-    organization.aws.answers["ListAccessKeys"] = keys
-
-
-def key_id(name: str) -> str:
-    return f"AKIA{name.upper().replace('-', ''):0>16}"
 
 
 def fail(organization: Organization, operation: str, about: dict[str, Any], parameter: str = "UserName") -> None:
@@ -488,53 +471,6 @@ def test_a_bad_policy_is_refused(organization: Organization) -> None:
     with pytest.raises(InvalidPolicyError, match=r"^max_age_days: "):
         organization.scan(A, max_age_days=0)
     assert organization.aws.calls == []
-
-
-def with_events(_call: dict[str, str]) -> dict[str, Any]:
-    record = {"eventSource": "s3.amazonaws.com", "eventName": "PutObject", "sourceIPAddress": "198.51.100.7"}
-    return {"Events": [{"EventTime": 1795000000, "CloudTrailEvent": json.dumps(record)}]}
-
-
-@pytest.mark.parametrize(
-    ("answer", "status"),
-    [
-        (with_events, "seen"),
-        ({"Events": []}, "nothing"),
-        (json_error("AccessDeniedException", "no"), "refused"),
-        (json_error("ThrottlingException", "no"), "throttled"),
-    ],
-)
-def test_cloudtrail_is_asked_with_the_accounts_credentials_where_usage_evidence_is_on(
-    organization: Organization,
-    monkeypatch: pytest.MonkeyPatch,
-    answer: dict[str, Any] | Callable[[dict[str, str]], Any],
-    status: str,
-) -> None:
-    monkeypatch.setenv("USAGE_EVIDENCE", "on")
-    let_users_be(organization, "alice")
-    organization.aws.answers["LookupEvents"] = answer
-
-    organization.scan(A)
-
-    [finding] = organization.report(A)["findings"]
-    assert finding["seen_from"]["status"] == status
-    assert organization.file(f"accounts/{A}/usage.json")["keys"][key_id("alice")]["status"] == status
-    asked = [call for call in organization.aws.calls if call["Action"] == "LookupEvents"]
-    assert {account_of(call) for call in asked} == {A}
-    assert all("/eu-west-1/cloudtrail/" in call["credential"] for call in asked)
-
-
-def test_cloudtrail_is_asked_in_the_time_that_the_rest_leaves(
-    organization: Organization, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("USAGE_EVIDENCE", "on")
-    let_users_be(organization, "alice")
-    organization.left = lambda: 139.0
-
-    organization.scan(A)
-
-    assert organization.report(A)["findings"][0]["seen_from"]["cause"] == "the time for asking was over"
-    assert organization.aws.called("LookupEvents") == 0
 
 
 def test_a_session_is_not_asked_for_twice(organization: Organization) -> None:

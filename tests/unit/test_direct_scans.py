@@ -162,6 +162,17 @@ def test_without_the_last_scan_from_s3_nothing_is_started(
     assert (fake.functions.events, fake.states.executions) == ([], {})
 
 
+def test_a_report_of_another_account_is_not_given_for_one(fake: FakeScans, api: Api) -> None:
+    scans(fake)
+    scan_id = api.post(ONE_USER).json_body["scan_id"]
+    folder = f"scans/{scan_id}/accounts/{WEB}"
+    fake.bucket.keep(f"{folder}/report.json", account_report(scan_id, DATA, users=("alice",)))
+
+    told, answer = api.get(f"/{scan_id}").json_body, api.get(f"/{scan_id}/findings")
+
+    assert (told["summary"], answer.status_code) == (None, 404)
+
+
 def keep_unchecked(fake: FakeScans, scan_id: str, cause: str) -> None:
     fake.bucket.keep(f"scans/{scan_id}/unchecked/{WEB}.json", {"account_id": WEB, "cause": cause})
 

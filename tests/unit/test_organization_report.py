@@ -1,10 +1,5 @@
 """Joining the reports of accounts: no account, user or finding is lost or counted twice, and memory is bounded."""
 
-import csv
-import gc
-import io
-import weakref
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +8,6 @@ import pytest
 from chalicelib.documents import InvalidEvidenceError, Report, TooManyChildrenFailedError
 from chalicelib.instants import format_instant
 from chalicelib.organization_documents import AccountRow, ListedAccount, OrganizationReport
-from chalicelib.outputs.organization_csv import OrganizationCsv
-from chalicelib.outputs.report_csv import render_csv
 from chalicelib.report.changes import is_new_baseline
 from chalicelib.report.organization import (
     MOST_FINDINGS,
@@ -28,19 +21,17 @@ from chalicelib.report.organization_scan import describe_scan, next_baselines
 from chalicelib.report.summary import (
     find_gaps,
     is_complete,
-    most_severe_first,
     report_verdict,
     summarize_organization,
     worst_severity,
 )
-from tests.support.examples import given
-from tests.support.examples import strategies as st
 from tests.support.organization_reports import (
     FOLDER,
     OWN,
     REFUSED,
     account_id,
     account_report,
+    adds_up,
     baselines,
     joined,
     list_of,
@@ -70,13 +61,6 @@ def refused(number: int) -> tuple[ListedAccount, Outcome]:
 def row_of(report: OrganizationReport, number: int) -> AccountRow:
     [row] = [row for row in report["accounts"] if row["account_id"] == account_id(number)]
     return row
-
-
-def adds_up(report: OrganizationReport) -> bool:
-    accounts, users = report["coverage"], report["users"]
-    ended = accounts["accounts_scanned"] + accounts["accounts_unchecked"] + accounts["accounts_not_active"]
-    checked = users["users_checked"] + users["users_not_found"] + users["users_unchecked"]
-    return accounts["accounts_listed"] == len(report["accounts"]) == ended and users["users_listed"] == checked
 
 
 def test_every_account_listed_has_one_outcome() -> None:
@@ -463,98 +447,6 @@ def test_what_the_state_machine_says_of_a_scan_is_in_the_words_of_reports() -> N
         "2026-01-01T00:00:00Z",
         "2026-11-22T08:00:00.12Z",
     )
-
-
-class _Kept(dict[str, Any]):
-    """A report that can be watched for being kept."""
-
-
-def test_no_more_than_two_reports_are_held_at_a_time() -> None:
-    made: list[weakref.ref[_Kept]] = []
-    held: list[int] = []
-
-    def outcomes() -> Iterator[tuple[ListedAccount, Any]]:
-        for number in range(1, 21):
-            gc.collect()
-            held.append(sum(one() is not None for one in made))
-            report = _Kept(account_report(number, user("alice", OLD), user("bob", DUE)))
-            made.append(weakref.ref(report))
-            yield listed(number), report
-            del report
-
-    scan, accounts = scan_of(), list_of(*(listed(number) for number in range(1, 21)))
-    with OrganizationCsv() as table:
-        report = join_accounts(scan, accounts, table.watch(check_outcomes(scan, outcomes())), None)
-
-    assert report["coverage"]["accounts_scanned"] == 20
-    assert max(held) <= 1  # the one that was just joined, while the next is made
-
-
-_keys = st.lists(st.tuples(st.sampled_from([1, 80, 95, 400]), st.sampled_from(["never", 1, 60])), max_size=2)
-_users = st.lists(st.tuples(_keys, st.sampled_from([{}, {}, LEAKED]), st.booleans()), max_size=3)
-_account = st.one_of(_users, st.sampled_from(["refused", "crashed", "suspended", "another's"]))
-
-
-@given(st.lists(_account, min_size=1, max_size=8), st.sampled_from([None, 45]))
-def test_whatever_becomes_of_accounts_none_and_no_finding_is_lost(accounts: list[Any], max_unused_days: Any) -> None:
-    policy = {} if max_unused_days is None else {"max_unused_days": max_unused_days}
-    outcomes: list[tuple[ListedAccount, Any]] = []
-    not_scanned, reports = [], []
-    for number, account in enumerate(accounts, start=1):
-        if account == "suspended":
-            not_scanned.append(suspended(number))
-        elif account == "crashed" and sum(one is None for _, one in outcomes) == 0 and len(accounts) >= 5:
-            outcomes.append((listed(number), None))
-        elif isinstance(account, list):
-            report = account_report(number, *_outcomes(number, account), **policy)
-            reports.append(report)
-            outcomes.append((listed(number), report))
-        else:
-            other = account_report(999, user("mallory", OLD), **policy)
-            outcomes.append((listed(number), other if account == "another's" else REFUSED))
-    to_scan = len(outcomes)
-
-    with OrganizationCsv() as table:
-        try:
-            joint = joined(outcomes, not_scanned, None, table, **policy)
-        except TooManyChildrenFailedError:
-            assert to_scan < 5
-            return
-        rows = list(csv.DictReader(io.StringIO("".join(table.render(joint)).removeprefix("\ufeff"))))
-
-    assert adds_up(joint)
-    assert joint["coverage"]["accounts_listed"] == len(accounts)
-    assert joint["coverage"]["accounts_scanned"] == len(reports)
-    expected = sorted((one for report in reports for one in report["findings"]), key=most_severe_first)
-    assert [one["access_key_id"] for one in joint["findings"]] == [one["access_key_id"] for one in expected]
-    assert joint["totals"]["expired"] == sum(report["totals"]["expired"] for report in reports)
-    assert is_complete(joint) == (
-        joint["coverage"]["accounts_unchecked"] == 0 and bool(reports) and all(map(is_complete, reports))
-    )
-    single = [row for report in reports for row in csv.DictReader(io.StringIO("".join(render_csv(report))[1:]))]
-    of_accounts = [row for row in rows if row["verdict"].startswith("account_")]
-    of_reports = [row for row in rows if row not in of_accounts]
-    assert _counted(of_reports) == _counted(single)
-    assert {row["account_id"] for row in of_accounts} == {
-        row["account_id"] for row in joint["accounts"] if row["outcome"] != "scanned"
-    }
-
-
-def _outcomes(number: int, users: list[Any]) -> list[dict[str, Any]]:
-    return [
-        unchecked(f"u{place}")
-        if denied
-        else user(
-            f"u{place}",
-            *(key(f"AKIA{number:02}{place:02}{which:02}", age, used=used) for which, (age, used) in enumerate(keys)),
-            **facts,
-        )
-        for place, (keys, facts, denied) in enumerate(users)
-    ]
-
-
-def _counted(rows: list[dict[str, str]]) -> list[tuple[str, ...]]:
-    return sorted(tuple(value for name, value in row.items() if name != "account_name") for row in rows)
 
 
 def test_the_report_of_an_account_is_not_changed_by_the_join() -> None:
