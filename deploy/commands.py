@@ -11,7 +11,12 @@ from typing import Any
 from deploy import companion, stack, terminal
 from deploy.next_steps import schedule_of, what_next
 from deploy.package import build
-from deploy.parameters import check_list_of_accounts, choose_parameters, split_assignments
+from deploy.parameters import (
+    check_list_of_accounts,
+    check_stage_for_accounts,
+    choose_parameters,
+    split_assignments,
+)
 from deploy.sessions import DEFAULT_REGION, Target, sign_in
 from deploy.settings import CONFIG, check_deployable, check_settings, check_stage
 from deploy.tags import kept_tags, merge_tags, read_tags
@@ -103,8 +108,8 @@ def show_tags(tags: str) -> None:
 
 def _begin(stage: str, given: Given) -> Target:
     """Check what a deployment needs, as far as that is known without the template; return where it deploys to."""
+    check_stage_for_accounts(stage, given.assignments())
     check_deployable(CONFIG, stage)
-    given.assignments()
     read_tags(given.tags)
     target = sign_in()
     terminal.tell(f"Deploying {_stack_of(stage)} in {target.region} as {target.caller_arn}")

@@ -12,7 +12,14 @@ from chalicelib.organization_settings import parse_organization_settings
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
 from chalicelib.settings import InvalidSettingError, parse_stage_defaults
 from deploy import terminal
-from deploy.settings import CONFIG, SETTINGS, THRESHOLDS, check_organization_stage, settings_of_each_function
+from deploy.settings import (
+    CONFIG,
+    SETTINGS,
+    THRESHOLDS,
+    check_organization_stage,
+    check_stage,
+    settings_of_each_function,
+)
 from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
@@ -123,21 +130,29 @@ def choose_parameters(
     return assigned
 
 
+def check_stage_for_accounts(stage: str, assignments: Iterable[str]) -> None:
+    """Refuse, by InvalidSettingError, a stage's name that is too long for its Accounts, given or in its file."""
+    given = dict(assignment.split("=", 1) for assignment in assignments if "=" in assignment)
+    (check_organization_stage if given.get("Accounts") else check_stage)(stage)
+    of_file = dict(assignment.split("=", 1) for assignment in read_assignments(path_of(stage)))
+    if {**of_file, **given}.get("Accounts"):
+        check_organization_stage(stage)
+
+
 def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
     """Refuse, by InvalidSettingError, what no scan of an organization would take."""
     accounts = parameters.get("Accounts", "")
-    bucket = accounts.removeprefix("s3://").partition("/")[0]  # of the stack, as its functions see to
+    settings = {"ACCOUNTS": accounts, "EXCLUDED_ACCOUNTS": parameters.get("ExcludedAccounts", "")}
+    if accounts.startswith("s3://"):  # in the stack's own bucket, as its functions see to
+        settings["REPORTS_BUCKET"] = accounts.removeprefix("s3://").partition("/")[0]
     try:
-        parse_organization_settings(
-            {
-                "ACCOUNTS": accounts,
-                "EXCLUDED_ACCOUNTS": parameters.get("ExcludedAccounts", ""),
-                "REPORTS_BUCKET": bucket,
-            }
-        )
+        parse_organization_settings(settings)
     except InvalidSettingError as error:
         name = {"ACCOUNTS": "Accounts", "EXCLUDED_ACCOUNTS": "ExcludedAccounts"}[error.field]
-        raise InvalidSettingError(name, error.value, error.takes) from error
+        ids = str(error.value).split(",")
+        twice = next((one for one in ids if ids.count(one) > 1), None)
+        takes = f"each account id once, and {twice} is there twice" if twice else error.takes
+        raise InvalidSettingError(name, error.value, takes) from error
     if accounts:
         check_organization_stage(stage)
 

@@ -1,5 +1,6 @@
 """The reader role in the accounts that a stage scans: `make deploy-reader`, `deploy-readers` and `check-member`."""
 
+import contextlib
 import json
 import re
 import tempfile
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
 from chalicelib.settings import InvalidSettingError
@@ -31,7 +32,7 @@ _AS_THE_STAGE = {
 }
 _UNITS = r"ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32}"
 _UNITS_TAKES = (
-    "ids of organizational units, or of the root for all accounts, such as 'ou-ab12-11111111 ou-ab12-2222222'"
+    "ids of organizational units, or of the root for all accounts, such as 'ou-ab12-11111111 ou-ab12-22222222'"
 )
 _CHECK_SECONDS = 120
 
@@ -82,8 +83,10 @@ def deploy_readers(stage: str, given: Given) -> None:
 
 def check_member(stage: str, account_id: str | None) -> None:
     """Let the stage's function try the reader role of an account, and tell what it may; ReaderError if not all."""
-    if not re.fullmatch(ACCOUNT_ID_PATTERN, account_id or "", re.ASCII):
-        raise InvalidSettingError("ACCOUNT", account_id or "", "the id of the account to check, 12 digits")
+    if not account_id:
+        raise ReaderError("ACCOUNT is missing: name the account to check, such as ACCOUNT=444455556666")
+    if not re.fullmatch(ACCOUNT_ID_PATTERN, account_id, re.ASCII):
+        raise InvalidSettingError("ACCOUNT", account_id, "the id of the account to check, 12 digits")
     check_organization_stage(stage)
     target = sign_in()
     function = stack.resources(target.client, f"iam-key-age-{stage}").get("ScanAccount")
@@ -100,11 +103,34 @@ def check_member(stage: str, account_id: str | None) -> None:
             f"(make deploy-reader PROFILE=… STAGE={stage}), or a service control policy or a permissions boundary "
             "denies it (docs/organization.md)"
         )
+    elif said := _said_by_organizations(target, stage, account_id):
+        raise ReaderError(f"Account {account_id} does not answer: {said}")
     else:
         raise ReaderError(
-            f"Account {account_id} does not answer: {answer['cause']}. To deploy the role there: "
-            f"make deploy-reader PROFILE=… STAGE={stage}"
+            f"Account {account_id} does not answer: {answer['cause'].rstrip('.')}. If the role is missing, or trusts "
+            f"another stack or external id: make deploy-reader PROFILE=… STAGE={stage}"
         )
+
+
+def _said_by_organizations(target: Target, stage: str, account_id: str) -> str | None:
+    """Return why the role of an account cannot be assumed whoever deploys it; None if Organizations does not say so.
+
+    The person who asks may not have the permission. Accounts outside of the organization can be scanned by their ids.
+    """
+    with contextlib.suppress(BotoCoreError, ClientError):
+        try:
+            account = target.client("organizations").describe_account(AccountId=account_id)["Account"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "AccountNotFoundException":
+                raise
+            of_stack = stack.parameters_of(stack.find_stack(target.client, f"iam-key-age-{stage}"))
+            if of_stack.get("Accounts") == "organization":
+                return "it is not in the organization, and this stage scans no other accounts (Accounts=organization)"
+        else:
+            state = account.get("State") or account["Status"]
+            if state != "ACTIVE":
+                return f"Organizations says that it is {state}; a scan of the organization counts it as not active"
+    return None
 
 
 def _parameters(stage: str, given: Given, template: Path) -> dict[str, str]:
@@ -183,7 +209,19 @@ def _deploy(target: Target, name: str, source: Path, parameters: Mapping[str, st
         removed_by = f"aws cloudformation delete-stack --stack-name {name}"
         named = ("CAPABILITY_NAMED_IAM",)  # the role has a name, by which it is found in each account
         wanted = stack.Deployment(name, template, "", parameters, tags, capabilities=named, removed_by=removed_by)
-        return stack.deploy(target.client, wanted, terminal.tell)
+        try:
+            return stack.deploy(target.client, wanted, terminal.tell)
+        except (stack.StackError, ClientError) as error:
+            role = parameters["RoleName"]
+            # The second is CloudFormation's, before it makes anything; it does not say which resource.
+            if not re.search(f"{re.escape(role)} already exists|EarlyValidation::ResourceExistenceCheck", str(error)):
+                raise
+            raise ReaderError(
+                f"{str(error).rstrip('.')}. There seems to be a role {role} that this stack did not make. If "
+                "`make deploy-readers` made it for this stage, nothing is missing; if it is another stage's, this one "
+                "needs a name of its own: make deploy STAGE=… PARAMETERS='ReaderRoleName=…', then this command again "
+                "(docs/organization.md)"
+            ) from error
 
 
 def _output(deployed: Mapping[str, Any], name: str) -> str:

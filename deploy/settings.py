@@ -41,8 +41,7 @@ def check_stage(stage: str) -> None:
 
 def check_organization_stage(stage: str) -> None:
     """Raise an InvalidSettingError if a stage of this name cannot scan an organization."""
-    check_stage(stage)
-    if len(stage) > _LONGEST_OF_ORGANIZATION:
+    if not _STAGE.fullmatch(stage) or len(stage) > _LONGEST_OF_ORGANIZATION:
         takes = f"1 to {_LONGEST_OF_ORGANIZATION} letters, digits and -, where Accounts is set"
         raise InvalidSettingError("STAGE", stage, takes)
 

@@ -29,6 +29,12 @@ from localaws.commands.serve import API_PORT, example_calls
 from localaws.environment import LocalAws
 from localaws.scan_run import LocalAwsError, PolicyRefusedError, ScanResult
 
+_OF_ACCOUNT = "  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account"
+_OF_ORGANIZATION = (
+    "  make deploy STAGE=dev EMAIL=you@... PARAMETERS='Accounts=organization'\n"
+    "put it into your own organization; docs/organization.md has the steps after it"
+)
+
 
 def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str, parameters: str = "") -> int:
     """Run one whole scan, and one of the account as it was before, and show it; return the exit status."""
@@ -56,10 +62,11 @@ def scan(accounts: ScanAccounts, policy: str, output: ScanOutput, faults: str, p
         raise BadInputError(f"--policy: {error}") from error
     except (LocalAwsError, OSError) as error:
         return show_failure(in_a_line(error))
-    return _finish(console, result, output, of_the_demo=accounts.now is None)
+    next_steps = _OF_ORGANIZATION if given.get("Accounts") else _OF_ACCOUNT
+    return _finish(console, result, output, next_steps, of_the_demo=accounts.now is None)
 
 
-def _finish(console: Console, result: ScanResult, output: ScanOutput, of_the_demo: bool) -> int:
+def _finish(console: Console, result: ScanResult, output: ScanOutput, next_steps: str, of_the_demo: bool) -> int:
     """Keep and show what came of a scan; return the exit status."""
     not_written = list(output.write(result))
     show_result(console, result)
@@ -68,7 +75,7 @@ def _finish(console: Console, result: ScanResult, output: ScanOutput, of_the_dem
     if output.report_alone and "report.json" in result.files:
         print(result.files["report.json"].decode())  # noqa: T201  # it is what was asked for
     if not result.error and not not_written:
-        _show_next(console, of_the_demo)
+        _show_next(console, next_steps, of_the_demo)
     for line in not_written:
         show_failure(line)
     return 1 if not_written else exit_status(result)
@@ -107,9 +114,9 @@ def _prepare(output: ScanOutput) -> None:
         raise BadInputError(str(error)) from error
 
 
-def _show_next(console: Console, of_the_demo: bool) -> None:
+def _show_next(console: Console, next_steps: str, of_the_demo: bool) -> None:
     """Print what to do after a scan; what is served by default is the demo account."""
-    print_wrapped(console, "\nWhat next:\n  make deploy STAGE=dev EMAIL=you@... put it into your own AWS account")
+    print_wrapped(console, f"\nWhat next:\n{next_steps}")
     if of_the_demo:
         print_wrapped(console, "  make serve                          keep it running; in another terminal:\n")
         console.print(example_calls(f"http://127.0.0.1:{API_PORT}"), markup=False, soft_wrap=True)

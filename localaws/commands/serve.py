@@ -46,14 +46,17 @@ def serve(account_file: Path | None, port: int, api_port: int, faults: str, para
     return 0
 
 
-def example_calls(api_url: str) -> str:
-    """Return two commands that call a REST API of the local AWS: a scan of one user, and the list of scans."""
+_OF_THE_DEMO = '{"users": ["pubudu"], "wait_seconds": 25}'
+
+
+def example_calls(api_url: str, body: str = _OF_THE_DEMO) -> str:
+    """Return two commands that call a REST API of the local AWS: a scan by a request's body, and the list of scans."""
     key_id, secret = CALLER_OF_THE_API
     return (
         f"curl -X POST {api_url}/scan \\\n"
         f"  --aws-sigv4 aws:amz:{REGION}:execute-api --user {key_id}:{secret} \\\n"
         "  -H 'Content-Type: application/json' \\\n"
-        '  -d \'{"users": ["pubudu"], "wait_seconds": 25}\'\n'
+        f"  -d '{body}'\n"
         f".venv/bin/awscurl --region {REGION} \\\n"
         f"  --access_key {key_id} --secret_key {secret} {api_url}/scan"
     )
@@ -77,7 +80,7 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
         f"export ENDPOINT_URL={aws.api_url}/\n"
         f"{no_proxy_to_export()}\n"
-        f"{example_calls(aws.api_url)}\n"
+        f"{example_calls(aws.api_url, '{}' if machine else _OF_THE_DEMO)}\n"
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )

@@ -16,8 +16,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib.settings import InvalidSettingError
+from deploy import parameters as parameters_module
 from deploy import readers, stack, terminal
-from deploy.parameters import check_accounts, check_list_of_accounts
+from deploy.parameters import check_accounts, check_list_of_accounts, check_stage_for_accounts
 from deploy.readers import Given, ReaderError, check_member, deploy_reader, deploy_readers
 from deploy.sessions import Target
 from localaws.environment import PROJECT
@@ -26,7 +27,7 @@ from tests.support.organizations import OWN, account_id, member
 from tests.support.scanner import OLD, user
 from tests.support.serving import Served, start
 
-WITHOUT_ROLE, OF_ANOTHER, OF_THE_DOCS = account_id(1), account_id(2), account_id(3)
+WITHOUT_ROLE, OF_ANOTHER, OF_THE_DOCS, SUSPENDED, OF_THE_STACK_SET = (account_id(number) for number in range(1, 6))
 UNITS = "r-ab12,ou-ab12-11111111"
 OF_STACK = {
     "ExternalId": "of-the-stack",
@@ -45,6 +46,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A stage that scans an organization: an account without the reader role, and one that trusts another stack."""
     accounts = [member(1, user("alice", OLD), reader_role=False), member(2, trust="principal")]
     accounts.append(member(3, user("bob", OLD), reader_role=False))
+    accounts += [member(4, reader_role=False, state="SUSPENDED"), member(5, reader_role=False)]
     file = tmp_path_factory.mktemp("accounts") / "account.json"
     file.write_text(json.dumps({"users": [], "reader_role": False, "accounts": accounts}))
     running = start("--account", str(file))
@@ -53,12 +55,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 def run(served: Served, home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command of `python -m deploy` in the scanning account; its profile `member` is of the member's account."""
+    """Run a command of `python -m deploy` in the scanning account; its profiles `member` and `other` are of others."""
     config = home / "config"
-    role = f"arn:aws:iam::{WITHOUT_ROLE}:role/OrganizationAccountAccessRole"
+    role, other = (f"arn:aws:iam::{one}:role/OrganizationAccountAccessRole" for one in (WITHOUT_ROLE, OF_ANOTHER))
     key = {name: served.settings[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     config.write_text(
-        f"[profile member]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n[profile base]\n"
+        f"[profile member]\nrole_arn = {role}\nsource_profile = base\nregion = us-east-1\n[profile other]\n"
+        f"role_arn = {other}\nsource_profile = base\nregion = us-east-1\n[profile base]\n"
         + "".join(f"{name.lower()} = {value}\n" for name, value in key.items())
     )
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -106,6 +109,34 @@ def test_an_account_that_trusts_another_stack_does_not_answer(served: Served, tm
     assert line.startswith(f"Account {OF_ANOTHER} does not answer: STS refused the role iam-key-age-reader")
 
 
+@pytest.mark.parametrize(
+    ("account", "says"),
+    [
+        (SUSPENDED, "Organizations says that it is SUSPENDED; a scan of the organization counts it as not active"),
+        (
+            "999999999999",
+            "it is not in the organization, and this stage scans no other accounts (Accounts=organization)",
+        ),
+    ],
+    ids=["suspended", "not a member"],
+)
+def test_no_role_is_advised_for_an_account_that_no_role_opens(
+    served: Served, tmp_path: Path, account: str, says: str
+) -> None:
+    done = run(served, tmp_path, "check-member", "--stage=local", f"--account={account}")
+
+    assert (done.returncode, done.stderr) == (1, f"Account {account} does not answer: {says}\n")
+
+
+def test_two_stages_in_one_account_are_told_to_have_two_names_of_the_role(served: Served, tmp_path: Path) -> None:
+    done = run(served, tmp_path, "reader", "--stage=second", "--profile=other", f"--scanner={OWN}")
+
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "Role with name iam-key-age-reader already exists" in line
+    assert "make deploy STAGE=… PARAMETERS='ReaderRoleName=…', then this command again (docs/organization.md)" in line
+
+
 def test_a_member_whose_credentials_see_no_stack_names_the_account_that_scans(served: Served, tmp_path: Path) -> None:
     refused = run(served, tmp_path, "reader", "--stage=other", "--profile=member")
     named = run(served, tmp_path, "reader", "--stage=other", "--profile=member", f"--scanner={OWN}")
@@ -118,24 +149,57 @@ def test_a_member_whose_credentials_see_no_stack_names_the_account_that_scans(se
     assert "Deploying reader-of-iam-key-age-other in us-east-1" in named.stdout
 
 
-def test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws(served: Served, project_copy: Path) -> None:
+def test_the_members_below_the_root_answer_once_the_stack_set_is_deployed(served: Served, tmp_path: Path) -> None:
+    [root] = served.client("organizations").list_roots()["Roots"]
+    try:
+        deployed = run(served, tmp_path, "readers", "--stage=local", f"--units={root['Id']}")
+        after = run(served, tmp_path, "check-member", "--stage=local", f"--account={OF_THE_STACK_SET}")
+    finally:
+        served.client("cloudformation").delete_stack(StackName="readers-of-iam-key-age-local")
+
+    assert deployed.returncode == 0, deployed.stderr
+    assert "make deploy-reader STAGE=local" in deployed.stdout.splitlines()[-1]
+    assert f"Account {OF_THE_STACK_SET} answers" in after.stdout
+
+
+def test_the_commands_of_the_docs_fetch_the_report_of_an_organization(served: Served, project_copy: Path) -> None:
     page = (PROJECT / "docs" / "organization.md").read_text()
-    [block] = re.findall(r"^    export AWS_CONFIG_FILE.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
-    [named] = set(re.findall(r"ACCOUNT=(\d{12})", block))
+    [(start_scan, look_and_fetch)] = re.findall(
+        r"^(    \S.*\n)    export SCAN_ID=…\n((?:    .*\n)+)", page, re.MULTILINE
+    )
+    (project_copy / "out").mkdir(exist_ok=True)
+
+    started = bash(served, project_copy, start_scan)
+    scan_id = json.loads(started.stdout)["scan_id"]
+    served.wait_for(scan_id)
+    done = bash(served, project_copy, f"export SCAN_ID={scan_id}\n{look_and_fetch}")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"SUCCEEDED"' in done.stdout
+    assert scan_id in (project_copy / "out" / "report.html").read_text()
+
+
+def bash(served: Served, folder: Path, commands: str) -> "subprocess.CompletedProcess[str]":
+    """Run commands of the docs in a copy of the project, with what `serve` printed."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**mine, **served.settings, "PATH": path, "HOME": str(project_copy / "out")}
-    commands = textwrap.dedent(block).replace(named, OF_THE_DOCS)
-
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands],
-        cwd=project_copy,
-        env=environment,
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", textwrap.dedent(commands)],
+        cwd=folder,
+        env={**mine, **served.settings, "PATH": path, "HOME": str(folder / "out")},
         capture_output=True,
         text=True,
         timeout=150,
         check=False,
     )
+
+
+def test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws(served: Served, project_copy: Path) -> None:
+    page = (PROJECT / "docs" / "organization.md").read_text()
+    [block] = re.findall(r"^    export AWS_CONFIG_FILE.*?(?=^\S)", page, re.MULTILINE | re.DOTALL)
+    [named] = set(re.findall(r"ACCOUNT=(\d{12})", block))
+
+    done = bash(served, project_copy, textwrap.dedent(block).replace(named, OF_THE_DOCS))
 
     demo = json.loads((PROJECT / "localaws" / "accounts" / "demo-organization.json").read_text())
     [without_role] = [account["account_id"] for account in demo["accounts"] if account.get("reader_role") is False]
@@ -156,6 +220,7 @@ class Fake:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, of_stack: dict[str, str] | None = None) -> None:
         self.of_stack, self.deployed, self.told = of_stack, list[stack.Deployment](), list[str]()
         self.management = OWN
+        self.of_organizations = ""
         self.resources = {"ScanAccount": "function"}
         self.answer: dict[str, Any] = {}
         self.payload: Any = None
@@ -188,6 +253,9 @@ class Fake:
             code = "AWSOrganizationsNotInUseException"
             raise ClientError({"Error": {"Code": code, "Message": "none"}}, "DescribeOrganization")
         return {"Organization": {"MasterAccountId": self.management}}
+
+    def describe_account(self, **_: Any) -> dict[str, Any]:
+        raise ClientError({"Error": {"Code": self.of_organizations, "Message": ""}}, "DescribeAccount")
 
     def invoke(self, **asked: Any) -> dict[str, Any]:
         self.payload = json.loads(asked["Payload"])
@@ -308,8 +376,15 @@ def test_a_stack_of_before_accounts_is_to_be_deployed_first(monkeypatch: pytest.
 # Checking.
 
 
-@pytest.mark.parametrize("account", [None, "", "12345678901", "1234567890123", "１２３４５６７８９０１２", "a"])
-def test_an_account_id_that_is_none_is_refused(fake: Fake, account: str | None) -> None:
+@pytest.mark.parametrize("account", [None, ""])
+def test_an_account_that_is_missing_is_said_with_an_example(fake: Fake, account: str | None) -> None:
+    with pytest.raises(ReaderError, match="ACCOUNT is missing: name the account to check, such as ACCOUNT=4444"):
+        check_member("prod", account)
+    assert fake.payload is None
+
+
+@pytest.mark.parametrize("account", ["12345678901", "1234567890123", "１２３４５６７８９０１２", "a"])
+def test_an_account_id_that_is_none_is_refused(fake: Fake, account: str) -> None:
     with pytest.raises(
         InvalidSettingError, match=r"ACCOUNT: .* is not accepted; it takes the id of the account to check"
     ):
@@ -341,6 +416,30 @@ def test_a_call_that_is_refused_is_named_with_what_to_do(fake: Fake) -> None:
         f"Account {WITHOUT_ROLE} answers, but not to all. A scan of this account is incomplete without iam:GetUser. "
         "Its role may be of an earlier version (make deploy-reader PROFILE=… STAGE=prod), or a service control policy "
         "or a permissions boundary denies it (docs/organization.md)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "accounts"),
+    [
+        ("AccessDeniedException", "organization"),
+        ("AWSOrganizationsNotInUseException", WITHOUT_ROLE),
+        ("AccountNotFoundException", WITHOUT_ROLE),  # of no organization, or of another one: it is scanned by its id
+    ],
+)
+def test_where_organizations_does_not_say_why_an_account_refuses_the_role_is_advised(
+    monkeypatch: pytest.MonkeyPatch, code: str, accounts: str
+) -> None:
+    fake = Fake(monkeypatch, {**OF_STACK, "Accounts": accounts})
+    fake.answer = {"answers": False, "cause": "STS refused the role", "calls": {}}
+    fake.of_organizations = code
+
+    with pytest.raises(ReaderError) as refusal:
+        check_member("prod", WITHOUT_ROLE)
+
+    assert str(refusal.value) == (
+        f"Account {WITHOUT_ROLE} does not answer: STS refused the role. If the role is missing, or trusts another "
+        "stack or external id: make deploy-reader PROFILE=… STAGE=prod"
     )
 
 
@@ -379,7 +478,12 @@ def test_what_is_written_on_the_command_line_is_refused_as_it_is_written(
 @pytest.mark.parametrize(
     ("stage", "parameters", "says"),
     [
-        ("prod", {"Accounts": "111122223333,111122223333"}, 'Accounts: "111122223333,111122223333" is not accepted'),
+        (
+            "prod",
+            {"Accounts": "111122223333,111122223333"},
+            'Accounts: "111122223333,111122223333" is not accepted; it takes each account id once, and 111122223333 is',
+        ),
+        ("prod", {"Accounts": "111"}, "or s3://BUCKET/organization/NAME, a list of ids in the stack's own bucket"),
         ("prod", {"Accounts": "", "ExcludedAccounts": "1,1"}, 'ExcludedAccounts: "1,1" is not accepted'),
         ("x" * 24, {"Accounts": "organization"}, "it takes 1 to 23 letters, digits and -, where Accounts is set"),
     ],
@@ -391,6 +495,27 @@ def test_what_no_scan_of_an_organization_would_take_is_refused_before_it_is_depl
         check_accounts(stage, parameters)
 
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize("length", [24, 26])
+@pytest.mark.parametrize("of_file", [True, False])
+def test_a_stage_too_long_for_its_accounts_is_told_one_number_before_anything_is_packaged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, length: int, of_file: bool
+) -> None:
+    file, stage = tmp_path / "parameters.json", "x" * length
+    if of_file:
+        file.write_text('{"Accounts": "organization"}')
+    monkeypatch.setattr(parameters_module, "path_of", lambda _stage: file)
+    given = [] if of_file else ["Accounts=organization"]
+    most = 25 if of_file and length == 26 else 23  # a stage that cannot be has no file
+
+    with pytest.raises(InvalidSettingError, match=f"it takes 1 to {most} letters, digits and -"):
+        check_stage_for_accounts(stage, given)
+
+
+@pytest.mark.parametrize("given", [[], ["Accounts="], ["Accounts=", "MaxAgeDays=30"]])
+def test_a_stage_without_accounts_may_have_a_longer_name(given: list[str]) -> None:
+    check_stage_for_accounts("x" * 25, given)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +543,7 @@ def test_a_stage_is_named_where_a_role_would_trust_it(target: str) -> None:
     done = make(PROJECT, target, f"ACCOUNT={OWN}", "UNITS=r-ab12", STAGE="dev")
 
     [line] = [line for line in done.stderr.splitlines() if not line.startswith("make")]
-    assert line == 'STAGE: "" is not accepted; it takes 1 to 25 letters, digits and -'
+    assert line == 'STAGE: "" is not accepted; it takes 1 to 23 letters, digits and -, where Accounts is set'
 
 
 @pytest.mark.parametrize("accounts", ["", "organization", "111122223333", "s3://any-bucket/organization/accounts.txt"])

@@ -52,6 +52,8 @@ def test_make_demo_organization_ends_in_a_page_for_a_head_of_security() -> None:
     assert "Accounts: 20 listed = 18 scanned + 1 unchecked + 1 not active." in done.stdout.rpartition("The accounts")[2]
     assert "Open out/demo-organization/report.html in a browser" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
+    assert "\n  make deploy STAGE=dev EMAIL=you@... PARAMETERS='Accounts=organization'\n" in done.stdout
+    assert "docs/organization.md" in done.stdout.rpartition("What next:")[2]
     assert "machine-learning" in (folder / "report.html").read_text()
     assert len(list((folder / "accounts").glob("*/report.html"))) == 18
 

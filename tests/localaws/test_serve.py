@@ -22,6 +22,7 @@ import yaml
 from localaws.commands.serve import API_PORT, example_calls
 from localaws.environment import PROJECT
 from tests.support.forked import localaws_command
+from tests.support.organizations import member
 from tests.support.serving import Served, start
 
 POLICY = {"as_of": "2026-11-22T08:00:00Z", "warn_days": 0}
@@ -347,6 +348,21 @@ def test_the_calls_that_are_printed_work_as_they_are(served: Served, project_cop
     assert done.returncode == 0, done.stderr
     assert '"expired":1' in done.stdout
     assert '"scans":[{"scan_id":' in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not on every machine")
+def test_the_printed_call_of_an_organization_scans_it(tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps({"users": [], "accounts": [member(1)]}))
+    served = start("--account", str(file))
+    try:
+        done = run(served, "bash", "-euc", example_calls(served.settings["ENDPOINT_URL"].rstrip("/"), "{}"))
+    finally:
+        served.stop()
+
+    assert "\n  -d '{}'\n" in served.printed
+    assert "pubudu" not in served.printed
+    assert re.match(r'{"scan_id":"organization-', done.stdout), done.stdout + done.stderr
 
 
 def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
