@@ -26,7 +26,7 @@ def test_the_page_begins_with_the_verdict_what_to_do_and_the_coverage(opened: Op
     page = opened.open(COMPARED)
 
     expect(page.locator("h1")).to_have_text(
-        "1 administrator key, 3 new of 4 overdue access keys, 1 unused in 6 accounts - INCOMPLETE: 3 accounts unchecked"
+        "1 administrator key, 3 new of 4 overdue access keys, 1 unused in 3 accounts - INCOMPLETE: 3 accounts unchecked"
     )
     header = page.locator("header").inner_text()
     assert "What to do: deactivate 1, finish the rotation of 1 (1 safe to deactivate now), rotate 3." in header
@@ -56,14 +56,14 @@ def test_each_account_has_a_row_that_leads_to_its_own_report(opened: Opened) -> 
     page = opened.open(COMPARED)
 
     assert column(page, ACCOUNT) == [
+        "sandbox\n200000000003 · new",
         "payments-prod\n200000000001",
         "platform\n200000000002",
-        "sandbox\n200000000003 · new",
     ]
-    assert column(page, VERDICT) == ["overdue", "overdue\nincomplete", "overdue"]
-    assert column(page, OVERDUE) == ["2", "1", "1"]
+    assert column(page, VERDICT) == ["overdue", "overdue", "overdue\nincomplete"]
+    assert column(page, OVERDUE) == ["1", "2", "1"]
     links = [link.get_attribute("href") for link in page.locator("#accounts a").all()]
-    assert links == [f"accounts/{account_id(number)}/report.html" for number in (1, 2, 3)]
+    assert links == [f"accounts/{account_id(number)}/report.html" for number in (3, 1, 2)]
 
 
 def test_a_click_on_a_header_sorts_the_accounts_by_number_and_by_verdict(opened: Opened) -> None:
@@ -143,7 +143,7 @@ def test_what_was_left_out_is_said(opened: Opened) -> None:
 def test_everything_is_there_without_script(opened: Opened) -> None:
     page = opened.open(COMPARED, script=False)
 
-    assert column(page, OVERDUE) == ["2", "1", "1"]
+    assert column(page, OVERDUE) == ["1", "2", "1"]
     assert page.locator("#keys tbody:visible").count() == 6
     expect(page.locator("#controls")).to_be_hidden()
 
