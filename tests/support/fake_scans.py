@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chalice.test import Client, HTTPResponse
 
 from chalicelib.aws import clients
-from tests.support.organization_reports import joined
+from tests.support.organization_reports import baselines, joined
 from tests.support.reports import key, report_of, user
 
 OWN, WEB, DATA = "123456789012", "111122223333", "444455556666"
@@ -163,10 +163,11 @@ class FakeScans:
 
     def know(self, *account_ids: str) -> None:
         """Let the last scan of the organization have scanned these accounts."""
-        last = {"schema_version": 1, "scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}
-        scanned = {"accounts": dict.fromkeys(account_ids, "scan-0"), "names": dict.fromkeys(account_ids)}
-        self.bucket.keep("organization/latest.json", last)
-        self.bucket.keep("scans/scan-0/baselines.json", {**last, **scanned})
+        last = baselines()
+        scanned = {"accounts": last["scan_id"], "instants": last["as_of"], "names": None}
+        of_accounts = {field: dict.fromkeys(account_ids, value) for field, value in scanned.items()}
+        self.bucket.keep("organization/latest.json", {"scan_id": last["scan_id"]})
+        self.bucket.keep(f"scans/{last['scan_id']}/baselines.json", {**last, **of_accounts})
 
     def files(self, scan_id: str) -> list[str]:
         return [

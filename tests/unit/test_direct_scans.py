@@ -25,6 +25,7 @@ from tests.support.fake_scans import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer")
+OF_DATA = {"accounts": {DATA: "scan-0"}, "instants": {DATA: "2026-11-21T08:00:00Z"}, "names": {DATA: None}}
 ONE_USER = {"accounts": [WEB], "users": ["alice"], "wait_seconds": 20}
 
 
@@ -123,10 +124,10 @@ def test_what_it_found_can_be_asked_for_again(fake: FakeScans, api: Api) -> None
     [
         (WEB, None, 1),
         (f"{DATA},{WEB}", {}, 1),
-        ("organization", {"accounts": {WEB: "scan-0"}}, 1),
-        ("s3://reports/organization/prod.txt", {"accounts": {WEB: "scan-0"}}, 1),
-        ("organization", {"accounts": {DATA: "scan-0"}}, 0),
-        ("s3://reports/organization/prod.txt", {"accounts": {DATA: "scan-0"}}, 0),
+        ("organization", {}, 1),
+        ("s3://reports/organization/prod.txt", {}, 1),
+        ("organization", OF_DATA, 0),
+        ("s3://reports/organization/prod.txt", OF_DATA, 0),
         ("organization", {"accounts": {WEB: "../x"}}, 0),
         ("organization", {"accounts": [WEB]}, 0),
         ("organization", {"as_of": "2999-01-01T00:00:00Z"}, 0),
