@@ -119,7 +119,10 @@ def update_by_conditions() -> None:
             for name, resource in template["Resources"].items()
             if name in self._resource_json_map
             and name not in different["Modify"]
-            and any(f'{{"Fn::If": ["{condition}"' in json.dumps(resource) for condition in conditions)
+            and (
+                resource.get("Condition") in conditions
+                or any(f'{{"Fn::If": ["{condition}"' in json.dumps(resource) for condition in conditions)
+            )
         ]
         return different
 

@@ -68,6 +68,7 @@ RUN_BY = {
     "make deploy-reader": "test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws",
     "make check-member": "test_the_commands_of_the_docs_set_an_account_up_on_the_local_aws",
     "aws organizations": WANTS_AWS,
+    ".venv/bin/aws s3 cp": "test_the_commands_of_the_docs_fetch_the_report_of_an_organization",
     "make deploy": "test_make_deploy_deploys_what_then_scans_and_make_destroy_removes_it",
     "curl ": "test_the_calls_that_are_printed_work_as_they_are",
     ".venv/bin/awscurl": "test_the_calls_that_are_printed_work_as_they_are",
