@@ -23,8 +23,8 @@ from chalicelib.outputs.sentences import to_the_second
 from chalicelib.outputs.subject import subject
 
 # Shorter than an account's mail: of a thousand accounts, too, no state is to carry more than 64 KiB.
-MAX_BYTES = 26_000
-_MAX_LIST_BYTES = 3_500
+MAX_BYTES = 24_000
+_MAX_LIST_BYTES = 3_000
 _AT_ONCE = 20  # accounts that the command to scan them again names
 
 
