@@ -267,6 +267,17 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     return publish(report, summarize_organization(report), latest, how)
 
 
+@app.lambda_function()
+def check_deactivation(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Choose the keys of an execution, check one, record what became of it; called by the deactivation machine alone.
+
+    It calls no operation of IAM: what IAM says it is given, and what changes a key the machine does.
+    """
+    from chalicelib import deactivation_steps
+
+    return deactivation_steps.STEPS[event["step"]](event)
+
+
 def publish(
     report: "AnyReport", summary: Any, latest: dict[str, Any], how: tuple[settings.NotifyOn, settings.HttpsFormat]
 ) -> dict[str, Any]:

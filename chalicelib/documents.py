@@ -5,6 +5,7 @@ Instants are texts as `chalicelib.instants.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
+from chalicelib.deactivation_documents import Action, Plan
 from chalicelib.key_documents import (
     Exemption,
     ExpiredKey,
@@ -252,6 +253,8 @@ class Report(TypedDict):
     two_active_keys: list[str]  # names of users
     severities: SeverityCounts  # of the findings
     controls: list[ControlRow]  # that the report is evidence for
+    plan: NotRequired[Plan]  # of a full scan, where the stage plans deactivations
+    actions: NotRequired[list[Action]]  # since the last full scan, where the stage deactivates
 
 
 class ChangeCounts(TypedDict):

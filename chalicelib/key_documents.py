@@ -5,6 +5,8 @@ Instants are texts as `chalicelib.instants.format_instant` writes them.
 
 from typing import Literal, NotRequired, TypedDict
 
+from chalicelib.deactivation_documents import PlannedKey
+
 ACTIVE = "Active"  # status of a key that can be used
 Unknown = Literal["unknown"]  # what could not be had
 
@@ -109,6 +111,7 @@ class Finding(TypedDict):
     leave_keys: LeaveKeys | None
     seen_from: SeenFrom | None  # null unless the stage asks CloudTrail
     exempt_from: NotRequired[str]  # of an exempt key: the verdict that it would have
+    plan: NotRequired[PlannedKey]  # of a key that a stage with Deactivation could deactivate
 
 
 class JudgedKey(TypedDict):
@@ -143,6 +146,8 @@ class ResolvedKey(TypedDict):
     user_name: str
     access_key_id: str
     how: Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching"]
+    action_id: NotRequired[str]  # of a key that this product deactivated
+    by: NotRequired[str]  # who approved that
 
 
 class KeyStatus(TypedDict):

@@ -12,6 +12,7 @@ organization/latest.json                           OrganizationPointer: the last
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
+from chalicelib.deactivation_documents import Action, Plan
 from chalicelib.documents import (
     AdviceCounts,
     ChangeCounts,
@@ -209,6 +210,8 @@ class OrganizationReport(TypedDict):
     not_covered: list[str]  # in words
     controls: list[ControlRow]
     violations: dict[str, Violations]  # by the kind of controls
+    plan: NotRequired[Plan]  # summed over the accounts, where the stage plans deactivations
+    actions: NotRequired[list[Action]]  # the first of them, of all accounts
 
 
 AnyReport = Report | OrganizationReport
