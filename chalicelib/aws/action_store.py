@@ -79,47 +79,40 @@ def list_actions(limit: int, after: str | None) -> tuple[list[Action], str | Non
     return [_load(file) for file in files[:limit]], files[limit - 1].action_id if len(files) > limit else None
 
 
+class Begun(NamedTuple):
+    """An action as an execution began it, or as it was when an execution began to undo it; its number."""
+
+    action: Action
+    number: int
+
+
 def begin(action: Action) -> Action:
-    """Keep that a key is to be deactivated, unless that is on record; return the action as it is on record first."""
+    """Keep that a key is to be deactivated, unless that is on record; return the action as it was begun."""
     return _put_first(action, 0, "intent")
 
 
-def end(action: Action) -> Action:
-    """Keep what became of a key, unless that is on record; return the action as it is on record."""
-    return _put_first(action, 0, "outcome")
-
-
-def load_intent(action_id: str) -> Action | None:
-    """Return an action as it was begun, None if there is none of this id."""
-    return next((_load(file) for file in _files_of(action_id)[:1]), None)
-
-
 def begin_undo(action: Action, undo: Undo) -> Action:
-    """Keep that a key is to be activated again; return the action as it is on record.
+    """Keep that a key is to be activated again, unless this execution did; return the action as it was begun.
 
-    That is another's undo where one began at the same moment, and this one's where its execution began it before.
+    Where another execution began an undo at the same moment, that is the other's.
     """
-    files = _files_of(action["action_id"])
-    begun = _undo_of(undo["execution_arn"], files)
-    return begun[1] if begun else _put_first({**action, "undo": undo}, files[-1].number + 1, "intent")
+    if begun := load_begun(action["action_id"], undo["execution_arn"]):
+        return begun.action
+    return _put_first({**action, "undo": undo}, 1 + _files_of(action["action_id"])[-1].number, "intent")
 
 
-def end_undo(action: Action, undo: Undo) -> Action:
-    """Keep what became of an undo, unless that is on record; return the action as it is on record."""
-    begun = _undo_of(undo["execution_arn"], _files_of(action["action_id"]))
-    if begun is None:
-        raise LookupError(f"no undo of action {action['action_id']} was begun by this execution")
-    return _put_first({**action, "undo": undo}, begun[0], "outcome")
-
-
-def _undo_of(execution_arn: str, files: list[_File]) -> tuple[int, Action] | None:
-    """Return the undo that an execution began, and its number."""
-    for file in files:
-        if file.number and not file.is_outcome:
-            action = _load(file)
-            if action["undo"] and action["undo"]["execution_arn"] == execution_arn:
-                return file.number, action
+def load_begun(action_id: str, execution_arn: str) -> Begun | None:
+    """Return what an execution began of an action, None if it is not on record."""
+    for file in _files_of(action_id):
+        action = None if file.is_outcome else _load(file)
+        if action and (action["undo"] or action)["execution_arn"] == execution_arn:
+            return Begun(action, file.number)
     return None
+
+
+def end(action: Action, number: int) -> Action:
+    """Keep what became of what was begun, unless that is on record; return the action as it is on record."""
+    return _put_first(action, number, "outcome")
 
 
 def _put_first(action: Action, number: int, what: str) -> Action:
