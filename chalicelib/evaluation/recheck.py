@@ -94,7 +94,7 @@ def outcome_of(
     """
     if not caught:
         return "done", None
-    error = f"{caught.get('Error')}: {caught.get('Cause')}"[:_LONGEST_ERROR]
+    error = f"{caught.get('Error', '')}: {caught.get('Cause', '')}"[:_LONGEST_ERROR]
     refused = not redriven and _NOT_DONE.search(error)
     if refused and status_after != wanted:
         return "failed", error
