@@ -192,6 +192,7 @@ def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
     from chalicelib.aws import report_store
+    from chalicelib.aws.planning import Planner
     from chalicelib.evaluation.usage import join_usage
     from chalicelib.outputs.reports import RENDERERS
     from chalicelib.report.changes import is_new_baseline, join_and_compare
@@ -199,8 +200,10 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
     scan_id = event["scan"]["scan_id"]
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    report = join_and_compare(pages, report_store.load_last_report, account_facts(event), now)
+    report = join_and_compare(pages, planner.watch(report_store.load_last_report), account_facts(event), now)
+    planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
@@ -283,18 +286,21 @@ def publish(
 ) -> dict[str, Any]:
     """Print a report's metrics, and return its message and what else its state machine goes on with."""
     from chalicelib.aws import report_store
+    from chalicelib.aws.planning import request_deactivation
     from chalicelib.outputs.metrics import metrics_line
     from chalicelib.outputs.sns import compose_notification, should_notify
     from chalicelib.report.summary import report_locations
 
     (notify_on, https_format), folder = how, report_store.scan_folder(report["scan_id"])
-    metrics = metrics_line(report, settings.stage_name(), datetime.now(UTC), settings.stage_defaults().to_json())
+    now = datetime.now(UTC)
+    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
     print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summary, "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
         "latest": latest,
+        "deactivation": request_deactivation(report, format_instant(now)) if latest else {},
     }
 
 
