@@ -70,7 +70,7 @@ class UserFacts(TypedDict):
     """What a scan reads of a user once."""
 
     path: str | None
-    tags: dict[str, str] | Unknown  # the owner's and an exemption's
+    tags: dict[str, str] | Unknown  # the owner's and this product's own
     descriptions: dict[str, str]  # of keys, by access key id: tags of the user, as the console makes them
     owner: str | None  # "unknown", too, where the tags are
     can_administer: bool | Unknown
