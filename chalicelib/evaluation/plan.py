@@ -93,6 +93,24 @@ def add_plan(
         plan["newly_due"] += key["due_since"] == format_instant(as_of)
 
 
+def add_actions(report: Report, actions: list[Action]) -> None:
+    """Add its account's actions since the last full scan to a report, and to the keys that they resolved by whom.
+
+    A key that was deleted after it was deactivated, somebody else deleted. One that has a successor may be inactive.
+    """
+    report["actions"] = actions
+    deactivated = {action["access_key_id"]: action for action in actions if _stands(action)}
+    for key in report["changes"]["resolved"] if report["changes"] else ():
+        action = deactivated.get(key["access_key_id"])
+        is_inactive = key["how"] == "deactivated" or key["access_key_id"] in report["inactive_overdue"]
+        if action and is_inactive and key["how"] in ("deactivated", "rotated"):
+            key["how"], key["action_id"], key["by"] = "deactivated", action["action_id"], action["approved_by"]
+
+
+def _stands(action: Action) -> bool:
+    return action["state"] == "done" and not (action["undo"] and action["undo"]["state"] == "done")
+
+
 def _why_none(report: Report, stage_policy: Mapping[str, Any]) -> str | None:
     if report["changes"] and report["changes"]["superseded"]:
         return _SUPERSEDED

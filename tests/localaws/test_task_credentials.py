@@ -10,7 +10,7 @@ import pytest
 from localaws.environment import LocalAws
 from localaws.faults import Faults, parse_faults
 from tests.support.executions import ended
-from tests.support.organizations import OWN, account_id, deployed, member, organization
+from tests.support.organizations import OWN, account_id, deployed, make_role, member, organization
 from tests.support.scanner import OLD, user
 
 FIRST, SECOND, SUSPENDED = account_id(1), account_id(2), account_id(3)
@@ -48,20 +48,6 @@ DEFINITION = {
 
 def role_arn(of: str, name: str = "called-as") -> str:
     return f"arn:aws:iam::{of}:role/{name}"
-
-
-def make_role(
-    aws: LocalAws, of: str, name: str, principal: dict[str, str], *may: dict[str, Any], **condition: Any
-) -> None:
-    """Make a role; `may` are the statements of its policy."""
-    trusts = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": condition}
-    iam = aws.client("iam", of)
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trusts))
-    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(*may))
-
-
-def policy(*statements: dict[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
 @pytest.fixture(scope="module")
