@@ -38,11 +38,6 @@ _NO_PLAN = (
 )
 _NO_ACTION = (404, "There is no action of this id.", responses.Error)
 _OFF = (409, "The stack parameter Deactivation does not allow it.", responses.Error)
-_UNKNOWN_CALLER = (
-    403,
-    "API Gateway: the request is not signed, or by somebody who may not make it. Or it does not say by whom.",
-    responses.Refusal | responses.Error,
-)
 _UNAVAILABLE = (503, "AWS did not answer just now: try again after the seconds of Retry-After.", responses.Error)
 _UNAVAILABLE_OR_BUSY = (
     503,
@@ -50,7 +45,7 @@ _UNAVAILABLE_OR_BUSY = (
     responses.Error,
 )
 _OF_EVERY_ROUTE = (
-    (403, "API Gateway: the request is not signed, or by somebody who may not make it.", responses.Refusal),
+    (403, "The request is not signed, or by somebody who may not make it.", responses.Error | responses.Refusal),
     (415, "The Content-Type is not application/json.", responses.Error),
     (429, "API Gateway: too many requests at a time.", responses.Refusal),
     (500, "Something is wrong with the deployment; the function's log says what.", responses.Error | responses.Refusal),
@@ -60,8 +55,8 @@ _OF_EVERY_ROUTE = (
 
 
 def _answers(*of_the_route: tuple[int, str, Any]) -> dict[int, tuple[str, Any]]:
-    by_status = {status: (says, shape) for status, says, shape in (*_OF_EVERY_ROUTE, *of_the_route)}
-    return dict(sorted(by_status.items()))
+    by_status = sorted((*of_the_route, *_OF_EVERY_ROUTE), key=lambda answer: answer[0])
+    return {status: (says, shape) for status, says, shape in by_status}
 
 
 _ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: what it says, and its shape
@@ -85,7 +80,6 @@ _ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: 
     "approvePlan": _answers(
         (202, "The keys are being deactivated, or were.", deactivation_shapes.PlanApproved),
         _REFUSED,
-        _UNKNOWN_CALLER,
         _NO_PLAN,
         (
             409,
@@ -99,7 +93,6 @@ _ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: 
     "undoAction": _answers(
         (202, "The key is being activated.", deactivation_shapes.UndoStarted),
         _REFUSED,
-        _UNKNOWN_CALLER,
         _NO_ACTION,
         (
             409,
