@@ -232,6 +232,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
     from chalicelib import scan_steps
     from chalicelib.aws import report_store
+    from chalicelib.aws.planning import Planner
     from chalicelib.evaluation.usage import join_usage
     from chalicelib.outputs.reports import RENDERERS
     from chalicelib.report.changes import is_new_baseline, join_and_compare
@@ -239,8 +240,11 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
     scan_id = event["scan"]["scan_id"]
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    report = join_and_compare(pages, report_store.load_last_report, scan_steps.account_facts(event), now)
+    last = planner.watch(report_store.load_last_report)
+    report = join_and_compare(pages, last, scan_steps.account_facts(event), now)
+    planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))

@@ -7,6 +7,7 @@ from chalicelib import scan_ids, settings
 from chalicelib.aws import report_store
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.account import unknown_account, wanted_facts
+from chalicelib.instants import format_instant
 from chalicelib.organization_documents import AnyReport
 
 
@@ -23,16 +24,19 @@ def publish(
     report: AnyReport, summary: Any, latest: dict[str, Any], how: tuple[settings.NotifyOn, settings.HttpsFormat]
 ) -> dict[str, Any]:
     """Print a report's metrics, and return its message and what else its state machine goes on with."""
+    from chalicelib.aws.planning import request_deactivation
     from chalicelib.outputs.metrics import metrics_line
     from chalicelib.outputs.sns import compose_notification, should_notify
     from chalicelib.report.summary import report_locations
 
     (notify_on, https_format), folder = how, report_store.scan_folder(report["scan_id"])
-    metrics = metrics_line(report, settings.stage_name(), datetime.now(UTC), settings.stage_defaults().to_json())
+    now = datetime.now(UTC)
+    metrics = metrics_line(report, settings.stage_name(), now, settings.stage_defaults().to_json())
     print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
     return {
         "summary": {**summary, "reports": report_locations(folder)},
         **compose_notification(report, folder, notify_on, https_format),
         "notify": should_notify(report, notify_on),
         "latest": latest,
+        "deactivation": request_deactivation(report, format_instant(now)) if latest else {},
     }
