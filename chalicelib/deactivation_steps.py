@@ -117,7 +117,7 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     last = action["undo"] if undo and action["undo"] else action
     became = last["state"] if last["state"] in ("done", "failed") else "unknown"
     return {
-        "result": _result(_chosen(action["account_id"], action), became, last["cause"] or "", action_id),
+        "result": _result(_chosen(action["account_id"], action), became, last["cause"] or action["why"], action_id),
         "notification": compose_action_notification(action, settings.https_format()),
     }
 
