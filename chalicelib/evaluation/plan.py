@@ -143,7 +143,7 @@ def _plan_key(holds: list[Hold], settings: DeactivationSettings, as_of: datetime
         told_since, due_since = (told["told_since"], told["due_since"]) if told else (None, None)
         return {"status": "held", "told_since": told_since, "due_since": due_since, "due_on": None, "holds": holds}
     told = told or {"told_since": format_instant(as_of), "due_since": None}
-    waits = list(_waits(parse_instant(told["told_since"]), settings, as_of))
+    waits = list(waits_of(parse_instant(told["told_since"]), settings, as_of))
     return {
         "status": "held" if waits else "due",
         "told_since": told["told_since"],
@@ -153,7 +153,8 @@ def _plan_key(holds: list[Hold], settings: DeactivationSettings, as_of: datetime
     }
 
 
-def _waits(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
+def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
+    """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
     if as_of + _SCANS_BEGIN_WITHIN < told_since + settings.after_days * _DAY:
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:
