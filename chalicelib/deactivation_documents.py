@@ -72,6 +72,20 @@ class Plan(TypedDict):
     told: dict[str, Told]  # where none is planned: what people were told, by access key id, for the next plan
 
 
+class PlanCounts(TypedDict):
+    """How many keys are due and held."""
+
+    mode: Literal["plan", "apply"]
+    due: int
+    held: int
+
+
+class PlanSummary(TypedDict):
+    """`plan` of a summary, where its report has one."""
+
+    plan: NotRequired[PlanCounts]
+
+
 class StateBefore(TypedDict):
     """A key as IAM had it right before it was to be deactivated."""
 

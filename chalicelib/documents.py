@@ -5,7 +5,7 @@ Instants are texts as `chalicelib.instants.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
-from chalicelib.deactivation_documents import Action, Plan
+from chalicelib.deactivation_documents import Action, Plan, PlanSummary
 from chalicelib.key_documents import (
     Exemption,
     ExpiredKey,
@@ -270,7 +270,7 @@ class ChangeCounts(TypedDict):
     became_safe: int
 
 
-class Summary(TypedDict):
+class Summary(PlanSummary):
     """The part of a report that fits everywhere, whatever the account's size."""
 
     scan_id: str

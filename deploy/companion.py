@@ -16,7 +16,7 @@ from deploy import stack, terminal
 from deploy.next_steps import what_next
 from deploy.sessions import Target
 from deploy.settings import THRESHOLDS
-from deploy.template import RESOURCES, read_resources, without_condition
+from deploy.template import RESOURCES, read_resources, without_conditions
 
 # What Chalice calls a function in .chalice/deployed, by its name in the packaged template.
 FUNCTIONS = {
@@ -29,6 +29,11 @@ FUNCTIONS = {
     "BuildReport": "build_report",
 }
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
+# What takes `make deploy`: conditions that never hold in the companion.
+OF_ONE_STACK = (
+    *("ScansOrganization", "KeepsMoreThanScans"),
+    *("PlansDeactivations", "Deactivates", "DeactivatesByItself", "DeactivatesHere"),
+)
 # Of the REST API, which Chalice deploys without throttling and logs.
 _OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")
 _REST_API, _SCHEDULE = "rest_api", "scheduled_scan-event"  # what Chalice calls them in .chalice/deployed
@@ -46,7 +51,7 @@ class CompanionError(Exception):
 
 def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Make the template: `deployed` is what Chalice recorded, by its names."""
-    template = without_condition(resources, "ScansOrganization")  # which takes `make deploy`
+    template = without_conditions(resources, *OF_ONE_STACK)
     parts = template["Resources"]
     environments = {name: _environment(parts[name]) for name in FUNCTIONS if name in parts}
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):

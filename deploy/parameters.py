@@ -24,7 +24,22 @@ from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
-OF_ORGANIZATION = ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId")
+_OF_DEACTIVATION = {
+    "Deactivation": "DEACTIVATION",
+    "DeactivationApproval": "DEACTIVATION_APPROVAL",
+    "DeactivateAfterDays": "DEACTIVATE_AFTER_DAYS",
+    "DeactivationWeekdays": "DEACTIVATION_WEEKDAYS",
+    "MaxDeactivationsPerScan": "MAX_DEACTIVATIONS_PER_SCAN",
+    "DeactivationScope": "DEACTIVATION_SCOPE",
+    "DeactivationUserPath": "DEACTIVATION_USER_PATH",
+}
+# What the companion stack has not.
+OF_ONE_STACK = {
+    **dict.fromkeys(
+        ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId"), "scans an organization"
+    ),
+    **dict.fromkeys((*_OF_DEACTIVATION, "DeactivatorRoleName"), "plans deactivations"),
+}
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 
 
@@ -76,8 +91,8 @@ def read_parameters(
 
 
 def _names(name: str, known: Mapping[str, Any]) -> str:
-    if name in OF_ORGANIZATION and name not in known:
-        return "parameters of the companion stack: a stage that scans an organization takes `make deploy`"
+    if name in OF_ONE_STACK and name not in known:
+        return f"parameters of the companion stack: a stage that {OF_ONE_STACK[name]} takes `make deploy`"
     if name in SETTINGS.keys() - known.keys():
         setting = f"it is the setting {SETTINGS[name]} in {CONFIG}"
         return f"parameters of the companion stack: where Chalice deploys the functions, {setting}"

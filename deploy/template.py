@@ -1,7 +1,7 @@
 """Reading the templates: statemachine/resources.yaml, and what Chalice packages it to."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +25,33 @@ def convert_to_json(packaged: Path) -> Path:
     return path
 
 
-def without_condition(template: Mapping[str, Any], condition: str) -> dict[str, Any]:
-    """Return what CloudFormation makes of a template where a condition does not hold, its parameters apart.
+def without_conditions(template: Mapping[str, Any], *conditions: str) -> dict[str, Any]:
+    """Return what CloudFormation makes of a template where conditions do not hold, its parameters apart.
 
     Conditions that nothing needs then are left out, too.
     """
-    whole: dict[str, Any] = _where_not(template, condition)
+    whole: dict[str, Any] = _where_not(template, conditions)
     for section in ("Resources", "Outputs"):
-        whole[section] = {name: part for name, part in whole[section].items() if part.get("Condition") != condition}
+        parts = whole[section].items()
+        whole[section] = {name: part for name, part in parts if part.get("Condition") not in conditions}
     rest = json.dumps([whole["Resources"], whole["Outputs"]])
     whole["Conditions"] = {name: rule for name, rule in whole["Conditions"].items() if f'"{name}"' in rest}
     return whole
 
 
-def _where_not(part: Any, condition: str) -> Any:
+def _where_not(part: Any, conditions: Sequence[str]) -> Any:
     if isinstance(part, list):
-        return [_where_not(item, condition) for item in part if not _is_left_out(item, condition)]
+        return [_where_not(item, conditions) for item in part if not _is_left_out(item, conditions)]
     if not isinstance(part, Mapping):
         return part
-    if _is_if(part, condition):
-        return _where_not(part["Fn::If"][2], condition)
-    return {name: _where_not(item, condition) for name, item in part.items() if not _is_left_out(item, condition)}
+    if _is_if(part, conditions):
+        return _where_not(part["Fn::If"][2], conditions)
+    return {name: _where_not(item, conditions) for name, item in part.items() if not _is_left_out(item, conditions)}
 
 
-def _is_if(part: Any, condition: str) -> bool:
-    return isinstance(part, Mapping) and part.keys() == {"Fn::If"} and part["Fn::If"][0] == condition
+def _is_if(part: Any, conditions: Sequence[str]) -> bool:
+    return isinstance(part, Mapping) and part.keys() == {"Fn::If"} and part["Fn::If"][0] in conditions
 
 
-def _is_left_out(part: Any, condition: str) -> bool:
-    return _is_if(part, condition) and part["Fn::If"][2] == {"Ref": "AWS::NoValue"}
+def _is_left_out(part: Any, conditions: Sequence[str]) -> bool:
+    return _is_if(part, conditions) and part["Fn::If"][2] == {"Ref": "AWS::NoValue"}

@@ -93,6 +93,24 @@ def add_plan(
         plan["newly_due"] += key["due_since"] == format_instant(as_of)
 
 
+def add_actions(report: Report, actions: list[Action]) -> None:
+    """Add its account's actions since the last full scan to a report, and to the keys that they resolved by whom.
+
+    A key that was deleted after it was deactivated, somebody else deleted. One that has a successor may be inactive.
+    """
+    report["actions"] = actions
+    deactivated = {action["access_key_id"]: action for action in actions if _stands(action)}
+    for key in report["changes"]["resolved"] if report["changes"] else ():
+        action = deactivated.get(key["access_key_id"])
+        is_inactive = key["how"] == "deactivated" or key["access_key_id"] in report["inactive_overdue"]
+        if action and is_inactive and key["how"] in ("deactivated", "rotated"):
+            key["how"], key["action_id"], key["by"] = "deactivated", action["action_id"], action["approved_by"]
+
+
+def _stands(action: Action) -> bool:
+    return action["state"] == "done" and not (action["undo"] and action["undo"]["state"] == "done")
+
+
 def _why_none(report: Report, stage_policy: Mapping[str, Any]) -> str | None:
     if report["changes"] and report["changes"]["superseded"]:
         return _SUPERSEDED
@@ -125,7 +143,7 @@ def _plan_key(holds: list[Hold], settings: DeactivationSettings, as_of: datetime
         told_since, due_since = (told["told_since"], told["due_since"]) if told else (None, None)
         return {"status": "held", "told_since": told_since, "due_since": due_since, "due_on": None, "holds": holds}
     told = told or {"told_since": format_instant(as_of), "due_since": None}
-    waits = list(_waits(parse_instant(told["told_since"]), settings, as_of))
+    waits = list(waits_of(parse_instant(told["told_since"]), settings, as_of))
     return {
         "status": "held" if waits else "due",
         "told_since": told["told_since"],
@@ -135,7 +153,8 @@ def _plan_key(holds: list[Hold], settings: DeactivationSettings, as_of: datetime
     }
 
 
-def _waits(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
+def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
+    """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
     if as_of + _SCANS_BEGIN_WITHIN < told_since + settings.after_days * _DAY:
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:

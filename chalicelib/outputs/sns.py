@@ -27,7 +27,8 @@ class Notification(TypedDict):
 def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     """Return whether a report is worth a message.
 
-    Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user.
+    Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user;
+    and one whose plan has keys that people have not been told of, or not that they are due.
     """
     counts = count(report)
     totals, changes = counts.totals, counts.changes
@@ -35,7 +36,8 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
         return True
     if "accounts" in report and report["changes"] and count_lost(report["changes"]):
         return True
-    if notify_on is NotifyOn.ALWAYS:
+    plan = report.get("plan")
+    if notify_on is NotifyOn.ALWAYS or (plan and (plan["newly_told"] or plan["newly_due"])):
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])

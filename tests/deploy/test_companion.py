@@ -19,6 +19,7 @@ from deploy import template
 from deploy.companion import (
     _OF_THE_COMPANION,
     FUNCTIONS,
+    OF_ONE_STACK,
     CompanionError,
     check_way,
     companion_template,
@@ -33,7 +34,7 @@ from tests.stack.test_template import actions
 from tests.support.serving import Served, start
 
 WHOLE = template.read_resources(PROJECT / template.RESOURCES)
-RESOURCES = template.without_condition(WHOLE, "ScansOrganization")
+RESOURCES = template.without_conditions(WHOLE, *OF_ONE_STACK)
 FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function"
 DEPLOYED = {
     **{name: {"lambda_arn": f"{FUNCTION}:{name}"} for name in FUNCTIONS.values()},

@@ -1,4 +1,4 @@
-"""The template of a stack without the parameter Accounts, which most tests are about, and the whole of it."""
+"""The template of a stack without Accounts and with Deactivation=off, which most tests are about, and the whole of it."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from deploy.template import without_condition
+from deploy.companion import OF_ONE_STACK
+from deploy.template import without_conditions
 
 
 @pytest.fixture(scope="session")
@@ -17,4 +18,4 @@ def whole(packaged: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def template(whole: dict[str, Any]) -> dict[str, Any]:
-    return without_condition(whole, "ScansOrganization")
+    return without_conditions(whole, *OF_ONE_STACK)

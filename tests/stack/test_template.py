@@ -318,6 +318,8 @@ STACK = {
     "OrganizationStateMachine": "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod-organization",
     "AlarmAfterHours": "26",
     "Accounts": "",
+    "Deactivation": "off",
+    "DeactivationApproval": "required",
 }
 OF_ORGANIZATION = {**STACK, "Accounts": "organization"}
 

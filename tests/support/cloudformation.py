@@ -71,6 +71,9 @@ def _is_no_value(template: dict[str, Any], item: Any, known: dict[str, str]) -> 
 def _holds(template: dict[str, Any], condition: dict[str, Any], known: dict[str, str]) -> bool:
     if "Fn::Not" in condition:
         return not _holds(template, condition["Fn::Not"][0], known)
+    for function, enough in (("Fn::And", all), ("Fn::Or", any)):
+        if function in condition:
+            return enough(_holds(template, one, known) for one in condition[function])
     one, other = resolve(template, condition["Fn::Equals"], known)
     return bool(one == other)
 

@@ -12,10 +12,10 @@ def allows(
     """Return whether a document allows a call, and no statement of it denies it.
 
     `principal` is the service, or the ARN of a role, of a document that names principals. `context` are the condition
-    keys of the call, with __ for a colon: `aws__SourceAccount`. A condition on a key that the call does not have is not
-    met.
+    keys of the call, with __ for a colon: `aws__SourceAccount`; IAM tells no upper from lower case in them. A condition
+    on a key that the call does not have is not met, but for Null.
     """
-    given = {name.replace("__", ":"): value for name, value in context.items()}
+    given = {name.replace("__", ":").lower(): value for name, value in context.items()}
     effects = {
         statement["Effect"]
         for statement in document["Statement"]
@@ -38,7 +38,9 @@ def _of_principal(wanted: Any, principal: str) -> bool:
 
 def _holds(condition: Mapping[str, Mapping[str, Any]], given: Mapping[str, str]) -> bool:
     return all(
-        key in given and _any(_OPERATORS[operator], given[key], _listed(values))
+        (values == "true") is (key.lower() not in given)
+        if operator == "Null"
+        else key.lower() in given and _any(_OPERATORS[operator], given[key.lower()], _listed(values))
         for operator, keys in condition.items()
         for key, values in keys.items()
     )
