@@ -55,10 +55,10 @@ def how_to_decide(report: AnyReport) -> Iterator[str]:
         yield from wrapped([body], INDENT)
         yield "or with awscurl:"
         yield f"{INDENT}awscurl --service execute-api -X POST \\"
-        yield f'{INDENT}"${{ENDPOINT_URL}}{path[1:]}" \\'
-        yield f"{INDENT}-H 'Content-Type: application/json' -d \\"
-        yield from wrapped([f"'{body}'"], INDENT)
+        yield f'{INDENT * 3}"${{ENDPOINT_URL}}{path[1:]}" \\'
+        yield f"{INDENT * 3}-H 'Content-Type: application/json' \\"
+        yield from wrapped([f"-d '{body}'"], INDENT * 3)
         yield ""
     yield "To keep the keys of a user from being deactivated, tag the user:"
-    yield INDENT + f" \\\n{INDENT}--tags".join(PROTECT.split(" --tags"))
+    yield INDENT + f" \\\n{INDENT * 3}--tags".join(PROTECT.split(" --tags"))
     yield ""

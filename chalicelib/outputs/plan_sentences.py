@@ -22,9 +22,9 @@ _LATER = {
     "none": "Will be deactivated on {} unless it is used.",
 }
 _TITLES = {
-    "plan": f"WOULD BE DUE TO BE DEACTIVATED {_PLAN_ALONE}",
-    "required": "DUE TO BE DEACTIVATED, once approved",
-    "none": "DUE TO BE DEACTIVATED, after this scan",
+    "plan": f"WOULD BE DEACTIVATED NOW {_PLAN_ALONE}",
+    "required": "CAN BE DEACTIVATED NOW, once approved",
+    "none": "WILL BE DEACTIVATED AFTER THIS SCAN, unless used",
 }
 
 
@@ -42,7 +42,7 @@ def plan_lines(report: AnyReport) -> Iterator[str]:
         news = {"newly due": plan["newly_due"], "announced for the first time": plan["newly_told"]}
         new = ", ".join(f"{number} {words}" for words, number in news.items() if number)
         yield f"{counts}; {new}." if new else f"{counts}."
-        most = f"at most {plan['max_per_scan']} by the plan of a scan"
+        most = f"at most {plan['max_per_scan']} a scan"
         yield {
             "plan": "Nothing is changed by Deactivation=plan: this is what apply would do.",
             "required": f"Keys that are due are deactivated once somebody approves them, {most}.",
@@ -52,10 +52,11 @@ def plan_lines(report: AnyReport) -> Iterator[str]:
 
 def plan_terms(plan: Plan) -> str:
     """Return which keys a plan may have, and when."""
-    days = f"{counted(plan['after_days'], 'day')} after they were announced, on {', '.join(plan['weekdays'])} (UTC)"
     tagged = f" with the tag {ALLOWED_TAG}=true" if plan["scope"] == "tagged" else ""
     path = f" below {plan['user_path']}" if plan["user_path"] != "/" else ""
-    return f"Keys are due {days}. They are of {'' if tagged or path else 'all '}users{tagged}{path}."
+    whose = f"{'' if tagged or path else 'all '}users{tagged}{path}"
+    notice = f"{counted(plan['after_days'], 'day')} after they were announced" if plan["after_days"] else "at once"
+    return f"Keys of {whose} are due {notice}, on {', '.join(plan['weekdays'])} (UTC)."
 
 
 def planned_lines(finding: Finding, report: AnyReport) -> Iterator[str]:
@@ -104,7 +105,9 @@ def due_in_short(report: AnyReport) -> str:
     """Return how many keys are to be approved, or will be deactivated after the scan, for a subject."""
     if not (plan := report.get("plan")) or not plan["due"] or _way(plan) == "plan":
         return ""
-    return f", {plan['due']} to {'approve' if _way(plan) == 'required' else 'deactivate'}"
+    if _way(plan) == "required":
+        return f", {counted(plan['due'], 'deactivation')} to approve"
+    return f", {plan['due']} to be deactivated"
 
 
 def due_title(plan: Plan) -> str:
