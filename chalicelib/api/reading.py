@@ -30,14 +30,23 @@ def ended(scan: Scan, already_running: bool) -> responses.ScanEnded:
 
 def findings(scan_id: str, query: Query) -> responses.Findings:
     """Answer which keys a scan found, in all accounts or in one."""
+    report, began, of_account = find_report(scan_id, query)
+    if of_account is None and (of_organization := _organization(report)):
+        return organization_responses.organization_findings(of_organization, query)
+    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began, of_account))
+
+
+def find_report(scan_id: str, query: Query) -> tuple[Report, datetime | None, str | None]:
+    """Return a scan's report, or that of an account; when the scan began, and the account in whose folder it is.
+
+    Raise ScanNotFoundError if there is none.
+    """
     scan = executions.find_scan(scan_id)
     of_account, began = _account(scan, query), scan.began if scan else None
     report = _load_report(scan_id, began, of_account)
     if report is None:
         raise _no_report(scan, scan_id, of_account)
-    if of_account is None and (of_organization := _organization(report)):
-        return organization_responses.organization_findings(of_organization, query)
-    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began, of_account))
+    return report, began, of_account
 
 
 def report_link(scan_id: str, query: Query) -> responses.ReportLink:

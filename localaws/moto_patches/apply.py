@@ -29,6 +29,7 @@ from localaws.moto_patches.iam import (
 )
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
+from localaws.moto_patches.redrive import redrive_executions
 from localaws.moto_patches.s3 import keep_the_first_object
 from localaws.moto_patches.stack_sets import make_stack_sets_of_templates
 from localaws.moto_patches.stepfunctions import (
@@ -83,6 +84,7 @@ def _patch_once() -> None:
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
     name_executions()
+    redrive_executions()
     start_executions_one_by_one()
     keep_stopped_executions_stopped()
     strictness.apply()

@@ -223,7 +223,7 @@ def start_executions_one_by_one() -> None:
 
         replace_method(StepFunctionsParserBackend, name, locked)
 
-    for name in ("start_execution", "describe_execution", "list_executions"):
+    for name in ("start_execution", "redrive_execution", "describe_execution", "list_executions"):
         one_by_one(name)
 
 
