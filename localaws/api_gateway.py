@@ -49,8 +49,8 @@ def answer_as_api_gateway() -> None:
 
     create_event = local.LambdaEventConverter.create_lambda_event
 
-    def create_event_of_caller(*request: Any) -> dict[str, Any]:
-        event: dict[str, Any] = create_event(*request)
+    def create_event_of_caller(*request: Any, **named: Any) -> dict[str, Any]:
+        event: dict[str, Any] = create_event(*request, **named)
         event["requestContext"]["identity"]["userArn"] = _CALLER_ARN
         return event
 
