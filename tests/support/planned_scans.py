@@ -74,10 +74,14 @@ def stage_that_deactivates(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeScan
     for fake in installed(monkeypatch):
         for name in ("ACCOUNTS", "EXCLUDED_ACCOUNTS", "ORGANIZATION_STATE_MACHINE_ARN", "SCAN_ACCOUNT_FUNCTION"):
             monkeypatch.delenv(name)
-        monkeypatch.setenv("DEACTIVATION", "apply")
-        monkeypatch.setenv("DEACTIVATION_WEEKDAYS", ",".join(WEEKDAYS))
-        monkeypatch.setenv("DEACTIVATION_STATE_MACHINE_ARN", DEACTIVATION_MACHINE)
+        may_deactivate(monkeypatch)
         yield fake
+
+
+def may_deactivate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEACTIVATION", "apply")
+    monkeypatch.setenv("DEACTIVATION_WEEKDAYS", ",".join(WEEKDAYS))
+    monkeypatch.setenv("DEACTIVATION_STATE_MACHINE_ARN", DEACTIVATION_MACHINE)
 
 
 def planned_report(

@@ -261,21 +261,29 @@ def test_all_keys_are_due_or_none_is_deactivated(fake: FakeScans, api: Api, keys
     assert started(fake) == {}
 
 
-@pytest.mark.parametrize("last", [LATER, None])
-def test_only_the_plan_of_the_last_full_scan_counts(fake: FakeScans, api: Api, last: str | None) -> None:
+def test_only_the_plan_of_the_last_full_scan_counts(fake: FakeScans, api: Api) -> None:
     keep_scan(fake, planned_report(LATER))
-    if last is None:
-        del fake.bucket.objects["latest.json"]
 
     older = api.approve(ALICE)
 
     assert older.status_code == 409
-    assert message(older) == (
-        f"scan_id: only the plan of the last full scan counts; that of account {OWN} is {last or 'not on record yet'}"
-    )
+    assert message(older) == f"scan_id: only the plan of the last full scan counts; that of account {OWN} is {LATER}"
     assert started(fake) == {}
-    if last:
-        assert api.approve(ALICE, scan_id=LATER).status_code == 202
+    assert api.approve(ALICE, scan_id=LATER).status_code == 202
+
+
+@pytest.mark.parametrize("kept", [None, b"", b"[]", b"{}", b"[" * 100_000])
+def test_without_a_last_full_scan_on_record_nothing_is_approved(fake: FakeScans, api: Api, kept: bytes | None) -> None:
+    if kept is None:
+        del fake.bucket.objects["latest.json"]
+    else:
+        fake.bucket.objects["latest.json"] = kept
+
+    answer = api.approve(ALICE)
+
+    assert answer.status_code == 409
+    assert message(answer).endswith(f"that of account {OWN} is not on record yet")
+    assert started(fake) == {}
 
 
 @pytest.mark.parametrize("day", range(7))
