@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
@@ -23,10 +23,6 @@ from chalicelib.policy import (
     parse_policy,
     parse_request,
 )
-
-if TYPE_CHECKING:
-    from chalicelib.documents import AccountFacts
-    from chalicelib.organization_documents import AnyReport
 
 app = Chalice(app_name="iam-key-age")
 app.register_middleware(routing.answer_and_log, "http")
@@ -153,6 +149,7 @@ def read_account(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
+    from chalicelib import scan_steps
     from chalicelib.aws import report_store
     from chalicelib.evaluation.page import ScanContext, evaluate_page
 
@@ -163,7 +160,7 @@ def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
         account_id=scan_ids.account_of(scan["execution_arn"]),
         as_of=policy.as_of or parse_instant(scan["started_at"]),
         policy=policy,
-        account=account_facts(event),
+        account=scan_steps.account_facts(event),
         max_exempt_days=settings.tag_settings().max_exempt_days,
         started_at=parse_instant(scan["started_at"]),
     )
@@ -191,7 +188,9 @@ def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
+    from chalicelib import scan_steps
     from chalicelib.aws import report_store
+    from chalicelib.aws.planning import Planner
     from chalicelib.evaluation.usage import join_usage
     from chalicelib.outputs.reports import RENDERERS
     from chalicelib.report.changes import is_new_baseline, join_and_compare
@@ -199,13 +198,16 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
 
     scan_id = event["scan"]["scan_id"]
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    report = join_and_compare(pages, report_store.load_last_report, account_facts(event), now)
+    last = planner.watch(report_store.load_last_report)
+    report = join_and_compare(pages, last, scan_steps.account_facts(event), now)
+    planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     latest = report_store.baseline_pointer(report) if is_new_baseline(report) else {}
-    return publish(report, summarize(report), latest, how)
+    return scan_steps.publish(report, summarize(report), latest, how)
 
 
 @app.lambda_function()
@@ -245,6 +247,7 @@ def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function()
 def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
+    from chalicelib import scan_steps
     from chalicelib.aws import organization_outcomes, organization_store, report_store
     from chalicelib.outputs.organization_csv import OrganizationCsv
     from chalicelib.outputs.organization_reports import renderings
@@ -264,7 +267,7 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
             report_store.save_report(scan_id, kind, content)
     organization_store.save_baselines(next_baselines(report, accounts, last))
     latest = organization_store.pointer(report) if is_new_baseline(report) else {}
-    return publish(report, summarize_organization(report), latest, how)
+    return scan_steps.publish(report, summarize_organization(report), latest, how)
 
 
 @app.lambda_function()
@@ -276,35 +279,3 @@ def check_deactivation(event: dict[str, Any], _context: object) -> dict[str, Any
     from chalicelib import deactivation_steps
 
     return deactivation_steps.STEPS[event["step"]](event)
-
-
-def publish(
-    report: "AnyReport", summary: Any, latest: dict[str, Any], how: tuple[settings.NotifyOn, settings.HttpsFormat]
-) -> dict[str, Any]:
-    """Print a report's metrics, and return its message and what else its state machine goes on with."""
-    from chalicelib.aws import report_store
-    from chalicelib.outputs.metrics import metrics_line
-    from chalicelib.outputs.sns import compose_notification, should_notify
-    from chalicelib.report.summary import report_locations
-
-    (notify_on, https_format), folder = how, report_store.scan_folder(report["scan_id"])
-    metrics = metrics_line(report, settings.stage_name(), datetime.now(UTC), settings.stage_defaults().to_json())
-    print(metrics)  # noqa: T201  # on a line alone, as CloudWatch wants it
-    return {
-        "summary": {**summary, "reports": report_locations(folder)},
-        **compose_notification(report, folder, notify_on, https_format),
-        "notify": should_notify(report, notify_on),
-        "latest": latest,
-    }
-
-
-def account_facts(event: dict[str, Any]) -> "AccountFacts":
-    """Return what a scan read of its account; where that failed as a whole, all of it is unknown."""
-    from chalicelib.aws import report_store
-    from chalicelib.evaluation.account import unknown_account, wanted_facts
-
-    scan = event["scan"]
-    read = event.get("account") or {"cause": "this scan began before an upgrade, which read no account"}
-    if "cause" in read:
-        return unknown_account(wanted_facts(scan), scan["started_at"], read["cause"])
-    return report_store.load_account(scan["scan_id"], scan_ids.account_of(scan["execution_arn"]), read["read_at"])

@@ -42,8 +42,16 @@ class PlannedKey(TypedDict):
 
     status: Literal["due", "held"]
     told_since: str | None  # as_of of the first scan whose message said so; null where another hold than time stands
+    due_since: str | None  # as_of of the first scan in which it was due; null where told_since is
     due_on: str | None  # the day in UTC, YYYY-MM-DD; null where another hold than time stands
     holds: list[Hold]
+
+
+class Told(TypedDict):
+    """Of a key that people were told of: the fields of PlannedKey with these names."""
+
+    told_since: str
+    due_since: str | None
 
 
 class Plan(TypedDict):
@@ -61,7 +69,21 @@ class Plan(TypedDict):
     newly_told: int  # keys that are told of for the first time
     newly_due: int
     note: str | None  # why no key is planned
-    told: dict[str, str]  # where none is planned: told_since by access key id, for the next plan
+    told: dict[str, Told]  # where none is planned: what people were told, by access key id, for the next plan
+
+
+class PlanCounts(TypedDict):
+    """How many keys are due and held."""
+
+    mode: Literal["plan", "apply"]
+    due: int
+    held: int
+
+
+class PlanSummary(TypedDict):
+    """`plan` of a summary, where its report has one."""
+
+    plan: NotRequired[PlanCounts]
 
 
 class StateBefore(TypedDict):

@@ -5,7 +5,7 @@ Instants are texts as `chalicelib.instants.format_instant` writes them.
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
-from chalicelib.deactivation_documents import Action, Plan
+from chalicelib.deactivation_documents import Action, Plan, PlanSummary
 from chalicelib.key_documents import (
     Exemption,
     ExpiredKey,
@@ -70,7 +70,7 @@ class UserFacts(TypedDict):
     """What a scan reads of a user once."""
 
     path: str | None
-    tags: dict[str, str] | Unknown  # the owner's and an exemption's
+    tags: dict[str, str] | Unknown  # the owner's and this product's own
     descriptions: dict[str, str]  # of keys, by access key id: tags of the user, as the console makes them
     owner: str | None  # "unknown", too, where the tags are
     can_administer: bool | Unknown
@@ -270,7 +270,7 @@ class ChangeCounts(TypedDict):
     became_safe: int
 
 
-class Summary(TypedDict):
+class Summary(PlanSummary):
     """The part of a report that fits everywhere, whatever the account's size."""
 
     scan_id: str

@@ -12,7 +12,7 @@ organization/latest.json                           OrganizationPointer: the last
 
 from typing import Any, Literal, NotRequired, TypedDict, final
 
-from chalicelib.deactivation_documents import Action, Plan
+from chalicelib.deactivation_documents import Action, Plan, PlanSummary
 from chalicelib.documents import (
     AdviceCounts,
     ChangeCounts,
@@ -224,7 +224,7 @@ class OrganizationProgress(TypedDict):
     accounts_to_scan: int | None
 
 
-class OrganizationSummary(TypedDict):
+class OrganizationSummary(PlanSummary):
     """The part of the report that fits everywhere."""
 
     scan_id: str

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from moto.iam.models import IAMBackend, ManagedPolicy, Role, iam_backends
+from moto.iam.models import IAMBackend, ManagedPolicy, Role, User, iam_backends
 
 from localaws.callers import Caller
 from localaws.calls import Call, account_of
@@ -27,7 +27,8 @@ def why_refused(caller: Caller, call: Call) -> str | None:
     if not caller.is_session and call.service not in _OF_A_FUNCTION:
         return None
     resource = _resource_of(call, caller.account_id)
-    decision = decide(_policies(caller), Attempt(action, resource, {"aws:PrincipalArn": caller.principal_arn}))
+    context = {"aws:PrincipalArn": caller.principal_arn, **_tags_of(call, caller.account_id)}
+    decision = decide(_policies(caller), Attempt(action, resource, context))
     if decision is Decision.ALLOWED:
         return None
     on_resource = f" on resource: {_named(call, resource)}" if call.service == "iam" else ""
@@ -101,12 +102,28 @@ def _resource_of(call: Call, account_id: str) -> str:
     if "GroupName" in about:
         group = backend.groups.get(about["GroupName"])
         return str(group.arn) if group else f"arn:aws:iam::{account_id}:group/{about['GroupName']}"
-    key = backend.access_keys.get(about.get("AccessKeyId", ""))
-    user_name = about.get("UserName") or str(key.user_name if key else "")
-    user = backend.users.get(user_name)
+    user = _user_of(call, backend)
     if user:
         return str(user.arn)
+    user_name = about.get("UserName", "")
     return f"arn:aws:iam::{account_id}:user/{user_name}" if user_name or call.operation in _OF_USERS else "*"
+
+
+def _tags_of(call: Call, account_id: str) -> dict[str, str]:
+    """Return the condition keys of the tags of the user that a call of IAM is about.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    """
+    backend = _iam(account_id) if call.service == "iam" else None
+    user = _user_of(call, backend) if backend else None
+    tags = backend.list_user_tags(user.name) if backend and user else []
+    return {f"{prefix}:ResourceTag/{tag['Key']}": tag["Value"] for tag in tags for prefix in ("aws", "iam")}
+
+
+def _user_of(call: Call, backend: IAMBackend) -> User | None:
+    """Return the user that a call is about, by name or as whose the key is, None if there is none."""
+    key = backend.access_keys.get(call.parameters.get("AccessKeyId", ""))
+    return backend.users.get(call.parameters.get("UserName") or str(key.user_name if key else ""))
 
 
 def _named(call: Call, resource: str) -> str:

@@ -83,9 +83,15 @@ class Callers:
 
     def key_of_function(self, function_name: str, role_arn: str) -> str:
         """Return the access key id by which a function calls as its role, the same one each time."""
-        known = hashlib.sha256(f"{role_arn} {function_name}".encode()).digest()
+        return self._key_of(_of_role(role_arn, "AROAFUNCTION000000000", function_name))
+
+    def key_of_machine(self, name: str, role_arn: str) -> str:
+        """Return the access key id by which a state machine calls as its role, the same one each time."""
+        return self._key_of(_of_role(role_arn, "AROAMACHINE0000000000", name))
+
+    def _key_of(self, caller: Caller) -> str:
+        known = hashlib.sha256(f"{caller.role_arn} {caller.arn}".encode()).digest()
         key_id = f"{_OF_A_SESSION}{base64.b32encode(known)[:16].decode()}"
-        caller = _of_role(role_arn, "AROAFUNCTION000000000", function_name)
         with self._lock:
             self._known[key_id] = replace(caller, is_counted=True)
         return key_id

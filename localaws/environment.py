@@ -28,7 +28,7 @@ from localaws.clients import CALLER_OF_THE_API, HARNESS, REGION, make_client, us
 from localaws.faults import Faults
 from localaws.lambda_workers import Workers
 from localaws.middleware import Gate
-from localaws.moto_patches import cloudtrail, notifications, speedups
+from localaws.moto_patches import cloudtrail, notifications, speedups, task_clients
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import Measurements, Wiring
 from localaws.reader_role import Reader
@@ -203,7 +203,8 @@ class LocalAws:
         self.measurements = Measurements()
         apply(Wiring(REGION, self._workers.invoke, self.measurements, self.gate))
         notifications.apply()
-        speedups.apply(self.gate, self.endpoint_url)
+        task_clients.apply(self.gate, self.endpoint_url)
+        speedups.apply(self.gate)
 
     def _subscribe(self) -> None:
         sqs = self.client("sqs")

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from localaws.calls import Call
 from localaws.error_answers import ErrorAnswer, access_denied, invalid_token, json_error, query_error, slow_down
-from localaws.faults import Failing, Faults, FunctionFailing, IamFaults, ServiceFaults
+from localaws.faults import Failing, Faults, FunctionFailing, IamFaults, ServiceFaults, UpdateFaults
 from localaws.token_bucket import TokenBucket
 
 _ALWAYS = -1
@@ -53,13 +53,20 @@ class FaultInjector:
         return self._faults.iam_of(account_id).latency_ms / 1000
 
     def answer(self, call: Call) -> ErrorAnswer | None:
-        """Return what a call is answered with in place of the service's own answer."""
+        """Return what a call is answered with in place of the service's own answer; TimeoutError for no answer."""
         account_id = call.account_id or self._account_id
         with self._lock:
             if self._is_closed(account_id, call):
                 return invalid_token(call.service)
             answer = self._answers.get(call.service)
             return answer(call, account_id) if answer else None
+
+    def lose(self, call: Call) -> None:
+        """Raise TimeoutError where the answer of a call that was made does not arrive."""
+        account_id = call.account_id or self._account_id
+        with self._lock:
+            if _changes_a_key(call) and self._fails_of_updates(account_id, "lose"):
+                raise TimeoutError
 
     def _is_closed(self, account_id: str, call: Call) -> bool:
         closes_after = self._faults.of_account(account_id).closes_after
@@ -78,11 +85,29 @@ class FaultInjector:
             who = f"arn:aws:sts::{account_id}:assumed-role/iam-key-age-local/scan"
             what = f"iam:ListAccessKeys on resource: user {user_name} with an explicit deny in an identity-based policy"
             return access_denied("iam", f"User: {who} is not authorized to perform: {what}")
+        if _changes_a_key(call) and (error := self._update(call, account_id, iam.update_access_key)):
+            return error
         about = user_name or call.parameters.get("AccessKeyId", "")
         if words := self._denied.get(account_id, {}).get((call.operation, about)):
             refused = words if _REFUSED in words else f"{words} ({_REFUSED} to perform: iam:{call.operation})"
             return access_denied("iam", refused)
         return None
+
+    def _update(self, call: Call, account_id: str, faults: UpdateFaults) -> ErrorAnswer | None:
+        """Return how a change of a key is refused; raise TimeoutError where it is neither made nor answered."""
+        if faults.deny:
+            what = f"iam:UpdateAccessKey on resource: user {call.parameters.get('UserName')}"
+            why = "with an explicit deny in a service control policy"
+            return access_denied("iam", f"User: {call.caller_arn} is not authorized to perform: {what} {why}")
+        if self._fails_of_updates(account_id, "throttle"):
+            return query_error(400, "Throttling", "Rate exceeded")
+        if self._fails_of_updates(account_id, "time_out"):
+            raise TimeoutError
+        return None
+
+    def _fails_of_updates(self, account_id: str, how: str) -> bool:
+        times = getattr(self._faults.iam_of(account_id).update_access_key, how)
+        return self._fails(f"updates of {account_id} {how}", Failing(fail=times))
 
     def _is_within_rate(self, account_id: str, iam: IamFaults) -> bool:
         """Take a token: each account's IAM has a rate of its own."""
@@ -160,6 +185,10 @@ class FaultInjector:
             return False
         self._times[name] += 1
         return failing.fail == _ALWAYS or self._times[name] <= failing.fail
+
+
+def _changes_a_key(call: Call) -> bool:
+    return (call.service, call.operation) == ("iam", "UpdateAccessKey")
 
 
 def _internal_error() -> ErrorAnswer:

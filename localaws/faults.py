@@ -25,6 +25,18 @@ Whole = Annotated[int, _between(1, _MOST, "a whole number")]
 Times = Annotated[int, _between(_ALWAYS, _MOST, "a whole number of calls, -1 for all of them,")]
 
 
+class UpdateFaults(Strict):
+    """What goes wrong when an access key's status is changed: all refused, or the first calls, in this order.
+
+    `throttle`: throttled. `time_out`: without an answer, and nothing changes. `lose`: it changes, and no answer comes.
+    """
+
+    deny: bool = False
+    throttle: Times = 0
+    time_out: Times = 0
+    lose: Times = 0
+
+
 class IamFaults(Strict):
     """What goes wrong in IAM; a token bucket needs its rate."""
 
@@ -34,6 +46,7 @@ class IamFaults(Strict):
     latency_ms: Annotated[float, _between(0, _LONGEST_MS, "milliseconds")] = 0
     deny: list[UserName] = Field(default=[])
     delete: list[UserName] = Field(default=[])
+    update_access_key: UpdateFaults = UpdateFaults()
 
     @model_validator(mode="after")
     def _has_a_rate_for_its_burst(self) -> "IamFaults":
@@ -65,6 +78,7 @@ class FunctionFaults(Strict):
     list_accounts: FunctionFailing = FunctionFailing()
     scan_account: FunctionFailing = FunctionFailing()
     build_organization_report: FunctionFailing = FunctionFailing()
+    check_deactivation: FunctionFailing = FunctionFailing()
 
 
 class ServiceFaults(Failing):

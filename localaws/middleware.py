@@ -64,12 +64,17 @@ class Gate:
         if caller.is_counted and service == "iam":
             self._count_iam(time.monotonic())
             time.sleep(self._injector.latency_seconds(call.account_id))
-        if error := self._refusal(caller, call, environ):
-            body = _answered(error, start_response)
-        else:
-            body = b"".join(application(environ, start_response))
-        if caller.is_counted:
-            self._count(call, body)
+        body = b""
+        try:
+            if error := self._refusal(caller, call, environ):
+                body = _answered(error, start_response)
+            else:
+                body = b"".join(application(environ, start_response))
+                if caller.is_counted:
+                    self._injector.lose(call)
+        finally:
+            if caller.is_counted:
+                self._count(call, body)
         return [body]
 
     def _refusal(self, caller: Caller, call: Call, environ: Mapping[str, Any]) -> ErrorAnswer | None:

@@ -99,11 +99,13 @@ def _applies(statement: Mapping[str, Any], element: str, value: str, *, ignore_c
 
 
 def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str]) -> bool:
+    given = next((value for known, value in context.items() if known.lower() == key.lower()), None)
+    if operator == "Null":
+        return any((given is None) == (value.lower() == "true") for value in values)
     name = operator.removesuffix("IfExists")
     opposite = name.replace("Not", "", 1)
     if opposite not in _OPERATORS:
         raise UnsupportedPolicyError(f"the condition operator {operator}")
-    given = next((value for known, value in context.items() if known.lower() == key.lower()), None)
     if given is None:
         return operator != name or opposite != name
     return any(_OPERATORS[opposite](given, value) for value in values) == (opposite == name)

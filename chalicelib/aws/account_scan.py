@@ -15,6 +15,7 @@ from chalicelib.aws.asking import Asking, PatientAsking
 from chalicelib.aws.errors import failures, in_words
 from chalicelib.aws.iam import USERS_AT_A_TIME, list_users, read_user
 from chalicelib.aws.members import Member, UnreadableAccountError, assume_reader
+from chalicelib.aws.planning import Planner
 from chalicelib.documents import AccountFacts, InvalidEvidenceError, Page, Report
 from chalicelib.evaluation.account import wanted_facts
 from chalicelib.evaluation.page import ScanContext, evaluate_page
@@ -45,6 +46,7 @@ def scan_account(event: Mapping[str, Any], renderers: Renderers, clock: Clock) -
         last_scan_id=event["account"].get("last_scan_id"),
         tags=settings.tag_settings(),
         clock=clock,
+        planner=Planner(),
     )
     reader = reader_settings()
     answer = {"account_id": account_id, "outcome": "scanned"}
@@ -70,13 +72,15 @@ class _Run:
     last_scan_id: str | None
     tags: TagSettings
     clock: Clock
+    planner: Planner
 
     def scan_account(self, member: Member, reader: ReaderSettings) -> Report:
         """Read an account, user by user, and join what was read; UnreadableAccountError if IAM does not list users."""
         facts = self._read_facts(member)
         pages = list(self._read_pages(member.iam_for_many_calls(), facts))
         load_last = partial(report_store.load_last_report_of, member.account_id, self.last_scan_id)
-        report = join_and_compare(pages, load_last, facts, datetime.now(UTC))
+        report = join_and_compare(pages, self.planner.watch(load_last), facts, datetime.now(UTC))
+        self.planner.plan(report)
         if reader.usage_evidence:
             self._join_usage(member, report)
         return report

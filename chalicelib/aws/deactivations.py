@@ -1,6 +1,40 @@
-"""Executions of the deactivation machine: plans that are applied, and actions that are undone."""
+"""Executions of the deactivation machine: plans that are applied, and actions that are undone.
 
-from typing import Any
+An execution is named after what it is for, and a name is taken once: a plan is applied once, whoever approves it.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chalicelib.aws import clients, organization_store, report_store
+from chalicelib.aws.errors import ScansUnavailableError, translate_step_functions_errors
+from chalicelib.aws.executions import execution_arn, failure_in_words
+from chalicelib.deactivation_documents import BY_ITSELF, DeactivationInput, KeyResult
+from chalicelib.instants import format_instant
+from chalicelib.organization_settings import organization_settings
+
+_LONGEST_NAME = 80  # of an execution
+
+
+@dataclass(frozen=True)
+class Deactivation:
+    """An execution of the deactivation machine; `results` are there once it has succeeded."""
+
+    execution_arn: str
+    status: str
+    given: DeactivationInput
+    stopped_at: str | None = None
+    error: str | None = None
+    results: list[KeyResult] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is more to come."""
+        return self.status in ("RUNNING", "PENDING_REDRIVE")
 
 
 def request_to_apply(scan_id: str, at: str) -> dict[str, Any]:
@@ -8,4 +42,68 @@ def request_to_apply(scan_id: str, at: str) -> dict[str, Any]:
 
     The execution is named after the scan, so that a plan is applied once.
     """
-    raise NotImplementedError
+    given: DeactivationInput = {"by": BY_ITSELF, "at": at, "scan_id": scan_id}
+    return {"StateMachineArn": _machine(), "Name": plan_name(scan_id), "Input": given}
+
+
+def plan_name(scan_id: str) -> str:
+    """Name the execution that applies the plan of a scan."""
+    return _name("deactivate", scan_id)
+
+
+def undo_name(action_id: str, number: int) -> str:
+    """Name an execution that undoes an action; each try has its number, from 1 on."""
+    return _name("undo", f"{action_id}-{number}")
+
+
+def start(name: str, given: DeactivationInput) -> Deactivation:
+    """Start an execution, or return the one of this name, whatever its input is and however it ended."""
+    states = clients.step_functions()
+    try:
+        with translate_step_functions_errors():
+            answer = states.start_execution(stateMachineArn=_machine(), name=name, input=json.dumps(given))
+    except states.exceptions.ExecutionAlreadyExists as error:
+        if before := describe(name):
+            return before
+        raise ScansUnavailableError("an execution that was just started cannot be described yet") from error
+    return Deactivation(answer["executionArn"], "RUNNING", given)
+
+
+def describe(name: str) -> Deactivation | None:
+    """Return the execution of this name, None if there is none."""
+    states = clients.step_functions()
+    try:
+        with translate_step_functions_errors():
+            found = states.describe_execution(executionArn=execution_arn(_machine(), name))
+    except states.exceptions.ExecutionDoesNotExist:
+        return None
+    stopped = found.get("stopDate")
+    return Deactivation(
+        execution_arn=found["executionArn"],
+        status=found["status"],
+        given=cast(DeactivationInput, json.loads(found.get("input") or "{}")),
+        stopped_at=format_instant(stopped) if stopped else None,
+        error=failure_in_words(found),
+        results=json.loads(found["output"])["results"] if found.get("output") else None,
+    )
+
+
+def last_scans() -> Callable[[str], str | None]:
+    """Return what tells, of an account, which scan has its last full scan's report; None where none is on record.
+
+    Only the plan of that scan counts.
+    """
+    if not organization_settings().scans_organization:
+        last = report_store.last_scan_id()
+        return lambda _account_id: last
+    baselines = organization_store.load_usable_baselines()
+    return (baselines["accounts"] if baselines else {}).get
+
+
+def _name(verb: str, subject: str) -> str:
+    name = f"{verb}-{subject}"
+    return name if len(name) <= _LONGEST_NAME else f"{verb}-{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
+
+
+def _machine() -> str:
+    return os.environ["DEACTIVATION_STATE_MACHINE_ARN"]

@@ -132,6 +132,13 @@ def load_last_report() -> Report | None:
     return _required(report, f"the report that {_LATEST_KEY} points to")
 
 
+def last_scan_id() -> str | None:
+    """Return the id of the last full scan, None if there is none; raise InvalidEvidenceError if that is damaged."""
+    with _damage_noted(_LATEST_KEY):
+        latest = bucket.get_json(_LATEST_KEY)
+        return None if latest is None else str(latest["scan_id"])
+
+
 def load_last_report_of(account_id: str, scan_id: str | None) -> Report | None:
     """Return an account's report in the scan that has its last, None for no scan; errors as in `load_last_report`."""
     if scan_id is None:

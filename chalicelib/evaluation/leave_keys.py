@@ -6,7 +6,7 @@ Only a hint: names and descriptions are what people wrote, and user agents what 
 import re
 from collections.abc import Mapping, Sequence
 
-from chalicelib.evaluation.tags import is_exemption_tag
+from chalicelib.evaluation.tags import is_own_tag
 from chalicelib.key_documents import LeaveKeys, Unknown
 
 _IAM_GUIDE = "https://docs.aws.amazon.com/IAM/latest/UserGuide"
@@ -167,7 +167,7 @@ def _is_a_person(user_name: str, tags: Mapping[str, str] | Unknown, user_agents:
     """
     if _NO_PERSON.search(user_name.partition("@")[0]):
         return False
-    of_owner = {} if isinstance(tags, str) else {name: tags[name] for name in tags if not is_exemption_tag(name)}
+    of_owner = {} if isinstance(tags, str) else {name: tags[name] for name in tags if not is_own_tag(name)}
     addresses = _ADDRESS.finditer(" ".join(of_owner.values()))
     is_owner = any(address[1].lower() == user_name.lower() for address in addresses)
     has_first_and_last_name = _FIRST_AND_LAST_NAME.fullmatch(user_name) is not None

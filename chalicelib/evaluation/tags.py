@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 
+from chalicelib.deactivation_documents import ALLOWED_TAG, PROTECTED_TAG
 from chalicelib.key_documents import Exemption, Unknown
 
 UNTIL_TAG = "iam-key-age:exempt-until"
 REASON_TAG = "iam-key-age:exempt-reason"
 _EXEMPTION_TAGS = (UNTIL_TAG, REASON_TAG)
+_OWN_TAGS = (*_EXEMPTION_TAGS, PROTECTED_TAG, ALLOWED_TAG)
 _OWNERS_KEPT, _DESCRIPTIONS_KEPT = 2, 20
 # As AWS makes them: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
@@ -26,21 +28,21 @@ def find_owner(tags: Mapping[str, str] | Unknown, owner_tags: Sequence[str]) -> 
 
 
 def keep_tags(tags: Iterable[Mapping[str, str]], owner_tags: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the tags that findings need: the first two owner tags that say something, and an exemption's.
+    """Return the tags that findings need: the first two owner tags that say something, and those of this product.
 
     Beside them the descriptions of keys: the IAM console keeps one as a tag that is named by the key's id. There may be
     some of keys that are gone, so they are cut: all that a scan keeps of 5,000 users has to fit into memory.
     """
     given = {tag["Key"]: tag["Value"] for tag in tags}
     owners = [name for name in owner_tags if given.get(name, "").strip()][:_OWNERS_KEPT]
-    exemption = [name for name in given if is_exemption_tag(name)]
+    own = [name for name in given if is_own_tag(name)]
     described = [name for name in given if _KEY_ID.fullmatch(name) and given[name].strip()][:_DESCRIPTIONS_KEPT]
-    return {name: given[name] for name in [*owners, *exemption]}, {name: _cut(given[name]) for name in described}
+    return {name: given[name] for name in [*owners, *own]}, {name: _cut(given[name]) for name in described}
 
 
-def is_exemption_tag(name: str) -> bool:
-    """Return whether a tag is one of an exemption, in lower case as it has to be or not."""
-    return name.lower() in _EXEMPTION_TAGS
+def is_own_tag(name: str) -> bool:
+    """Return whether a tag exempts keys, protects them or allows to deactivate them, in lower case or not."""
+    return name.lower() in _OWN_TAGS
 
 
 def _cut(description: str) -> str:

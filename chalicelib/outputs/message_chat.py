@@ -1,5 +1,6 @@
 """The message in chat, as Amazon Q Developer shows it. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from chalicelib.key_documents import Finding
@@ -42,22 +43,32 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
         *([f"and {more} more in the report."] if more else []),
     ]
     steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
+    next_steps = [
+        *(steps if report["findings"] else []),
+        *described.next_steps,
+        f"Read the report: `{report_locations(folder)['html']}`",
+    ]
+    about = report["scan_id"], report_verdict(report), report["account_id"]
+    return custom_notification(about, subject, lines, next_steps)
+
+
+def custom_notification(
+    about: tuple[str, str, str], subject: str, lines: Sequence[str], next_steps: Sequence[str]
+) -> dict[str, Any]:
+    """Return a message in the schema of custom notifications; `about` is its id, the verdict, and the account's id."""
+    of, verdict, account_id = about
     return {
         "version": "1.0",
         "source": "custom",
-        "id": report["scan_id"],
+        "id": of,
         "content": {
             "textType": "client-markdown",
             "title": subject,
             "description": "\n".join(lines),
-            "nextSteps": [
-                *(steps if report["findings"] else []),
-                *described.next_steps,
-                f"Read the report: `{report_locations(folder)['html']}`",
-            ],
-            "keywords": ["iam-key-age", report_verdict(report), report["account_id"]],
+            "nextSteps": [*next_steps],
+            "keywords": ["iam-key-age", verdict, account_id],
         },
-        "metadata": {"threadId": f"iam-key-age-{report['account_id']}", "summary": subject, "eventType": "iam-key-age"},
+        "metadata": {"threadId": f"iam-key-age-{account_id}", "summary": subject, "eventType": "iam-key-age"},
     }
 
 

@@ -1,7 +1,8 @@
 """What is published to the topic: for whom, when, and in which format each protocol gets it. Pure."""
 
 import json
-from typing import TypedDict
+from collections.abc import Mapping
+from typing import Any, TypedDict
 
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.message_chat import compose_for_chat
@@ -26,7 +27,8 @@ class Notification(TypedDict):
 def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     """Return whether a report is worth a message.
 
-    Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user.
+    Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user;
+    and one whose plan has keys that people have not been told of, or not that they are due.
     """
     counts = count(report)
     totals, changes = counts.totals, counts.changes
@@ -34,7 +36,8 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
         return True
     if "accounts" in report and report["changes"] and count_lost(report["changes"]):
         return True
-    if notify_on is NotifyOn.ALWAYS:
+    plan = report.get("plan")
+    if notify_on is NotifyOn.ALWAYS or (plan and (plan["newly_told"] or plan["newly_due"])):
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
         kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
@@ -56,26 +59,41 @@ def compose_notification(
         subject, text = compose_organization_message(report, folder, list_due_soon)
     else:
         subject, text = compose_message(report, folder, list_due_soon)
-    for_programs = compact_json(compose_for_programs(report, folder))
-    by_protocol = {"default": text, "sms": subject, **dict.fromkeys(_FOR_PROGRAMS, for_programs)}
-    if https_format is HttpsFormat.CHAT:
-        by_protocol["https"] = compact_json(compose_for_chat(report, subject, folder))
-    return {"subject": subject, "message": compact_json(by_protocol), "attributes": _attributes(report)}
+    chat = compose_for_chat(report, subject, folder) if https_format is HttpsFormat.CHAT else None
+    return as_notification(subject, text, compose_for_programs(report, folder), chat, _attributes(report))
 
 
-def _attributes(report: AnyReport) -> dict[str, dict[str, str]]:
+def as_notification(
+    subject: str,
+    text: str,
+    for_programs: Mapping[str, Any],
+    for_chat: Mapping[str, Any] | None,
+    attributes: Mapping[str, str | int],
+) -> Notification:
+    """Return a message with its text by protocol; `for_chat` is what subscribers by https get instead of JSON."""
+    by_protocol = {"default": text, "sms": subject, **dict.fromkeys(_FOR_PROGRAMS, compact_json(for_programs))}
+    if for_chat is not None:
+        by_protocol["https"] = compact_json(for_chat)
+    typed = {
+        name: {"DataType": "String" if isinstance(value, str) else "Number", "StringValue": str(value)}
+        for name, value in attributes.items()
+    }
+    return {"subject": subject, "message": compact_json(by_protocol), "attributes": typed}
+
+
+def _attributes(report: AnyReport) -> dict[str, str | int]:
     counts = count(report)
     unchecked = counts.accounts["accounts_unchecked"] if counts.accounts else counts.users["users_unchecked"]
     # Not more than ten, or SNS discards the message for a queue with raw message delivery:
     # https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html
     return {
-        "verdict": {"DataType": "String", "StringValue": report_verdict(report)},
-        "expired": {"DataType": "Number", "StringValue": str(report["totals"]["expired"])},
-        "unused": {"DataType": "Number", "StringValue": str(report["totals"]["unused"])},
-        "unchecked": {"DataType": "Number", "StringValue": str(unchecked)},
-        "complete": {"DataType": "String", "StringValue": json.dumps(is_complete(report))},
-        "account_id": {"DataType": "String", "StringValue": report["account_id"]},
-        "scan_kind": {"DataType": "String", "StringValue": report["scan_kind"]},
-        "severity": {"DataType": "String", "StringValue": worst_severity(report) or "none"},
-        "quarantined": {"DataType": "Number", "StringValue": str(counts.quarantined)},
+        "verdict": report_verdict(report),
+        "expired": report["totals"]["expired"],
+        "unused": report["totals"]["unused"],
+        "unchecked": unchecked,
+        "complete": json.dumps(is_complete(report)),
+        "account_id": report["account_id"],
+        "scan_kind": report["scan_kind"],
+        "severity": worst_severity(report) or "none",
+        "quarantined": counts.quarantined,
     }

@@ -11,8 +11,12 @@ _MAX_SUBJECT = 100  # that SNS refuses: https://docs.aws.amazon.com/sns/latest/a
 
 def subject(report: AnyReport) -> str:
     """Return the subject: the first wording that is under 100 ASCII characters."""
-    ways = wordings(report)
-    return next((way for way in ways if len(way) < _MAX_SUBJECT), ways[-1])
+    return first_fitting(*wordings(report))
+
+
+def first_fitting(*wordings: str) -> str:
+    """Return the first wording that SNS takes as a subject, or the last one."""
+    return next((wording for wording in wordings if len(wording) < _MAX_SUBJECT), wordings[-1])
 
 
 def wordings(report: AnyReport) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+from chalicelib.deactivation_documents import Action, Plan, PlannedKey
 from chalicelib.documents import (
     SCHEMA_VERSION,
     InvalidEvidenceError,
@@ -26,6 +27,7 @@ from chalicelib.report.counts import Counts, add_counts, count, count_violations
 from chalicelib.report.organization_scan import (
     OrganizationScan,
     accounts_left_out,
+    add_plan,
     compare_with_baselines,
     empty_report,
     notes_of_accounts,
@@ -38,10 +40,9 @@ from chalicelib.report.summary import (
     report_verdict,
 )
 
-MOST_FINDINGS, MOST_QUARANTINED = 1_000, 100  # in the report; report.csv has all
+MOST_FINDINGS, MOST_QUARANTINED, MOST_ACTIONS = 1_000, 100, 100  # in the report; report.csv has all
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
 DAMAGED = "its report is damaged"
-_FINDING = Finding.__required_keys__
 _ONE_IN = 5  # accounts at most may be without an outcome
 _COMMON = ("scan_id", "as_of", "started_at", "policy")  # to the reports of all accounts
 _SUMS = ("exempt_overdue", "safe_to_finish", "administrator_keys", "root_unknown", "quarantined", "two_active_keys")
@@ -77,13 +78,26 @@ def _why_damaged(scan: OrganizationScan, account: ListedAccount, report: Report)
     try:
         totals: Any = report["totals"]
         found = sum(totals[verdict] for verdict in ("expired", "unused", "due_soon"))
-        lacks = Report.__required_keys__ - report.keys()
-        if lacks or found != len(report["findings"]) or any(_FINDING - one.keys() for one in report["findings"]):
+        lacks = any(shape.__required_keys__ - part.keys() for shape, part in _parts(report))
+        if lacks or found != len(report["findings"]):
             return DAMAGED
         alone.add(account, report)
     except (KeyError, TypeError, ValueError, AttributeError):
         return DAMAGED
     return None
+
+
+def _parts(report: Report) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Yield the parts of a report whose fields are gone by further on, each with its shape."""
+    yield Report, report
+    if "plan" in report:
+        yield Plan, report["plan"]
+    for finding in report["findings"]:
+        yield Finding, finding
+        if "plan" in finding:
+            yield PlannedKey, finding["plan"]
+    for action in report.get("actions", ()):
+        yield Action, action
 
 
 def join_accounts(
@@ -131,6 +145,7 @@ class _Join:
         self._add_findings(account, outcome)
         self._add_quarantined(account, outcome)
         self._add_changes(outcome, counts)
+        self._add_plan(outcome)
         said = outcome["not_covered"]
         in_all = said if self._not_covered is None else self._not_covered
         self._not_covered = [what for what in in_all if what in said]
@@ -222,6 +237,14 @@ class _Join:
         changes["accounts_new"] += [account_id] if is_new else []
         # That an account is new, accounts_new says.
         self._notes.update(note for note in outcome["changes"]["notes"] if not (is_new and note == NO_LAST_SCAN))
+
+    def _add_plan(self, outcome: Report) -> None:
+        if "plan" in outcome:
+            add_plan(self._report, outcome["plan"])
+        if "actions" in outcome:
+            actions = self._report.setdefault("actions", [])
+            actions += outcome["actions"]
+            del actions[MOST_ACTIONS:]
 
     def _check(self) -> None:
         coverage, users = self._report["coverage"], self._report["users"]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from chalicelib.deactivation_documents import Plan
 from chalicelib.documents import SCHEMA_VERSION, AdviceCounts, Coverage, SeverityCounts, Totals, Violations
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import (
@@ -20,6 +21,7 @@ from chalicelib.report.summary import scan_kind
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
 _PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
 _MOST_NOTES = 5
+_PLAN_SUMS = ("due", "held", "newly_told", "newly_due")
 _NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
 
 
@@ -102,6 +104,15 @@ def _no_changes(accounts: AccountList) -> OrganizationChanges:
         "accounts_stopped": [],
         "superseded": False,
     }
+
+
+def add_plan(report: OrganizationReport, plan: Plan) -> None:
+    """Add an account's plan to those of the accounts before; the note is that of all, where none of them plans."""
+    of_none: Any = {**plan, **dict.fromkeys(_PLAN_SUMS, 0), "told": {}}
+    sums: Any = report.setdefault("plan", of_none)
+    sums["note"] = sums["note"] and plan["note"]
+    for name in _PLAN_SUMS:
+        sums[name] += plan[name]  # type: ignore[literal-required]  # they are its fields
 
 
 def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -> None:

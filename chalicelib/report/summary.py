@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from chalicelib.deactivation_documents import PlanSummary
 from chalicelib.documents import REPORT_FORMATS, Page, Report, Summary
 from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
@@ -107,7 +108,13 @@ def summarize(report: Report) -> Summary:
         "severities": report["severities"],
         "quarantined": counts.quarantined,
         "two_active_keys": counts.two_active_keys,
+        **_plan_of(report),
     }
+
+
+def _plan_of(report: AnyReport) -> PlanSummary:
+    plan = report.get("plan")
+    return {"plan": {"mode": plan["mode"], "due": plan["due"], "held": plan["held"]}} if plan else {}
 
 
 def summarize_organization(report: OrganizationReport) -> OrganizationSummary:
@@ -136,6 +143,7 @@ def summarize_organization(report: OrganizationReport) -> OrganizationSummary:
         }
         if changes and counts.changes
         else None,
+        **_plan_of(report),
     }
 
 

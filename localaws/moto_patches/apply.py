@@ -24,6 +24,8 @@ from localaws.moto_patches.iam import (
     answer_account_authorization_details,
     find_access_keys_by_id,
     paginate_iam_lists,
+    take_no_role_for_a_user,
+    update_access_keys_as_iam_does,
 )
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
@@ -63,6 +65,8 @@ def _patch_once() -> None:
     paginate_iam_lists()
     answer_account_authorization_details()
     find_access_keys_by_id()
+    update_access_keys_as_iam_does()
+    take_no_role_for_a_user()
     answer_lookup_events()
     list_accounts_page_by_page()
     assume_roles_as_sts_does()

@@ -13,16 +13,18 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape
 
 from moto.core.responses import ActionResult
-from moto.iam.exceptions import ValidationError
+from moto.iam.exceptions import NotFoundException, ValidationError
 from moto.iam.models import AWSManagedPolicy, IAMBackend, Role, User
 from moto.iam.responses import IamResponse
 
-from localaws.moto_patches.wiring import replace_method
+from localaws.calls import credential_of
+from localaws.moto_patches.wiring import Wiring, replace_method
 
 Parameter = Callable[[str], Any]  # a request's, by its name
 
 LEFT_OUT = "left_out_of_the_details"  # an attribute of a user of whom GetAccountAuthorizationDetails does not tell
 _MOST_ITEMS = 1000
+_STATUSES = ("Active", "Inactive", "Expired")
 _DETAIL_FIELDS = {"User": "UserDetailList", "Group": "GroupDetailList", "Role": "RoleDetailList"}
 _ENTITIES = (*_DETAIL_FIELDS, "LocalManagedPolicy", "AWSManagedPolicy")
 
@@ -177,13 +179,49 @@ def _xml(name: str, value: Any) -> str:
 
 
 def find_access_keys_by_id() -> None:
-    """Find the key that GetAccessKeyLastUsed asks for by its id: moto looks through all keys of all users."""
-    search = IAMBackend.get_access_key_last_used
+    """Find the key that GetAccessKeyLastUsed asks for by its id: moto looks through all keys, of other accounts too."""
 
     def get_access_key_last_used(self: IAMBackend, access_key_id: str) -> dict[str, Any]:
         key = self.access_keys.get(access_key_id)
         if key is None or key.user_name not in self.users:
-            return search(self, access_key_id)
+            raise NotFoundException(f"The Access Key with id {access_key_id} cannot be found")
         return {"user_name": key.user_name, "last_used": key.last_used}
 
     replace_method(IAMBackend, "get_access_key_last_used", get_access_key_last_used)
+
+
+def update_access_keys_as_iam_does() -> None:
+    """Refuse a status that no key has: moto sets any.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html
+    """
+    update = IamResponse.update_access_key
+
+    def update_access_key(self: IamResponse) -> ActionResult:
+        status = self._get_param("Status")
+        if status not in _STATUSES:
+            raise _invalid(status or "", "status", f"Member must satisfy enum value set: [{', '.join(_STATUSES)}]")
+        return update(self)
+
+    replace_method(IamResponse, "update_access_key", update_access_key)
+
+
+def take_no_role_for_a_user() -> None:
+    """Refuse what is about the caller where that is a role: moto answers for a user that it makes up.
+
+    In IAM's words, as https://github.com/hashicorp/terraform-provider-aws has them in its resource aws_iam_access_key.
+    """
+
+    def refusing(original: Callable[[IamResponse], ActionResult]) -> object:
+        @functools.wraps(original)
+        def answer(self: IamResponse) -> ActionResult:
+            environ: Any = self.normalized_request.environ
+            caller = Wiring.current.gate.callers.of(credential_of(environ)[0])
+            if caller.role_arn is not None and not self._get_param("UserName"):
+                raise ValidationError("Must specify userName when calling with non-User credentials")
+            return original(self)
+
+        return answer
+
+    for name in ("get_user", "list_access_keys", "update_access_key"):
+        replace_method(IamResponse, name, refusing(getattr(IamResponse, name)))

@@ -5,45 +5,33 @@ Nothing here changes what is answered; `bench/growth.py` measures what it is wor
 
 import copy
 import functools
-import io
 import string
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
-from http import HTTPStatus
 from queue import SimpleQueue
 from types import NoneType, SimpleNamespace
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import jsonpath_ng.parser
 import xmltodict
-from botocore import UNSIGNED, parsers
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.config import Config
+from botocore import parsers
 from moto.core import responses
-from moto.core.request import Request
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
-from moto.iam.responses import IamResponse
 from moto.moto_api._internal.moto_random import MotoRandom
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramState
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from urllib3 import HTTPResponse
 
-from localaws.clients import INTERPRETER, make_client
 from localaws.middleware import Gate
 
 _REMEMBERED = 10_000  # answers of a function, such as the instants that the keys of an account were created at
@@ -51,11 +39,10 @@ _UNCHANGING = (str, int, float, bool, NoneType, datetime)
 _gate: Gate
 
 
-def apply(gate: Gate, endpoint_url: str) -> None:
+def apply(gate: Gate) -> None:
     """Quicken the interpreter, which reaches AWS through the middleware."""
     global _gate  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
     _gate = gate
-    reuse_clients(endpoint_url)
     _apply_once()
 
 
@@ -70,69 +57,6 @@ def _apply_once() -> None:
     find_backends_once()
     remember_pure_functions()
     draw_request_ids_at_once()
-
-
-def reuse_clients(endpoint_url: str) -> None:
-    """Make one client a service: moto makes one for every task call. Nobody checks signatures, so it makes none."""
-
-    @functools.cache
-    def client_for(service: str, region: str) -> Any:
-        config = Config(
-            retries={"total_max_attempts": 1},  # the state machine's Retry is to be seen at work
-            signature_version=UNSIGNED,
-            user_agent="moto",  # botocore's own is put together anew, of 18 parts and twice, at each request
-        )
-        client = make_client(service, region, endpoint_url, INTERPRETER, config)
-        credential = f"Credential={INTERPRETER}/20260101/{client.meta.region_name}/{service}/aws4_request"
-        client.meta.events.register(
-            "before-send", functools.partial(_answer_in_this_process, authorization=f"AWS4-HMAC-SHA256 {credential}")
-        )
-        return client
-
-    def boto_client_for(region: str, service: str, **_: object) -> Any:
-        return client_for(service, region)
-
-    for module in (state_task_service_aws_sdk, lambda_eval_utils, resource_eval_s3):
-        setattr(module, "boto_client_for", boto_client_for)  # noqa: B010  # a function of moto's
-
-
-def _answer_in_this_process(request: AWSPreparedRequest, authorization: str, **_: object) -> AWSResponse:
-    """Call the local AWS as the function that it is here, not through a socket of our own."""
-    url, body = urlsplit(request.url), request.body or b""
-    sent = body.read() if hasattr(body, "read") else body
-    content = sent.encode() if isinstance(sent, str) else bytes(sent)
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(url.path) or "/",
-        "QUERY_STRING": url.query,
-        "SERVER_NAME": url.hostname,
-        "SERVER_PORT": str(url.port),
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.url_scheme": url.scheme,
-        "wsgi.input": io.BytesIO(content),
-        "wsgi.errors": sys.stderr,
-        "CONTENT_LENGTH": str(len(content)),
-        "HTTP_HOST": url.netloc,
-        "HTTP_AUTHORIZATION": authorization,
-    }
-    for name, value in request.headers.items():
-        key = name.upper().replace("-", "_")
-        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value if isinstance(value, str) else value.decode()
-    answered: list[Any] = []
-    serve = functools.partial(_gate.serve, application=_iam) if "/iam/" in authorization else _gate
-    body = b"".join(serve(environ, lambda *answer: answered.extend(answer)))
-    raw = HTTPResponse(io.BytesIO(body), preload_content=False)
-    return AWSResponse(request.url, int(answered[0].split()[0]), dict(answered[1]), raw)  # type: ignore[arg-type]  # as moto does
-
-
-def _iam(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer for IAM, of which a scan asks the most, without Flask's way to it."""
-    request = Request(environ)
-    url = f"http://{environ['HTTP_HOST']}/"
-    status, headers, body = IamResponse.dispatch(request, url)
-    start_response(f"{status} {HTTPStatus(status).phrase}", [(name, str(value)) for name, value in headers.items()])
-    return [body.encode() if isinstance(body, str) else body]
 
 
 def parse_definitions_once() -> None:

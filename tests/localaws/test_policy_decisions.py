@@ -62,11 +62,19 @@ def test_a_call_is_allowed_by_a_statement_and_denied_by_one(documents: list[Any]
         ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::111122223333:role/iam-key-age-prod-*"}}, False),
         ({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*"}}, False),  # which does not reach over a colon
         ({"ArnNotLike": {"aws:PrincipalArn": "arn:aws:iam::444455556666:role/*"}}, True),
+        ({"Null": {"aws:ResourceTag/Team": "false"}}, True),
+        ({"Null": {"AWS:resourcetag/team": "false"}}, True),
+        ({"Null": {"aws:ResourceTag/Team": "true"}}, False),
+        ({"Null": {"aws:ResourceTag/Owner": "true"}}, True),
+        ({"Null": {"aws:ResourceTag/Owner": False}}, False),
+        ({"StringEquals": {"aws:ResourceTag/Team": "web"}}, True),
+        ({"StringEquals": {"aws:ResourceTag/team": "Web"}}, False),
         ({"StringEquals": {"sts:ExternalId": "ours"}, "Bool": {"aws:SecureTransport": "false"}}, False),
     ],
 )
 def test_all_conditions_have_to_hold(condition: Any, holds: bool) -> None:
     context = {"sts:ExternalId": "ours", "aws:SecureTransport": "true", "aws:PrincipalArn": SCANNER}
+    context |= {"aws:ResourceTag/Team": "web"}
 
     decision = decide([policy(Condition=condition)], Attempt("iam:ListAccessKeys", ALICE, context))
 

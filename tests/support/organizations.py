@@ -72,3 +72,17 @@ def client_of(aws: "LocalAws", service: str, credentials: Mapping[str, Any], con
     return Session(**credentials).client(  # type: ignore[call-overload]  # any service
         service, region_name=REGION, endpoint_url=aws.endpoint_url, config=config
     )
+
+
+def make_role(
+    aws: "LocalAws", of: str, name: str, principal: dict[str, str], *may: dict[str, Any], **condition: Any
+) -> None:
+    """Make a role; `may` are the statements of its policy."""
+    trusts = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal, "Condition": condition}
+    iam = aws.client("iam", of)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trusts))
+    iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=policy(*may))
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

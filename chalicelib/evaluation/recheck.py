@@ -1,0 +1,120 @@
+"""What IAM's answers of this moment say of a key that is to be deactivated, or activated again. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from chalicelib.deactivation_documents import Action, ChosenKey, PlannedKey
+from chalicelib.deactivation_settings import DeactivationSettings
+from chalicelib.documents import AccountFacts
+from chalicelib.evaluation.account import AccountReader, Wanted, no_facts
+from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.evaluation.plan import holds_of, waits_of
+from chalicelib.instants import format_instant, parse_instant
+from chalicelib.key_documents import ACTIVE, Finding
+from chalicelib.policy import ScanPolicy
+from chalicelib.settings import TagSettings
+
+INACTIVE = "Inactive"
+_NOT_THERE = "IAM lists no such key of this user now: it was deleted, or its user was renamed."
+_FINE = "By what IAM says now, it has not to be deactivated."
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a key is judged by: the stage's settings, and the instant."""
+
+    scan_id: str
+    partition: str  # of ARNs, such as "aws"
+    now: datetime
+    policy: ScanPolicy
+    settings: DeactivationSettings
+    tags: TagSettings
+
+
+class Recheck(NamedTuple):
+    """A key as it is now, None where it is no finding, and why it must not be deactivated, None where it may."""
+
+    finding: Finding | None
+    why_not: str | None
+
+
+def recheck(
+    key: ChosenKey, answers: Mapping[str, Any], planned: PlannedKey, earlier: Action | None, terms: Terms
+) -> Recheck:
+    """Judge a planned key by the answers that the state machine got, as a scan of its user would.
+
+    `answers` is `{"keys": [{"access_key_id", "status", "created_at"}], "last_used", "user": {"path", "tags"}, "cause"}`,
+    `last_used` as `read_last_uses` takes it; what is missing or odd in it is unknown. `earlier` is the key's last action.
+    """
+    status = _status_of(key, answers)
+    if status != ACTIVE:
+        return Recheck(None, _not_there(answers) if status is None else f"It is {status} already.")
+    account = _facts_of_user(key, answers, terms)
+    context = ScanContext(
+        terms.scan_id, key["account_id"], terms.now, terms.policy, account, terms.tags.max_exempt_days, terms.now
+    )
+    details = {"last_used": answers.get("last_used"), "cause": answers.get("cause")}
+    outcome = {"user_name": key["user_name"], "outcome": "checked", "keys": answers["keys"], "details": details}
+    page = evaluate_page(context, 1, [key["user_name"]], [outcome])
+    for finding in (*page["findings"], *page["exempt"]):
+        if finding["access_key_id"] == key["access_key_id"]:
+            return Recheck(finding, " ".join(_why_not(finding, answers, planned, earlier, terms)) or None)
+    return Recheck(None, " ".join(user.get("cause", _FINE) for user in page["users"]))
+
+
+def why_not_undone(key: ChosenKey, answers: Mapping[str, Any], action: Action) -> str | None:
+    """Return why a key must not be activated again, None where it may: it was deactivated, and is inactive yet."""
+    undo, status = action["undo"], _status_of(key, answers)
+    if action["state"] != "done":
+        return "It is not on record that it was deactivated."
+    if undo and undo["state"] == "done":
+        return f"It was activated again before, on {undo['at'][:10]}."
+    if status is None:
+        return _not_there(answers)
+    return None if status == INACTIVE else f"It is {status} already."
+
+
+def _status_of(key: ChosenKey, answers: Mapping[str, Any]) -> str | None:
+    """Return the status of a key, None where IAM did not list it, or not once."""
+    listed = answers.get("keys")
+    keys = [one for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
+    found = [one.get("status") for one in keys if one.get("access_key_id") == key["access_key_id"]]
+    return str(found[0]) if len(found) == 1 else None
+
+
+def _not_there(answers: Mapping[str, Any]) -> str:
+    return f"IAM did not list it ({answers['cause']})." if answers.get("cause") else _NOT_THERE
+
+
+def _facts_of_user(key: ChosenKey, answers: Mapping[str, Any], terms: Terms) -> AccountFacts:
+    """Return the path and the tags of the key's user; policies, which play no part, are none."""
+    user = answers.get("user")
+    path, tags = (user.get("path"), user.get("tags")) if isinstance(user, Mapping) else (None, None)
+    described = {
+        "UserName": key["user_name"],
+        "Path": path if isinstance(path, str) else None,
+        "Tags": tags if isinstance(tags, list) else None,
+    }
+    reader = AccountReader(terms.tags.owner_tags)
+    reader.add({"UserDetailList": [described]})
+    wanted = Wanted(terms.scan_id, key["account_id"], terms.partition, [key["user_name"]], root=False)
+    return no_facts(wanted, format_instant(terms.now)) | {"users": reader.users()}
+
+
+def _why_not(
+    finding: Finding, answers: Mapping[str, Any], planned: PlannedKey, earlier: Action | None, terms: Terms
+) -> Iterator[str]:
+    """Yield what speaks against deactivating a finding now."""
+    holds = holds_of(finding, terms.settings, terms.now, earlier)
+    if holds is None:
+        yield finding["advice_in_words"] or _FINE
+        return
+    if planned["told_since"] is None:
+        yield "It was not announced."
+    else:
+        holds = [*holds, *waits_of(parse_instant(planned["told_since"]), terms.settings, terms.now)]
+    yield from (hold["in_words"] for hold in holds)
+    if answers.get("cause") and any(hold["by"] == "unknown_details" for hold in holds):
+        yield f"({answers['cause']})"
