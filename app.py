@@ -62,16 +62,9 @@ def start_scan(request: Request, _query: Query) -> Response:
 @routing.serve(app, operations.LIST_SCANS)
 def list_scans(_request: Request, query: Query) -> Any:
     """List the recent scans."""
-    from chalicelib.api import parameters, responses
+    from chalicelib.api import reading
 
-    token = query.get("next", "")
-    limit = query.get("limit", parameters.DEFAULT_LIMIT)
-    kind = parameters.require_kind(query.get("kind"), executions.kinds())
-    try:
-        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token), kind)
-    except executions.InvalidNextError as error:
-        raise parameters.invalid_next(token) from error
-    return responses.scan_list(listed, after)
+    return reading.scans(query)
 
 
 @routing.serve(app, operations.GET_SCAN)

@@ -54,7 +54,7 @@ def answer_as_api_gateway() -> None:
         event["requestContext"]["identity"]["userArn"] = _CALLER_ARN
         return event
 
-    local.LambdaEventConverter.create_lambda_event = create_event_of_caller  # type: ignore[method-assign, assignment]  # as well
+    local.LambdaEventConverter.create_lambda_event = create_event_of_caller  # type: ignore[method-assign]  # as well
 
     def method_of(self: Any, name: str) -> Any:  # what http.server looks for, and answers 501 where it is missing
         if name.startswith("do_"):

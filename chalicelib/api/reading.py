@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from chalicelib import scan_ids
-from chalicelib.api import organization_responses, responses
+from chalicelib.api import organization_responses, parameters, responses
 from chalicelib.api.parameters import SCAN_ID, InvalidParameterError
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions, organization_store, report_store
@@ -12,6 +12,18 @@ from chalicelib.aws.executions import Scan
 from chalicelib.documents import Report
 from chalicelib.organization_documents import OrganizationReport
 from chalicelib.scan_ids import ScanNotFoundError
+
+
+def scans(query: Query) -> responses.ScanList:
+    """Answer which scans there were lately."""
+    token = query.get("next", "")
+    kind = parameters.require_kind(query.get("kind"), executions.kinds())
+    limit = query.get("limit", parameters.DEFAULT_LIMIT)
+    try:
+        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token), kind)
+    except executions.InvalidNextError as error:
+        raise parameters.invalid_next(token) from error
+    return responses.scan_list(listed, after)
 
 
 def status_of(scan: Scan) -> responses.ScanStatus:

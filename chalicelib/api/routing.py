@@ -136,7 +136,7 @@ def _without_ids(text: str, request: Request) -> str:
     for named in (request.uri_params or {}).values():
         if not is_given_id(named):
             text = text.replace(named, "(not shown)")
-    return re.sub(r"AKIA\w+", "(not shown)", text)
+    return re.sub(r"(?<=actions/)\S+|(?<=actions%2F)\S+|AKIA\w+", "(not shown)", text)
 
 
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:

@@ -41,6 +41,7 @@ from localaws.moto_patches.stepfunctions import (
     measure_payloads,
     name_executions,
     name_service_errors_as_aws_does,
+    start_executions_of_tasks,
     start_executions_one_by_one,
 )
 from localaws.moto_patches.sts import assume_roles_as_sts_does, identify_callers
@@ -61,6 +62,7 @@ def _patch_once() -> None:
     accept_express_children()
     leave_failed_children_among_the_results()
     name_service_errors_as_aws_does()
+    start_executions_of_tasks()
     measure_payloads()
     limit_payloads_in_utf8()
     paginate_iam_lists()

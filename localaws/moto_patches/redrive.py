@@ -46,8 +46,8 @@ class _Stood:
 def redrive_executions() -> None:
     """Let an execution that did not succeed go on at the state in which it ended, with that state's input.
 
-    https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html. That variables are as they were then is
-    assumed. A Map or a Parallel state begins anew as a whole.
+    https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html. Its variables are as they were then,
+    which is assumed. A Map or a Parallel state begins anew as a whole.
     """
     enter = CommonStateField._eval_body
     describe = StepFunctionResponse.describe_execution
