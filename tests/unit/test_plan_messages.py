@@ -147,9 +147,7 @@ def test_nobody_is_asked_to_approve_what_needs_no_approval_or_is_held(name: str)
 def test_the_request_to_approve_is_in_the_mail_and_is_of_the_due_keys(name: str) -> None:
     report, text = CASES[name](), mail(name).text
 
-    [plain] = re.findall(
-        rf"^  POST /scan/{report['scan_id']}/plan/approve\n(  {{.*?}})$", text, re.MULTILINE | re.DOTALL
-    )
+    plain = text.partition(f"\n  POST /scan/{report['scan_id']}/plan/approve\n")[2].partition("\nor with awscurl:\n")[0]
     [curled] = re.findall(r"-d '({.*?})'$", text, re.MULTILINE | re.DOTALL)
     assert json.loads(plain) == json.loads(curled)
     assert json.loads(plain) == {"access_key_ids": [finding["access_key_id"] for finding in due_keys(report)]}
@@ -165,7 +163,7 @@ def test_of_more_due_keys_than_a_scan_deactivates_the_request_has_as_many_as_it_
     [body] = re.findall(r"^  ({\"access_key_ids.*?})$", text, re.MULTILINE | re.DOTALL)
     assert len(json.loads(body)["access_key_ids"]) == report["plan"]["max_per_scan"] == 5
     assert "These are the first 5 of them." in in_one_line(text)
-    assert ", 7 deactivations to approve in account 123456789012" in message(report).subject
+    assert ", 7 deactivations to approve in AWS account 123456789012" in message(report).subject
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -210,7 +208,7 @@ def hostile() -> Report:
     last.actions = {"AKIA2": did("b", "AKIA2", undo=undo("done", by=f"arn:aws:sts::1:assumed-role/x/{EVIL}"))}
     report = last.scan(
         0,
-        user(EVIL, key("AKIA1", 200, used="never"), tags={"owner": f"https://{EVIL}"}, path=f"/{EVIL}/"),
+        user(EVIL, key("AKIA1", 200, used="never"), tags={"owner": f"https://{EVIL}"}, path=f"/<!channel>{EVIL}/"),
         user("b", key("AKIA2", 200, used="never"), path=f"/people/{EVIL}/"),
         user("c", key("AKIA3", 200, used="never"), tags={"owner": f"https://{EVIL}"}, path="/people/"),
     )
@@ -233,6 +231,8 @@ def test_nothing_of_it_is_markup_in_chat() -> None:
 
     assert all(line.count("`") % 2 == 0 for line in [*chat["description"].splitlines(), *chat["nextSteps"]])
     assert "says no" not in chat["description"]
+    assert "<!channel>" not in chat["description"]
+    assert "deactivate it. Held: not in scope.\n" in chat["description"]
     assert f"`AKIA4` `{EVIL}`: It was NOT deactivated, and nothing changed. Approved by `arn:" in chat["description"]
 
 
