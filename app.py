@@ -313,4 +313,4 @@ def check_deactivation(event: dict[str, Any], _context: object) -> dict[str, Any
     """
     from chalicelib import deactivation_steps
 
-    return deactivation_steps.STEPS[event["step"]](event)
+    return deactivation_steps.STEPS[event["step"]](event, datetime.now(UTC))
