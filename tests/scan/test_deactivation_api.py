@@ -1,6 +1,8 @@
 """Plans, approvals, actions and undos over HTTP, against `localaws serve` in a process of its own."""
 
 import json
+import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import requests
 
 from chalicelib.api.openapi import openapi_document
+from tests.localaws.test_serve import documented, run
 from tests.scan.test_api import at_once
 from tests.support.scanner import user
 from tests.support.schemathesis_run import run_schemathesis
@@ -19,8 +22,8 @@ OLD, NEW = "2021-11-27T20:15:43Z", "2026-11-20T08:00:00Z"
 CALLER = "arn:aws:iam::123456789012:user/local"
 ACCOUNT = {
     "users": [
-        *(user(name, OLD) for name in ("alice", "bob", "carol", "dave", "erin", "frank", "grace")),
-        user("heidi", NEW),
+        *(user(name, OLD) for name in ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")),
+        user("ivan", NEW),
         user("vault", OLD, tags={"iam-key-age:never-deactivate": ""}),
     ]
 }
@@ -102,7 +105,7 @@ def test_a_plan_has_what_is_due_and_what_is_held(plan: Plan) -> None:
     assert (told["approval"], told["next"]) == (None, None)
     held = {key["user_name"]: key["plan"]["holds"] for key in plan.read(status="held")["keys"]}
     assert [hold["by"] for hold in held["vault"]] == ["protected"]
-    assert "heidi" not in json.dumps(told)
+    assert "ivan" not in json.dumps(told)
 
 
 def test_the_keys_of_a_plan_go_on_to_the_end(plan: Plan) -> None:
@@ -280,6 +283,35 @@ def test_ten_undos_at_once_are_one_execution(served: Served) -> None:
     assert [name for name in executions(served) if name.startswith("undo-") and action_id in name] == [
         f"undo-{action_id}-1"
     ]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not on every machine")
+def test_the_documented_calls_take_a_key_from_the_plan_to_inactive_and_back(served: Served) -> None:
+    plan = Plan(served)
+    named = {"SCAN_ID": plan.scan_id, "ACCESS_KEY_ID": plan.keys["heidi"]}
+
+    approved = run_documented(served, "# Approve some of them", **named)
+    [result] = plan.approval()["results"]
+    undone = run_documented(served, "# What was deactivated", ACTION_ID=result["action_id"])
+
+    due, first, again = approved
+    assert plan.keys["heidi"] in [key["access_key_id"] for key in due["keys"]]
+    assert (first["access_key_ids"], again) == ([plan.keys["heidi"]], first)
+    listed, action, undo = undone
+    assert action in listed["actions"]
+    assert (action["state"], action["user_name"]) == ("done", "heidi")
+    until(
+        lambda: get(served, f"actions/{undo['action_id']}").json(),
+        lambda one: one["undo"] is not None and one["undo"]["state"] == "done",
+    )
+    assert status_of(served, plan, "heidi") == "Active"
+
+
+def run_documented(served: Served, what: str, **named: str) -> list[dict[str, Any]]:
+    """Run the commands of a block of docs/api.md; return the documents that they print."""
+    done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh", what), **named)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads("[" + re.sub(r"}\s*{", "},{", done.stdout) + "]"))
 
 
 def test_whatever_is_asked_of_it_the_server_answers_as_the_document_says(served: Served, tmp_path: Path) -> None:
