@@ -46,6 +46,7 @@ class FaultInjector:
             "sns": lambda _call, _account_id: _internal_error() if self._fails("sns", faults.sns) else None,
             "cloudtrail": self._cloudtrail,
             "organizations": lambda call, _account_id: self._service(call, "organizations", faults.organizations),
+            "states": lambda call, _account_id: self._service(call, "states", faults.states),
         }
 
     def latency_seconds(self, account_id: str) -> float:

@@ -127,6 +127,7 @@ class Faults(Strict):
     sns: Failing = Failing()
     cloudtrail: ServiceFaults = ServiceFaults()
     organizations: ServiceFaults = ServiceFaults()
+    states: ServiceFaults = ServiceFaults()
     accounts: dict[AccountId, AccountFaults] = Field(default={})
 
     def of_account(self, account_id: str) -> AccountFaults:

@@ -29,6 +29,7 @@ from localaws.moto_patches.iam import (
 )
 from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
+from localaws.moto_patches.redrive import redrive_executions
 from localaws.moto_patches.s3 import keep_the_first_object
 from localaws.moto_patches.stack_sets import make_stack_sets_of_templates
 from localaws.moto_patches.stepfunctions import (
@@ -40,6 +41,7 @@ from localaws.moto_patches.stepfunctions import (
     measure_payloads,
     name_executions,
     name_service_errors_as_aws_does,
+    start_executions_of_tasks,
     start_executions_one_by_one,
 )
 from localaws.moto_patches.sts import assume_roles_as_sts_does, identify_callers
@@ -60,6 +62,7 @@ def _patch_once() -> None:
     accept_express_children()
     leave_failed_children_among_the_results()
     name_service_errors_as_aws_does()
+    start_executions_of_tasks()
     measure_payloads()
     limit_payloads_in_utf8()
     paginate_iam_lists()
@@ -83,6 +86,7 @@ def _patch_once() -> None:
     create_rest_apis_with_a_body()
     create_state_machines_that_execute()
     name_executions()
+    redrive_executions()
     start_executions_one_by_one()
     keep_stopped_executions_stopped()
     strictness.apply()

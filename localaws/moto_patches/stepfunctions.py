@@ -12,8 +12,10 @@ from enum import StrEnum
 from typing import Any, cast
 
 import jsonata.utils
+from botocore.exceptions import ClientError
 from jsonata import Jsonata
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -27,6 +29,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service,
     state_task_service_aws_sdk,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+    StateTaskServiceSfn,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
@@ -37,12 +42,14 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.parser.quotas import MAX_STATE_SIZE_UTF8_BYTES
 
-from localaws.moto_patches import expressions
+from localaws.moto_patches import expressions, task_arguments
 from localaws.moto_patches.wiring import (
     Wiring,
     replace_method,
     utf8_size,
 )
+
+_UNMODELLED = CustomErrorName("StepFunctions.AWSStepFunctionsException")
 
 
 def evaluate_jsonata() -> None:
@@ -173,6 +180,39 @@ def name_service_errors_as_aws_does() -> None:
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"iam": "Iam", "s3": "S3", "sns": "Sns"}
 
 
+def start_executions_of_tasks() -> None:
+    """Start an execution by the fields and fail by the names of the optimized integration: moto has other ones.
+
+    An error that the API's model does not have is StepFunctions.AWSStepFunctionsException, as AWS's own solutions catch
+    it: https://github.com/aws-solutions/data-transfer-from-amazon-s3-glacier-vaults-to-amazon-s3.
+    """
+    normalise, fail = StateTaskServiceSfn._normalise_parameters, StateTaskServiceSfn._from_error
+
+    def normalise_and_name(self: StateTaskServiceSfn, parameters: dict[str, Any], *names: Any) -> None:
+        normalise(self, parameters, *names)
+        shape = task_arguments.input_of(self._get_boto_service_name(), self.resource.api_action)
+        request = task_arguments.as_request(shape, parameters)
+        parameters.clear()
+        parameters.update(request)
+
+    def name_answer(_self: StateTaskServiceSfn, answer: dict[str, Any], *_: Any) -> None:
+        named = {f"{name[0].upper()}{name[1:]}": value for name, value in json.loads(to_json_str(answer)).items()}
+        answer.clear()
+        answer.update(named)
+
+    def from_error(self: StateTaskServiceSfn, env: Environment, ex: Exception) -> FailureEvent:
+        event = fail(self, env, ex)
+        if type(ex) is ClientError:  # botocore makes a class of its own of each error of the model
+            details: Any = event.event_details
+            details["taskFailedEventDetails"]["error"] = _UNMODELLED.error_name
+            return FailureEvent(env, _UNMODELLED, event.event_type, details)
+        return event
+
+    replace_method(StateTaskServiceSfn, "_normalise_parameters", normalise_and_name)
+    replace_method(StateTaskServiceSfn, "_normalise_response", name_answer)
+    replace_method(StateTaskServiceSfn, "_from_error", from_error)
+
+
 def measure_payloads() -> None:
     """Measure every state's input, output and Assign, and count events: moto enforces no quota and has no bill."""
     publish = EventManager._publish_history_event
@@ -223,7 +263,7 @@ def start_executions_one_by_one() -> None:
 
         replace_method(StepFunctionsParserBackend, name, locked)
 
-    for name in ("start_execution", "describe_execution", "list_executions"):
+    for name in ("start_execution", "redrive_execution", "describe_execution", "list_executions"):
         one_by_one(name)
 
 

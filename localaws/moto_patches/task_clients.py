@@ -64,12 +64,16 @@ def apply(gate: Gate, endpoint_url: str) -> None:
     """Let tasks reach AWS through the middleware."""
     global _gate  # noqa: PLW0603  # moto's classes are the process's, and so is what they reach
     _gate = gate
-    _assume_roles_of_credentials()
-    _reuse_clients(endpoint_url)
+    assume_roles_of_credentials()
+    reuse_clients(endpoint_url)
 
 
 @functools.cache
-def _assume_roles_of_credentials() -> None:
+def assume_roles_of_credentials() -> None:
+    """Let a task with `Credentials` call as their role, which the machine's own role assumes: moto ignores them.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-access-cross-acct-resources.html
+    """
     evaluate = StateTask._eval_state_credentials
 
     def credentials_of(self: StateTask, env: Environment) -> StateCredentials:
@@ -79,12 +83,10 @@ def _assume_roles_of_credentials() -> None:
     replace_method(StateTask, "_eval_state_credentials", credentials_of)
 
 
-def _reuse_clients(endpoint_url: str) -> None:
+def reuse_clients(endpoint_url: str) -> None:
     """Make one client a service, Region and session. Nobody checks signatures, so it makes none.
 
-    A task with `Credentials` calls as their role, which the machine's own role assumes with the machine's ARN as the
-    external id; moto ignores them:
-    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-access-cross-acct-resources.html
+    A session is an execution's, until it expires; the external id is the ARN of the machine.
     """
     sessions: dict[tuple[str, str], tuple[_Session, datetime]] = {}  # by execution and role, with their end
 
@@ -96,7 +98,8 @@ def _reuse_clients(endpoint_url: str) -> None:
             user_agent="moto",  # botocore's own is put together anew, of 18 parts and twice, at each request
         )
         client = make_client(service, region, endpoint_url, session.access_key_id, config)
-        scope = f"{session.access_key_id}/20260101/{client.meta.region_name}/{service}/aws4_request"
+        signing_name = client.meta.service_model.signing_name
+        scope = f"{session.access_key_id}/20260101/{client.meta.region_name}/{signing_name}/aws4_request"
         signed = {"HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}"}
         signed |= {"HTTP_X_AMZ_SECURITY_TOKEN": session.token} if session.token else {}
         client.meta.events.register("before-send", functools.partial(_answer_in_this_process, signed=signed))

@@ -18,7 +18,7 @@ from jsonata import Jsonata
 
 from localaws.environment import PROJECT, LocalAws
 from localaws.moto_patches import apply as patches_of_moto
-from localaws.moto_patches import notifications, speedups, strictness, task_arguments
+from localaws.moto_patches import notifications, speedups, strictness, task_arguments, task_clients
 from localaws.moto_patches.expressions import refused
 from tests.support.scanner import Scanner, user
 
@@ -382,6 +382,7 @@ def test_every_patch_of_moto_is_in_the_docs_with_its_source() -> None:
         patches_of_moto._patch_once,
         strictness.apply,
         notifications.apply,
+        task_clients.apply,
         speedups.apply,
         speedups._apply_once,
     ]
