@@ -21,7 +21,7 @@ IS_NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 NEEDED = Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …
 
 demo: setup ## scan a made-up account of 250 users on this machine
-	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters UsageEvidence=on --out out/demo
+	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters "UsageEvidence=on Deactivation=plan" --out out/demo
 
 demo-organization: setup ## scan a made-up organization of 20 accounts on this machine
 	@$(BIN)/python -m localaws scan --account localaws/accounts/demo-organization.json --previous localaws/accounts/demo-organization-before.json --out out/demo-organization

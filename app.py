@@ -62,16 +62,9 @@ def start_scan(request: Request, _query: Query) -> Response:
 @routing.serve(app, operations.LIST_SCANS)
 def list_scans(_request: Request, query: Query) -> Any:
     """List the recent scans."""
-    from chalicelib.api import parameters, responses
+    from chalicelib.api import reading
 
-    token = query.get("next", "")
-    limit = query.get("limit", parameters.DEFAULT_LIMIT)
-    kind = parameters.require_kind(query.get("kind"), executions.kinds())
-    try:
-        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token), kind)
-    except executions.InvalidNextError as error:
-        raise parameters.invalid_next(token) from error
-    return responses.scan_list(listed, after)
+    return reading.scans(query)
 
 
 @routing.serve(app, operations.GET_SCAN)
@@ -105,6 +98,48 @@ def get_report(_request: Request, query: Query, scan_id: str) -> Response:
 
     link = reading.report_link(scan_id, query)
     return Response(link, {"Location": link["location"]}, status_code=303)
+
+
+@routing.serve(app, operations.GET_PLAN)
+def get_plan(_request: Request, query: Query, scan_id: str) -> Any:
+    """List the keys that a scan plans to deactivate."""
+    from chalicelib.api import deactivation
+
+    return deactivation.plan_of(scan_id, query)
+
+
+@routing.serve(app, operations.APPROVE_PLAN)
+def approve_plan(request: Request, _query: Query, scan_id: str) -> Response:
+    """Have keys of a plan deactivated; who asks for it is on record."""
+    from chalicelib.api import deactivation
+
+    body, caller = routing.json_body(request), routing.caller_of(request)
+    return Response(deactivation.approve(scan_id, body, caller, datetime.now(UTC)), status_code=202)
+
+
+@routing.serve(app, operations.LIST_ACTIONS)
+def list_actions(_request: Request, query: Query) -> Any:
+    """List the keys that were deactivated, or were to be."""
+    from chalicelib.api import deactivation
+
+    return deactivation.list_actions(query)
+
+
+@routing.serve(app, operations.GET_ACTION)
+def get_action(_request: Request, _query: Query, action_id: str) -> Any:
+    """Return what became of a key that was to be deactivated."""
+    from chalicelib.api import deactivation
+
+    return deactivation.action_of(action_id)
+
+
+@routing.serve(app, operations.UNDO_ACTION)
+def undo_action(request: Request, _query: Query, action_id: str) -> Response:
+    """Have a key activated again that was deactivated."""
+    from chalicelib.api import deactivation
+
+    body, caller = routing.json_body(request), routing.caller_of(request)
+    return Response(deactivation.undo(action_id, body, caller, datetime.now(UTC)), status_code=202)
 
 
 @routing.serve(app, operations.GET_OPENAPI)
@@ -278,4 +313,4 @@ def check_deactivation(event: dict[str, Any], _context: object) -> dict[str, Any
     """
     from chalicelib import deactivation_steps
 
-    return deactivation_steps.STEPS[event["step"]](event)
+    return deactivation_steps.STEPS[event["step"]](event, datetime.now(UTC))

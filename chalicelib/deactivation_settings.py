@@ -10,7 +10,7 @@ from chalicelib.settings import InvalidSettingError
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MOST_DAYS, _MOST_PER_SCAN = 365, 100
-_PATH, _PATH_TAKES = r"/|/[!-)+->@-~]{1,510}/", "/, or text between two / without * and ?"
+_PATH, _PATH_TAKES = r"/|/[!-#%-)+->@-~]{1,510}/", "/, or text between two / without * ? $"
 Mode = Literal["plan", "apply"]
 
 

@@ -1,29 +1,296 @@
-"""The steps of the deactivation machine that are not calls of IAM: choose keys, check one, record, conclude."""
+"""The steps of the deactivation machine that are not calls of IAM: choose keys, check one, record, conclude.
 
+An execution that is refused fails with the name of an error here, and its message: people read both. Lambda logs them,
+too, so they name no user.
+"""
+
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple, cast
 
-Step = Callable[[Mapping[str, Any]], dict[str, Any]]
+from chalicelib import scan_ids, settings
+from chalicelib.aws import action_store, deactivations, report_store
+from chalicelib.deactivation_documents import (
+    ACTION_ID_PATTERN,
+    BY_ITSELF,
+    Action,
+    ChosenKey,
+    DeactivationInput,
+    KeyResult,
+    Undo,
+)
+from chalicelib.deactivation_settings import DeactivationSettings, deactivation_settings
+from chalicelib.documents import SCAN_ID_PATTERN, SCHEMA_VERSION, InvalidEvidenceError
+from chalicelib.evaluation.recheck import INACTIVE, Outcome, Recheck, Terms, outcome_of, recheck, why_not_undone
+from chalicelib.instants import format_instant
+from chalicelib.key_documents import ACTIVE, Finding
+from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
+from chalicelib.outputs.deactivation_text import compose_action_notification, compose_rest_notification
+
+Step = Callable[[Mapping[str, Any], datetime], dict[str, Any]]
+
+MOST_KEYS = 100  # of an execution
+_MOST_ATTEMPTS = 999
+_LONGEST_WHY = 300  # so that the results of all keys fit into a state
+_KEY_ID = "[A-Za-z0-9_]{1,128}"
+_TEXTS = {
+    "by": "[ -~]{1,2048}",
+    "at": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z",
+    "scan_id": SCAN_ID_PATTERN,
+    "account_id": ACCOUNT_ID_PATTERN,
+    "undo": ACTION_ID_PATTERN,
+}
+_TOO_OLD = "IAM was asked about it more than two minutes before it was to be checked."
+_NOT_DUE = "It is not due in the plan of the last full scan."
+_ANOTHER = "Another execution changes it, or did so."
+_TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
+_ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
 
 
-def choose(event: Mapping[str, Any]) -> dict[str, Any]:
+class InvalidDeactivationInputError(Exception):
+    """The execution's input is not one that the API gives."""
+
+
+class DeactivationIsOffError(Exception):
+    """The stage, or the plan, does not deactivate keys: the stack parameter Deactivation is, or was, another."""
+
+
+class ApprovalRequiredError(Exception):
+    """Nobody approved these keys, and somebody has to."""
+
+
+class NotTheLastScanError(Exception):
+    """A later full scan is on record, and only its plan counts."""
+
+
+class KeyNotDueError(Exception):
+    """A key is not due in the plan of the scan."""
+
+
+class CannotBeUndoneError(Exception):
+    """It is not on record that the action deactivated a key, or it was undone before."""
+
+
+class NotBegunError(Exception):
+    """It is not on record that this execution was to change the key."""
+
+
+def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return the keys that an execution is to change, and how many at most; raise if its input is refused."""
-    raise NotImplementedError
+    given = _read_input(event["run"]["input"])
+    if "undo" in given:
+        action = action_store.load_action(given["undo"])
+        if action is None or action["state"] != "done" or (action["undo"] and action["undo"]["state"] == "done"):
+            raise CannotBeUndoneError(f"Action {given['undo']} deactivated no key, or was undone before.")
+        return {"keys": [_chosen(action["account_id"], action)], "most_changes": 1, "undoes": True}
+    of_stage, wanted = _settings(), given.get("access_key_ids")
+    if of_stage.needs_approval and (wanted is None or given["by"] == BY_ITSELF):
+        raise ApprovalRequiredError("Nobody approved these keys, and somebody has to (DeactivationApproval).")
+    due = _due_keys(given)
+    if missing := [key_id for key_id in wanted or () if key_id not in due]:
+        raise KeyNotDueError(f"Not due in the plan of scan {given['scan_id']}: {', '.join(missing)}.")
+    longest_told = sorted(due, key=lambda key_id: due[key_id].told_since or "")
+    keys = [due[key_id].key for key_id in wanted or longest_told[:MOST_KEYS]]
+    return {"keys": keys, "most_changes": of_stage.max_per_scan, "undoes": False}
 
 
-def check(event: Mapping[str, Any]) -> dict[str, Any]:
+def check(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Judge a key by what IAM says now; if it may be changed, keep that it is to be."""
-    raise NotImplementedError
+    run, key = event["run"], event["key"]
+    begin = _begin_undo if "undo" in run["input"] else _begin
+    action, why_not = begin(run, key, event["answers"], now)
+    action_id = action["action_id"] if action else None
+    result = None if why_not is None else _result(key, "held", why_not, action_id)
+    return {"act": why_not is None, "action_id": action_id, "result": result}
 
 
-def record(event: Mapping[str, Any]) -> dict[str, Any]:
+def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """Keep what became of a key, and compose the message."""
-    raise NotImplementedError
+    run, action_id = event["run"], event["action_id"]
+    begun = action_store.load_begun(action_id, run["execution_arn"])
+    if begun is None:
+        raise NotBegunError(f"It is not on record that this execution began action {action_id}.")
+    undo, wanted = begun.action["undo"], ACTIVE if begun.action["undo"] else INACTIVE
+    state, cause = outcome_of(event["caught"], event["status_after"], wanted, redriven=event["redriven"])
+    action = action_store.end(_ended(begun.action, state, cause, now), begun.number)
+    last = action["undo"] if undo and action["undo"] else action
+    became = last["state"] if last["state"] in ("done", "failed") else "unknown"
+    return {
+        "result": _result(_chosen(action["account_id"], action), became, last["cause"] or action["why"], action_id),
+        "notification": compose_action_notification(action, settings.https_format()),
+    }
 
 
-def conclude(event: Mapping[str, Any]) -> dict[str, Any]:
+def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return what became of each key, and the message about those that were not changed."""
-    raise NotImplementedError
+    given, results = event["run"]["input"], event["results"]
+    left = [_result(key, "held", _ENOUGH, None) for key in event["keys"][len(results) :]]
+    rest = [result for result in results if result["result"] == "held"]
+    rest += left if given["by"] != BY_ITSELF else []  # which nobody waits for: the next plan has them
+    answer = {"notify": bool(rest), "results": [*results, *left]}
+    if rest:
+        answer["notification"] = compose_rest_notification(given, rest, settings.https_format())
+    return answer
 
 
 STEPS: dict[str, Step] = {"choose": choose, "check": check, "record": record, "conclude": conclude}
+
+
+class _DueKey(NamedTuple):
+    key: ChosenKey
+    told_since: str | None
+
+
+def _begin(
+    run: Mapping[str, Any], key: ChosenKey, answers: Mapping[str, Any], now: datetime
+) -> tuple[Action | None, str | None]:
+    """Keep that a key is to be deactivated; return the action and None, or why it must not be."""
+    earlier = action_store.load_last_action(key["account_id"], key["access_key_id"])
+    # Where this function was called before for this key, and its answer was lost, IAM was not called yet.
+    is_ours = earlier is not None and earlier["state"] == "intended" and _is_by(run, earlier)
+    finding, why_not = _recheck(run, key, answers, None if is_ours else earlier, now)
+    if earlier and is_ours:
+        if why_not:
+            action_store.end(_ended(earlier, "failed", why_not, now), 0)
+        return earlier, why_not
+    attempt = 1 + int(earlier["action_id"].rpartition("-")[2]) if earlier else 1
+    if why_not or finding is None or attempt > _MOST_ATTEMPTS:
+        return None, why_not or _TOO_OFTEN
+    begun = action_store.begin(_action(run, key, finding, attempt, now))
+    return begun, None if _is_by(run, begun) else _ANOTHER
+
+
+def _begin_undo(
+    run: Mapping[str, Any], key: ChosenKey, answers: Mapping[str, Any], now: datetime
+) -> tuple[Action | None, str | None]:
+    """Keep that a key is to be activated again; return the action and None, or why it must not be."""
+    given, arn = run["input"], run["execution_arn"]
+    action, begun = action_store.load_action(given["undo"]), action_store.load_begun(given["undo"], arn)
+    if action is None:
+        return None, "There is no such action on record."
+    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action):
+        if begun:
+            action_store.end(_ended(begun.action, "failed", why_not, now), begun.number)
+        return action, why_not
+    undo: Undo = {
+        "by": given["by"],
+        "at": given["at"],
+        "execution_arn": arn,
+        "state": "intended",
+        "ended_at": None,
+        "cause": None,
+    }
+    action = action_store.begin_undo(action, undo)
+    return action, None if action["undo"] and _is_by(run, action["undo"]) else _ANOTHER
+
+
+def _recheck(
+    run: Mapping[str, Any], key: ChosenKey, answers: Mapping[str, Any], earlier: Action | None, now: datetime
+) -> Recheck:
+    if why_not := _too_old(answers, now):
+        return Recheck(None, why_not)
+    try:
+        of_stage, due = _settings(), _due_keys(run["input"]).get(key["access_key_id"])
+    except (DeactivationIsOffError, NotTheLastScanError) as error:
+        return Recheck(None, str(error))
+    if due is None:
+        return Recheck(None, _NOT_DUE)
+    partition = scan_ids.partition_of(run["execution_arn"])
+    policy, tags = settings.stage_defaults(), settings.tag_settings()
+    terms = Terms(run["input"]["scan_id"], partition, now, policy, of_stage, tags)
+    return recheck(key, answers, due.told_since, earlier, terms)
+
+
+def _due_keys(given: DeactivationInput) -> dict[str, _DueKey]:
+    """Return the keys that are due in a scan's plan, by their ids; raise NotTheLastScanError if it counts no more."""
+    try:
+        report: Any = report_store.load_report(given["scan_id"], of_account=given.get("account_id"))
+        if report["plan"]["mode"] != "apply":
+            raise DeactivationIsOffError("This plan says what would be deactivated, not what will be.")
+        planned = [(finding, finding["plan"]) for finding in report["findings"] if "plan" in finding]
+        due = [
+            _DueKey(_chosen(finding.get("account_id", report["account_id"]), finding), plan["told_since"])
+            for finding, plan in planned
+            if plan["status"] == "due"
+        ]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidEvidenceError(f"the report of scan {given['scan_id']} is damaged, or has no plan") from error
+    last = deactivations.last_scans()
+    current = [one for one in due if last(one.key["account_id"]) == given["scan_id"]]
+    if due and not current:
+        raise NotTheLastScanError("A later full scan is on record, and only its plan counts.")
+    return {one.key["access_key_id"]: one for one in current}
+
+
+def _read_input(given: Any) -> DeactivationInput:
+    """Return an execution's input; raise InvalidDeactivationInputError for one that the API does not give."""
+    fields = given if isinstance(given, dict) else {}
+    needed = {"by", "at", "undo" if "undo" in fields else "scan_id"}
+    if not needed <= fields.keys() or not all(_is_fine(name, value) for name, value in fields.items()):
+        raise InvalidDeactivationInputError("The input is not one that the API gives.")
+    return cast(DeactivationInput, given)
+
+
+def _is_fine(name: str, value: object) -> bool:
+    if name == "access_key_ids":
+        texts = value if isinstance(value, list) else []
+        strange = [one for one in texts if not isinstance(one, str) or not re.fullmatch(_KEY_ID, one, re.ASCII)]
+        return not strange and 1 <= len(texts) <= MOST_KEYS and len(set(texts)) == len(texts)
+    return isinstance(value, str) and bool(re.fullmatch(_TEXTS.get(name, ""), value, re.ASCII))
+
+
+def _settings() -> DeactivationSettings:
+    of_stage = deactivation_settings()
+    if of_stage is None or of_stage.mode != "apply":
+        raise DeactivationIsOffError("This stage deactivates no keys (stack parameter Deactivation).")
+    return of_stage
+
+
+def _too_old(answers: Mapping[str, Any], now: datetime) -> str | None:
+    """Return that IAM's answers are too old, None where they are not; `good_until` is in milliseconds since 1970."""
+    return None if now.timestamp() * 1000 <= answers["good_until"] else _TOO_OLD
+
+
+def _is_by(run: Mapping[str, Any], begun: Action | Undo) -> bool:
+    return bool(begun["execution_arn"] == run["execution_arn"])
+
+
+def _chosen(account_id: str, of: Mapping[str, Any]) -> ChosenKey:
+    return {"account_id": account_id, "user_name": of["user_name"], "access_key_id": of["access_key_id"]}
+
+
+def _result(key: ChosenKey, result: Any, why: str, action_id: str | None) -> KeyResult:
+    return {**key, "result": result, "action_id": action_id, "why": why[:_LONGEST_WHY]}
+
+
+def _ended(action: Action, state: Outcome, cause: str | None, now: datetime) -> Action:
+    """Return an action with the end of it, or of its undo where one was begun."""
+    undo, ended_at = action["undo"], format_instant(now)
+    if undo:
+        return {**action, "undo": {**undo, "state": state, "ended_at": ended_at, "cause": cause}}
+    return {**action, "state": state, "ended_at": ended_at, "cause": cause}
+
+
+def _action(run: Mapping[str, Any], key: ChosenKey, finding: Finding, attempt: int, now: datetime) -> Action:
+    given, last_used = run["input"], finding["last_used"]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "action_id": f"{key['account_id']}-{key['access_key_id']}-{attempt}",
+        **key,
+        "scan_id": given["scan_id"],
+        "approved_by": given["by"],
+        "approved_at": given["at"],
+        "why": finding["advice_in_words"] or "",
+        "state_before": {
+            "status": finding["status"],
+            "created_at": finding["created_at"],
+            "last_used": None if isinstance(last_used, str) or last_used is None else {**last_used},
+        },
+        "execution_arn": run["execution_arn"],
+        "intended_at": format_instant(now),
+        "state": "intended",
+        "ended_at": None,
+        "cause": None,
+        "undo": None,
+    }

@@ -3,7 +3,6 @@
 Pure: plain data in, a `ScanPolicy` out.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +12,12 @@ from chalicelib.age import AgeRule
 from chalicelib.documents import USER_NAME_PATTERN
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import ACCOUNT_ID_PATTERN, MOST_ACCOUNTS
-from chalicelib.schema import RefusedError, Rule, check, describe
+from chalicelib.schema import RefusedError, Rule, check, check_fields, describe, parse_json
 
 MAX_AGE_DAYS_LIMIT = 3650
 DEFAULT_MAX_AGE_DAYS = 90
 DEFAULT_WARN_DAYS = 14
+_WHAT = "scan policy"
 _FIRST_YEAR, _LAST_YEAR = 1970, 2999
 _USER_NAME_TAKES = "1 to 64 characters out of A-Z a-z 0-9 _ + = , . @ -"
 USER_NAME_RULE: Rule = {
@@ -189,21 +189,11 @@ def parse_policy_text(text: str | bytes, defaults: ScanPolicy) -> ScanPolicy:
 
 
 def _json(text: str | bytes) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_object_of)
-    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
-        shown = text.decode(errors="replace") if isinstance(text, bytes) else text
-        raise InvalidPolicyError("scan policy", shown, f"well-formed JSON ({error})") from error
+    return parse_json(_WHAT, text, InvalidPolicyError)
 
 
 def _object(document: object, rules: Mapping[str, Rule]) -> dict[str, Any]:
-    names = ", ".join(rules)
-    if not isinstance(document, dict):
-        raise InvalidPolicyError("scan policy", document, f"an object with any of {names}")
-    for field, value in document.items():
-        if field not in rules:
-            raise InvalidPolicyError("unknown field", {field: value}, f"only {names}")
-    return document
+    return check_fields(_WHAT, document, rules, InvalidPolicyError)
 
 
 def _read(document: dict[str, Any], field: str, rule: Rule, default: Any) -> Any:
@@ -220,12 +210,3 @@ def _as_of(value: object) -> datetime:
     if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:  # in UTC
         raise InvalidPolicyError("as_of", value, describe(rule))
     return instant
-
-
-def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in document:
-            raise InvalidPolicyError("field given twice", {name: [document[name], value]}, "each field once")
-        document[name] = value
-    return document

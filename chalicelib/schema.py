@@ -34,6 +34,37 @@ def check(field: str, value: object, rule: Rule, error_type: type[RefusedError])
     return value
 
 
+def parse_json(what: str, text: str | bytes, error_type: type[RefusedError]) -> Any:
+    """Read JSON in which no object has a field twice; otherwise raise `error_type`."""
+
+    def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        document: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in document:
+                raise error_type("field given twice", {name: [document[name], value]}, "each field once")
+            document[name] = value
+        return document
+
+    try:
+        return json.loads(text, object_pairs_hook=object_of)
+    except (ValueError, RecursionError) as error:  # RecursionError: nested thousands of levels deep
+        shown = text.decode(errors="replace") if isinstance(text, bytes) else text
+        raise error_type(what, shown, f"well-formed JSON ({error})") from error
+
+
+def check_fields(
+    what: str, document: object, rules: Mapping[str, Rule], error_type: type[RefusedError]
+) -> dict[str, Any]:
+    """Return a document that is an object and has no field without a rule; otherwise raise `error_type`."""
+    names = ", ".join(rules)
+    if not isinstance(document, dict):
+        raise error_type(what, document, f"an object with any of {names}")
+    for field, value in document.items():
+        if field not in rules:
+            raise error_type("unknown field", {field: value}, f"only {names}")
+    return document
+
+
 def describe(rule: Rule) -> str:
     """Return in words what a rule accepts."""
     if rule["type"] == "integer":

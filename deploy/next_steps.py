@@ -9,10 +9,13 @@ from typing import Any
 
 from pyawscron import AWSCron
 
+from chalicelib.deactivation_settings import WEEKDAYS
+
 _ALARM_AFTER_HOURS_LIMIT = 168  # as far as CloudWatch looks back
 _LOOK_AHEAD = timedelta(days=62)  # any two months
 _RETENTION_DAYS_LIMIT = 3650  # as the parameter
 _READERS = "  make deploy-readers UNITS=… STAGE=…\n  make deploy-reader PROFILE=… STAGE=…"
+_POST = '  .venv/bin/awscurl --service execute-api -X POST "${{ENDPOINT_URL}}{}"'
 _LONGEST_SCAN = timedelta(hours=2)  # TimeoutSeconds of scan.asl.json
 
 
@@ -76,6 +79,43 @@ def what_of_the_retention(schedule: str, retention_days: int, now: datetime) -> 
     )
 
 
+def what_of_deactivations(parameters: Mapping[str, str]) -> str:
+    """Return what happens to keys that are due for deactivation, and what people have to do; else nothing."""
+    if parameters.get("Deactivation") != "apply":
+        return ""
+    if parameters["DeactivationApproval"] == "none":
+        return (
+            f"Each full scan deactivates the keys that are due, up to {parameters['MaxDeactivationsPerScan']}, once "
+            f"messages have announced them for {parameters['DeactivateAfterDays']} days: whoever may object has to be "
+            f"subscribed. To undo one (docs/deactivation.md):\n{_POST.format('actions/ACTION_ID/undo')}"
+        )
+    keys = """-H 'Content-Type: application/json' -d '{"access_key_ids": ["ACCESS_KEY_ID"]}'"""
+    return (
+        "No key is deactivated until somebody approves it, on a day of DeactivationWeekdays and before the next full "
+        "scan. Messages name the keys that are due. To approve some, and to undo one (docs/deactivation.md):\n"
+        f"{_POST.format('scan/SCAN_ID/plan/approve')} {keys}\n{_POST.format('actions/ACTION_ID/undo')}"
+    )
+
+
+def what_of_the_weekdays(schedule: str, parameters: Mapping[str, str], now: datetime) -> str:
+    """Return what to do if no scan of the schedule is on a day on which keys may be deactivated, else nothing."""
+    if parameters.get("Deactivation", "off") == "off" or not schedule.startswith("cron("):
+        return ""
+    try:
+        coming = AWSCron.get_all_schedule_bw_dates(now, now + _LOOK_AHEAD, schedule[5:-1])
+    except Exception:  # as above
+        return ""
+    days = {WEEKDAYS[at.weekday()] for at in coming}
+    weekdays = parameters["DeactivationWeekdays"]
+    if not days or days & set(weekdays.split(",")):
+        return ""
+    return (
+        f"No scan of the schedule is on a day of DeactivationWeekdays, {weekdays} in UTC, and on no other day is a key "
+        f"due: set PARAMETERS='DeactivationWeekdays={','.join(day for day in WEEKDAYS if day in days)}', or another "
+        "ScanSchedule."
+    )
+
+
 def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     """Return what to print when a stack is deployed: its outputs, and what to do with it.
 
@@ -85,15 +125,16 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     of_organization = "OrganizationStateMachineArn" in outputs
     machine = outputs["OrganizationStateMachineArn" if of_organization else "StateMachineArn"]
+    roles = "the reader role, or is reported as unchecked"
+    if parameters.get("Deactivation") == "apply":
+        roles += ", and the deactivator role, or its keys are left alone; the same commands make both"
     paragraphs = [
         "\n".join(f"{name}\t{value}" for name, value in outputs.items()),
-        f"Each account needs the reader role, or is reported as unchecked (docs/organization.md):\n{_READERS}"
-        if of_organization
-        else "",
+        f"Each account needs {roles} (docs/organization.md):\n{_READERS}" if of_organization else "",
         f"Next scan: {next_scan(schedule, now)}. Start one now, by the API or without it:",
         (
             f"  export ENDPOINT_URL={outputs['EndpointURL']} AWS_DEFAULT_REGION={machine.split(':')[3]}\n"
-            '  .venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan"\n'
+            f"{_POST.format('scan')}\n"
             f"  .venv/bin/aws stepfunctions start-execution --input '{{}}' --state-machine-arn {machine}"
         ),
         "See how it goes and what it found; SCAN_ID is the execution's name:",
@@ -101,6 +142,8 @@ def what_next(stack: Mapping[str, Any], schedule: str, now: datetime) -> str:
             '  .venv/bin/awscurl --service execute-api "${ENDPOINT_URL}scan/SCAN_ID"\n'
             f"  .venv/bin/aws s3 cp s3://{outputs['ReportsBucket']}/scans/SCAN_ID/report.html ."
         ),
+        what_of_deactivations(parameters),
+        what_of_the_weekdays(schedule, parameters, now),
         what_of_the_alarms(schedule, int(parameters["AlarmAfterHours"]), now),
         what_of_the_retention(schedule, int(parameters.get("ReportRetentionDays", _RETENTION_DAYS_LIMIT)), now),
         "Subscribers by e-mail have to confirm the subscription once, in the mail that SNS sends them; earlier "

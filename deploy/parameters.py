@@ -8,6 +8,7 @@ from typing import Any
 
 import regex
 
+from chalicelib.deactivation_settings import parse_deactivation_settings
 from chalicelib.organization_settings import parse_organization_settings
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
 from chalicelib.settings import InvalidSettingError, parse_stage_defaults
@@ -136,6 +137,7 @@ def choose_parameters(
         from_file = all(parameters[name] == {**default, **of_file}[name] for name in THRESHOLDS)
         policy = read_thresholds(parameters, path, str(path) if from_file else "PARAMETERS")
         check_accounts(stage, parameters)
+        check_deactivation(parameters)
         lines = [*_overriding(path, of_file, given), *_kept_settings(path, of_file, default, parameters)]
     else:  # where Chalice deploys the functions
         policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
@@ -170,6 +172,17 @@ def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
         raise InvalidSettingError(name, error.value, takes) from error
     if accounts:
         check_organization_stage(stage)
+
+
+def check_deactivation(parameters: Mapping[str, str]) -> None:
+    """Refuse, by InvalidSettingError, settings of deactivations that no function would take."""
+    settings = {variable: parameters[name] for name, variable in _OF_DEACTIVATION.items() if name in parameters}
+    try:
+        parse_deactivation_settings(settings)
+    except InvalidSettingError as error:
+        [name] = [name for name, variable in _OF_DEACTIVATION.items() if variable == error.field]
+        takes = error.takes.replace("DEACTIVATION_APPROVAL", "DeactivationApproval=none")
+        raise InvalidSettingError(name, error.value, takes) from error
 
 
 def check_list_of_accounts(accounts: str, bucket: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The reader role in the accounts that a stage scans: `make deploy-reader`, `deploy-readers` and `check-member`."""
+"""The roles in the accounts that a stage scans: `make deploy-reader`, `deploy-readers` and `check-member`."""
 
 import contextlib
 import json
@@ -23,12 +23,17 @@ from deploy.tags import kept_tags, merge_tags, read_tags
 from deploy.template import RESOURCES, read_resources
 
 _ROLE, _STACKSET = RESOURCES.with_name("member-role.yaml"), RESOURCES.with_name("member-stackset.yaml")
-# What the role has to have as the stage's stack has it, by the name that it has there.
+# What the roles have to have as the stage's stack has it, by the name that it has there.
 _AS_THE_STAGE = {
     "ExternalId": "ExternalId",
     "ReaderRoleName": "RoleName",
     "UsageEvidence": "UsageEvidence",
     "RolePath": "ScannerRolePath",
+    "Deactivation": "Deactivation",
+    "DeactivatorRoleName": "DeactivatorRoleName",
+    "DeactivationScope": "DeactivationScope",
+    "DeactivationUserPath": "DeactivationUserPath",
+    "Region": "ScannerRegion",
 }
 _UNITS = r"ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32}"
 _UNITS_TAKES = (
@@ -144,14 +149,16 @@ def _parameters(stage: str, given: Given, template: Path) -> dict[str, str]:
     }
     assigned = read_parameters(known, split_assignments(given.parameters))
     scanner, of_stage = _of_stack(stage) if given.scanner is None else (_account(given.scanner), _of_file(stage))
-    as_the_stage = {name: of_stage[of_it] for of_it, name in _AS_THE_STAGE.items()}
+    as_the_stage = {name: of_stage[of_it] for of_it, name in _AS_THE_STAGE.items() if of_it in of_stage}
+    if as_the_stage["Deactivation"] != "apply":
+        as_the_stage["Deactivation"] = "off"  # what only plans changes nothing
     return {"ScanningAccountId": scanner, "StackName": f"iam-key-age-{stage}", **as_the_stage, **assigned}
 
 
 def _of_stack(stage: str) -> tuple[str, dict[str, str]]:
-    """Return the account that scans and the parameters of its stack, both by the user's own credentials."""
+    """Return the account that scans, and the parameters and the Region of its stack, by the user's own credentials."""
     target = sign_in()
-    found = stack.parameters_of(stack.find_stack(target.client, f"iam-key-age-{stage}"))
+    found = {"Region": target.region, **stack.parameters_of(stack.find_stack(target.client, f"iam-key-age-{stage}"))}
     if not _AS_THE_STAGE.keys() <= found.keys():
         raise ReaderError(
             f"{_no_stack(stage, target)}: make deploy STAGE={stage} first, with credentials of the account that scans, "
@@ -161,7 +168,7 @@ def _of_stack(stage: str) -> tuple[str, dict[str, str]]:
 
 
 def _of_file(stage: str) -> dict[str, str]:
-    """Return the parameters that a stage has by its file, where its stack cannot be asked."""
+    """Return the parameters that a stage has by its file, where its stack cannot be asked; they have no Region."""
     known, path = read_resources()["Parameters"], path_of(stage)
     default = {name: str(parameter["Default"]) for name, parameter in known.items()}
     return default | read_parameters(known, read_assignments(path), str(path))
@@ -212,14 +219,16 @@ def _deploy(target: Target, name: str, source: Path, parameters: Mapping[str, st
         try:
             return stack.deploy(target.client, wanted, terminal.tell)
         except (stack.StackError, ClientError) as error:
-            role = parameters["RoleName"]
+            setting, role = "ReaderRoleName", parameters["RoleName"]
+            if f"{parameters['DeactivatorRoleName']} already exists" in str(error):
+                setting, role = "DeactivatorRoleName", parameters["DeactivatorRoleName"]
             # The second is CloudFormation's, before it makes anything; it does not say which resource.
             if not re.search(f"{re.escape(role)} already exists|EarlyValidation::ResourceExistenceCheck", str(error)):
                 raise
             raise ReaderError(
                 f"{str(error).rstrip('.')}. There seems to be a role {role} that this stack did not make. If "
                 "`make deploy-readers` made it for this stage, nothing is missing; if it is another stage's, this one "
-                "needs a name of its own: make deploy STAGE=… PARAMETERS='ReaderRoleName=…', then this command again "
+                f"needs a name of its own: make deploy STAGE=… PARAMETERS='{setting}=…', then this command again "
                 "(docs/organization.md)"
             ) from error
 

@@ -23,6 +23,7 @@ from localaws.peers import is_of_this_user, why_refused
 from localaws.sigv4 import RefusedRequestError, Verifier, unsigned
 
 _CALLERS_AT_ONCE = 128
+_CALLER_ARN = f"arn:aws:iam::123456789012:user/{CALLER_OF_THE_API[0]}"
 
 
 def answer_as_api_gateway() -> None:
@@ -45,6 +46,15 @@ def answer_as_api_gateway() -> None:
             error_headers = {"x-amzn-ErrorType": refused.error_type}
             raise local.ForbiddenError(error_headers, json.dumps({"message": str(refused)}).encode()) from refused
         return answer
+
+    create_event = local.LambdaEventConverter.create_lambda_event
+
+    def create_event_of_caller(*request: Any, **named: Any) -> dict[str, Any]:
+        event: dict[str, Any] = create_event(*request, **named)
+        event["requestContext"]["identity"]["userArn"] = _CALLER_ARN
+        return event
+
+    local.LambdaEventConverter.create_lambda_event = create_event_of_caller  # type: ignore[method-assign]  # as well
 
     def method_of(self: Any, name: str) -> Any:  # what http.server looks for, and answers 501 where it is missing
         if name.startswith("do_"):

@@ -4,9 +4,10 @@ import inspect
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from chalicelib.api import organization_responses, responses
+from chalicelib.api import deactivation_shapes, organization_responses, responses
 from chalicelib.api.operations import OPERATIONS, Operation
 from chalicelib.api.parameters import Parameter
+from chalicelib.deactivation_documents import Action
 from chalicelib.policy import ACCOUNTS_RULE, POLICY_RULES, WAIT_RULE
 
 _PLAIN: dict[Any, dict[str, Any]] = {
@@ -30,6 +31,13 @@ _NO_REPORT = (
     "There is no scan of this id, or it has no report; the message says which, and why.",
     responses.Error,
 )
+_NO_PLAN = (
+    404,
+    "There is no scan of this id, or it has no plan; the message says which.",
+    responses.Error,
+)
+_NO_ACTION = (404, "There is no action of this id.", responses.Error)
+_OFF = (409, "The stack parameter Deactivation does not allow it.", responses.Error)
 _UNAVAILABLE = (503, "AWS did not answer just now: try again after the seconds of Retry-After.", responses.Error)
 _UNAVAILABLE_OR_BUSY = (
     503,
@@ -37,7 +45,7 @@ _UNAVAILABLE_OR_BUSY = (
     responses.Error,
 )
 _OF_EVERY_ROUTE = (
-    (403, "API Gateway: the request is not signed, or by somebody who may not make it.", responses.Refusal),
+    (403, "The request is not signed, or by somebody who may not make it.", responses.Error | responses.Refusal),
     (415, "The Content-Type is not application/json.", responses.Error),
     (429, "API Gateway: too many requests at a time.", responses.Refusal),
     (500, "Something is wrong with the deployment; the function's log says what.", responses.Error | responses.Refusal),
@@ -68,6 +76,31 @@ _ANSWERS: dict[str, dict[int, tuple[str, Any]]] = {  # by operation and status: 
     "listFindings": _answers((200, "Findings.", responses.Findings), _REFUSED, _NO_REPORT, _UNAVAILABLE),
     "listAccounts": _answers((200, "Accounts.", organization_responses.Accounts), _REFUSED, _NO_REPORT, _UNAVAILABLE),
     "getReport": _answers((303, "The link, in Location.", responses.ReportLink), _REFUSED, _NO_REPORT, _UNAVAILABLE),
+    "getPlan": _answers((200, "The plan.", deactivation_shapes.ScanPlan), _REFUSED, _NO_PLAN, _OFF, _UNAVAILABLE),
+    "approvePlan": _answers(
+        (202, "The keys are being deactivated, or were.", deactivation_shapes.PlanApproved),
+        _REFUSED,
+        _NO_PLAN,
+        (
+            409,
+            "No key is deactivated: one is not due, other keys were approved before, or another reason that it says.",
+            responses.Error,
+        ),
+        _UNAVAILABLE,
+    ),
+    "listActions": _answers((200, "Actions.", deactivation_shapes.Actions), _REFUSED, _OFF, _UNAVAILABLE),
+    "getAction": _answers((200, "The action.", Action), _REFUSED, _NO_ACTION, _OFF, _UNAVAILABLE),
+    "undoAction": _answers(
+        (202, "The key is being activated.", deactivation_shapes.UndoStarted),
+        _REFUSED,
+        _NO_ACTION,
+        (
+            409,
+            "The action is not done, or was undone, or the stack parameter Deactivation does not allow it.",
+            responses.Error,
+        ),
+        _UNAVAILABLE,
+    ),
     "getOpenapi": _answers((200, "An OpenAPI 3.1 document.", dict[str, Any]), _REFUSED),
 }
 
@@ -80,7 +113,14 @@ def openapi_document(server: str = "/") -> dict[str, Any]:
             "description": "A scan policy, and for how long to wait. Integers are written without a fraction.",
             "properties": {**POLICY_RULES, "wait_seconds": WAIT_RULE, "accounts": ACCOUNTS_RULE},
             "additionalProperties": False,
-        }
+        },
+        "ApprovalRequest": {
+            "type": "object",
+            "description": "The keys of a plan that are to be deactivated: all of them, or none where one is refused.",
+            "properties": deactivation_shapes.APPROVAL_RULES,
+            "required": ["access_key_ids"],
+            "additionalProperties": False,
+        },
     }
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
@@ -117,6 +157,8 @@ def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         described["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
     if operation.body:
         described["requestBody"] = {"content": _json({"$ref": f"#/components/schemas/{operation.body}"})}
+        if "required" in schemas[operation.body]:
+            described["requestBody"]["required"] = True
     described["responses"] = {
         str(status): {"description": says, "content": _json(_schema(shape, schemas)), **_HEADERS.get(status, {})}
         for status, (says, shape) in _ANSWERS[operation.name].items()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from chalicelib.api.parameters import (
     ACCOUNT_ID,
+    ACTION_ID,
     FORMAT,
     IDEMPOTENCY_KEY,
     KIND,
     LIMIT,
     NEXT,
     OUTCOME,
+    PLAN_STATUS,
     SCAN_ID,
     SEVERITY,
     STATUS,
@@ -78,5 +80,40 @@ GET_REPORT = Operation(
     "Go to a rendering of a scan's report: a link that works for 5 minutes, without a signature.",
     (SCAN_ID, FORMAT, ACCOUNT_ID),
 )
+GET_PLAN = Operation(
+    "GET",
+    "/scan/{scan_id}/plan",
+    "getPlan",
+    "List the keys that are to be deactivated, when, and what holds them; and who approved which.",
+    (SCAN_ID, PLAN_STATUS, ACCOUNT_ID, LIMIT, NEXT),
+)
+APPROVE_PLAN = Operation(
+    "POST",
+    "/scan/{scan_id}/plan/approve",
+    "approvePlan",
+    "Have keys that are due deactivated, all of those that the body names or none; one approval a scan.",
+    (SCAN_ID,),
+    body="ApprovalRequest",
+)
+LIST_ACTIONS = Operation(
+    "GET", "/actions", "listActions", "List the keys that were deactivated, or were to be, by their ids.", (LIMIT, NEXT)
+)
+GET_ACTION = Operation(
+    "GET",
+    "/actions/{action_id}",
+    "getAction",
+    "Tell who approved the deactivation of a key, when, why, what became of it, and whether it was undone.",
+    (ACTION_ID,),
+)
+UNDO_ACTION = Operation(
+    "POST",
+    "/actions/{action_id}/undo",
+    "undoAction",
+    "Activate a key again that was deactivated; it is not deactivated a second time.",
+    (ACTION_ID,),
+)
 GET_OPENAPI = Operation("GET", "/openapi.json", "getOpenapi", "Give this document.")
-OPERATIONS = (START_SCAN, LIST_SCANS, GET_SCAN, LIST_FINDINGS, LIST_ACCOUNTS, GET_REPORT, GET_OPENAPI)
+OPERATIONS = (
+    *(START_SCAN, LIST_SCANS, GET_SCAN, LIST_FINDINGS, LIST_ACCOUNTS, GET_REPORT),
+    *(GET_PLAN, APPROVE_PLAN, LIST_ACTIONS, GET_ACTION, UNDO_ACTION, GET_OPENAPI),
+)

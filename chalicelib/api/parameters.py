@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from chalicelib.age import Verdict
+from chalicelib.deactivation_documents import ACTION_ID_PATTERN
 from chalicelib.documents import REPORT_FORMATS, SCAN_ID_PATTERN
 from chalicelib.organization_documents import AccountOutcome
 from chalicelib.policy import ACCOUNTS_RULE, USER_NAME_RULE
@@ -86,6 +87,16 @@ ACCOUNT_ID = Parameter(
 )
 OUTCOME = Parameter(
     "outcome", "query", {"type": "string", "enum": list(get_args(AccountOutcome))}, "Only accounts of this outcome."
+)
+PLAN_STATUS = Parameter(
+    "status", "query", {"type": "string", "enum": ["due", "held"]}, "Only keys that are due, or only those held."
+)
+ACTION_ID = Parameter(
+    "action_id",
+    "path",
+    {"type": "string", "pattern": f"^{ACTION_ID_PATTERN}$", "description": "the id of an action"},
+    "The action's id, as GET /actions and the messages give it.",
+    required=True,
 )
 FORMAT = Parameter(
     "format",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from chalicelib import scan_ids
-from chalicelib.api import organization_responses, responses
+from chalicelib.api import organization_responses, parameters, responses
 from chalicelib.api.parameters import SCAN_ID, InvalidParameterError
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions, organization_store, report_store
@@ -12,6 +12,18 @@ from chalicelib.aws.executions import Scan
 from chalicelib.documents import Report
 from chalicelib.organization_documents import OrganizationReport
 from chalicelib.scan_ids import ScanNotFoundError
+
+
+def scans(query: Query) -> responses.ScanList:
+    """Answer which scans there were lately."""
+    token = query.get("next", "")
+    kind = parameters.require_kind(query.get("kind"), executions.kinds())
+    limit = query.get("limit", parameters.DEFAULT_LIMIT)
+    try:
+        listed, after = executions.list_scans(limit, query.get("status"), parameters.decode_next(token), kind)
+    except executions.InvalidNextError as error:
+        raise parameters.invalid_next(token) from error
+    return responses.scan_list(listed, after)
 
 
 def status_of(scan: Scan) -> responses.ScanStatus:
@@ -30,14 +42,23 @@ def ended(scan: Scan, already_running: bool) -> responses.ScanEnded:
 
 def findings(scan_id: str, query: Query) -> responses.Findings:
     """Answer which keys a scan found, in all accounts or in one."""
+    report, began, of_account = find_report(scan_id, query)
+    if of_account is None and (of_organization := _organization(report)):
+        return organization_responses.organization_findings(of_organization, query)
+    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began, of_account))
+
+
+def find_report(scan_id: str, query: Query) -> tuple[Report, datetime | None, str | None]:
+    """Return a scan's report, or that of an account; when the scan began, and the account in whose folder it is.
+
+    Raise ScanNotFoundError if there is none.
+    """
     scan = executions.find_scan(scan_id)
     of_account, began = _account(scan, query), scan.began if scan else None
     report = _load_report(scan_id, began, of_account)
     if report is None:
         raise _no_report(scan, scan_id, of_account)
-    if of_account is None and (of_organization := _organization(report)):
-        return organization_responses.organization_findings(of_organization, query)
-    return responses.findings_page(report, query, report_store.load_all_pages(scan_id, began, of_account))
+    return report, began, of_account
 
 
 def report_link(scan_id: str, query: Query) -> responses.ReportLink:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -22,11 +23,28 @@ Query = dict[str, Any]  # query parameters by name, as read
 _Handler = Callable[..., Any]
 _SECONDS_TO_ANSWER = 5
 _UNSUPPORTED_MEDIA_TYPE = 415
+
+
+class UnknownCallerError(Exception):
+    """API Gateway does not say who signed a request whose caller has to be on record."""
+
+
+class ActionNotFoundError(Exception):
+    """No action has this id."""
+
+
+class DeactivationConflictError(Exception):
+    """A plan or an action, as it is now, does not allow what is asked; the message says why."""
+
+
 _CALLERS_ERRORS = (
     (InvalidPolicyError, 400, "BadRequestError"),
     (InvalidParameterError, 400, "BadRequestError"),
     (ScanNotFoundError, 404, "NotFoundError"),
     (ScanConflictError, 409, "ConflictError"),
+    (UnknownCallerError, 403, "ForbiddenError"),
+    (ActionNotFoundError, 404, "NotFoundError"),
+    (DeactivationConflictError, 409, "ConflictError"),
 )
 
 
@@ -62,7 +80,7 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
     except ChaliceUnhandledError as raised:
         response, failure = _answer_error(raised.__cause__ or raised)
         if "why" in failure:  # an ARN or an address in it may have what the request named
-            failure["why"] = _without_made_up_id(failure["why"], request)
+            failure["why"] = _without_ids(failure["why"], request)
     if response.status_code == _UNSUPPORTED_MEDIA_TYPE:  # which Chalice says in fewer words
         sent = InvalidParameterError("Content-Type", request.headers.get("content-type"), '"application/json"')
         response.body = {**response.body, "Message": str(sent)}
@@ -77,6 +95,12 @@ def answer_and_log(request: Request, respond: Callable[[Request], Response]) -> 
     }
     print(json.dumps(line))  # noqa: T201  # JSON on a line alone, as CloudWatch Logs Insights reads it
     return response
+
+
+def caller_of(request: Request) -> str | None:
+    """Return the ARN of who signed a request, None where API Gateway does not say."""
+    arn = request.context.get("identity", {}).get("userArn")
+    return arn if isinstance(arn, str) else None
 
 
 def seconds_to_wait(request: Request) -> float:
@@ -107,10 +131,12 @@ def _scan_id(request: Request, response: Response) -> str | None:
     return named if named and is_given_id(named) else None
 
 
-def _without_made_up_id(text: str, request: Request) -> str:
-    """Return a text of the log without the request's scan id, unless that is one that a scan was given."""
-    named = (request.uri_params or {}).get("scan_id")
-    return text.replace(named, "(not shown)") if named and not is_given_id(named) else text
+def _without_ids(text: str, request: Request) -> str:
+    """Return a text of the log without key ids and the ids in the request's path, unless a scan was given them."""
+    for named in (request.uri_params or {}).values():
+        if not is_given_id(named):
+            text = text.replace(named, "(not shown)")
+    return re.sub(r"(?<=actions/)\S+|(?<=actions%2F)\S+|AKIA\w+", "(not shown)", text)
 
 
 def _answer_error(error: BaseException) -> tuple[Response, dict[str, Any]]:

@@ -77,11 +77,11 @@ def describe(name: str) -> Deactivation | None:
             found = states.describe_execution(executionArn=execution_arn(_machine(), name))
     except states.exceptions.ExecutionDoesNotExist:
         return None
-    stopped = found.get("stopDate")
+    stopped, given = found.get("stopDate"), json.loads(found.get("input") or "{}")
     return Deactivation(
         execution_arn=found["executionArn"],
         status=found["status"],
-        given=cast(DeactivationInput, json.loads(found.get("input") or "{}")),
+        given=cast(DeactivationInput, given if isinstance(given, dict) else {}),  # somebody may start one by hand
         stopped_at=format_instant(stopped) if stopped else None,
         error=failure_in_words(found),
         results=json.loads(found["output"])["results"] if found.get("output") else None,

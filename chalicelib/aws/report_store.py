@@ -133,10 +133,11 @@ def load_last_report() -> Report | None:
 
 
 def last_scan_id() -> str | None:
-    """Return the id of the last full scan, None if there is none; raise InvalidEvidenceError if that is damaged."""
-    with _damage_noted(_LATEST_KEY):
-        latest = bucket.get_json(_LATEST_KEY)
-        return None if latest is None else str(latest["scan_id"])
+    """Return the id of the last full scan, None if there is none, or if that is damaged."""
+    try:
+        return str(bucket.get_json(_LATEST_KEY)["scan_id"])  # type: ignore[index]  # None is among what is caught
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def load_last_report_of(account_id: str, scan_id: str | None) -> Report | None:

@@ -1,11 +1,12 @@
 """What IAM's answers of this moment say of a key that is to be deactivated, or activated again. Pure."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from chalicelib.deactivation_documents import Action, ChosenKey, PlannedKey
+from chalicelib.deactivation_documents import Action, ChosenKey
 from chalicelib.deactivation_settings import DeactivationSettings
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts
@@ -18,7 +19,13 @@ from chalicelib.settings import TagSettings
 
 INACTIVE = "Inactive"
 _NOT_THERE = "IAM lists no such key of this user now: it was deleted, or its user was renamed."
-_FINE = "By what IAM says now, it has not to be deactivated."
+# What IAM and STS say when they did nothing, and the error of a call that was not made.
+_NOT_DONE = re.compile(
+    r"not authorized|AccessDenied|Throttling|Rate exceeded|NoSuchEntity|States\.QueryEvaluationError"
+)
+_LONGEST_ERROR = 300
+Outcome = Literal["done", "failed", "unknown"]
+_FINE = "By what IAM says of it now, nothing speaks for deactivating it."
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,13 @@ class Recheck(NamedTuple):
 
 
 def recheck(
-    key: ChosenKey, answers: Mapping[str, Any], planned: PlannedKey, earlier: Action | None, terms: Terms
+    key: ChosenKey, answers: Mapping[str, Any], told_since: str | None, earlier: Action | None, terms: Terms
 ) -> Recheck:
     """Judge a planned key by the answers that the state machine got, as a scan of its user would.
 
-    `answers` is `{"keys": [{"access_key_id", "status", "created_at"}], "last_used", "user": {"path", "tags"}, "cause"}`,
-    `last_used` as `read_last_uses` takes it; what is missing or odd in it is unknown. `earlier` is the key's last action.
+    `answers` is `{"keys": [{"access_key_id", "status", "created_at"}], "last_used", "user": {"path", "tags"},
+    "cause"}`, `last_used` as `read_last_uses` takes it; what is missing or odd in it is unknown. `told_since` is of the
+    key's plan, `earlier` its last action.
     """
     status = _status_of(key, answers)
     if status != ACTIVE:
@@ -60,7 +68,7 @@ def recheck(
     page = evaluate_page(context, 1, [key["user_name"]], [outcome])
     for finding in (*page["findings"], *page["exempt"]):
         if finding["access_key_id"] == key["access_key_id"]:
-            return Recheck(finding, " ".join(_why_not(finding, answers, planned, earlier, terms)) or None)
+            return Recheck(finding, " ".join(_why_not(finding, answers, told_since, earlier, terms)) or None)
     return Recheck(None, " ".join(user.get("cause", _FINE) for user in page["users"]))
 
 
@@ -74,6 +82,24 @@ def why_not_undone(key: ChosenKey, answers: Mapping[str, Any], action: Action) -
     if status is None:
         return _not_there(answers)
     return None if status == INACTIVE else f"It is {status} already."
+
+
+def outcome_of(
+    caught: Mapping[str, str], status_after: str, wanted: str, *, redriven: bool
+) -> tuple[Outcome, str | None]:
+    """Return what became of a call that was to give a key the wanted status, and why where that is not plain.
+
+    `caught` is the call's error, {} for none; `status_after` is what IAM said of the key then, empty for nothing. Where
+    the execution was redriven, the call may have been made before the one that had the error.
+    """
+    if not caught:
+        return "done", None
+    error = f"{caught.get('Error', '')}: {caught.get('Cause', '')}"[:_LONGEST_ERROR]
+    refused = not redriven and _NOT_DONE.search(error)
+    if refused and status_after != wanted:
+        return "failed", error
+    seen = f"the key is {status_after} now" if status_after else "IAM did not say what the key is now"
+    return "done" if status_after == wanted and not refused else "unknown", f"{error} ({seen})"
 
 
 def _status_of(key: ChosenKey, answers: Mapping[str, Any]) -> str | None:
@@ -104,17 +130,17 @@ def _facts_of_user(key: ChosenKey, answers: Mapping[str, Any], terms: Terms) -> 
 
 
 def _why_not(
-    finding: Finding, answers: Mapping[str, Any], planned: PlannedKey, earlier: Action | None, terms: Terms
+    finding: Finding, answers: Mapping[str, Any], told_since: str | None, earlier: Action | None, terms: Terms
 ) -> Iterator[str]:
     """Yield what speaks against deactivating a finding now."""
     holds = holds_of(finding, terms.settings, terms.now, earlier)
     if holds is None:
         yield finding["advice_in_words"] or _FINE
         return
-    if planned["told_since"] is None:
+    if told_since is None:
         yield "It was not announced."
     else:
-        holds = [*holds, *waits_of(parse_instant(planned["told_since"]), terms.settings, terms.now)]
+        holds = [*holds, *waits_of(parse_instant(told_since), terms.settings, terms.now)]
     yield from (hold["in_words"] for hold in holds)
     if answers.get("cause") and any(hold["by"] == "unknown_details" for hold in holds):
         yield f"({answers['cause']})"

@@ -88,6 +88,11 @@ def cause_lines(action: Action) -> Iterator[str]:
         yield f"{'Note' if last['state'] == 'done' else 'Cause'}: {cause}"
 
 
+def action_lines(action: Action) -> list[str]:
+    """Return what became of an action, who approved it, and why it failed or is unknown."""
+    return [action_sentence(action), *who_lines(action), *cause_lines(action)]
+
+
 def why_lines(action: Action) -> Iterator[str]:
     """Yield why a key was to be deactivated, and its state right before."""
     before = action["state_before"]
@@ -97,11 +102,6 @@ def why_lines(action: Action) -> Iterator[str]:
         used = f"last used on {last_used['at'][:10]} for {last_used['service']} in {last_used['region']}"
     yield f"Why: {action['why']}"
     yield f"State before: {before['status']}, created on {before['created_at'][:10]}, {used}."
-
-
-def who_approved(by: str) -> str:
-    """Return who approved deactivations, in a few words."""
-    return BY_ITSELF if by == BY_ITSELF else f"approved by {by}"
 
 
 def undo_request(action: Action) -> str | None:

@@ -7,6 +7,7 @@ from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs import organization_sentences, sentences
 from chalicelib.outputs.headline import headline
 from chalicelib.outputs.organization_sentences import Label, account_label
+from chalicelib.outputs.plan_sentences import plan_lines
 from chalicelib.report.counts import Counts, count
 from chalicelib.report.summary import find_gaps, is_of_the_past, judges_no_key
 
@@ -19,6 +20,7 @@ class Description:
 
     headline: tuple[str, ...]
     to_do: tuple[str, ...]
+    plan: tuple[str, ...]  # of deactivations
     accounts: tuple[str, ...]
     coverage: str
     keys: str
@@ -36,7 +38,7 @@ class Description:
     @property
     def verdict_lines(self) -> tuple[str, ...]:
         """What was found, and what to do."""
-        return (*self.headline, *self.to_do)
+        return (*self.headline, *self.to_do, *self.plan)
 
     @property
     def count_lines(self) -> tuple[str, ...]:
@@ -64,6 +66,7 @@ def describe_report(report: AnyReport, label: Label = account_label) -> Descript
     return Description(
         headline=tuple(headline(report, gaps, label=label)),
         to_do=tuple(sentences.to_do_line(report)),
+        plan=tuple(plan_lines(report)),
         accounts=accounts,
         coverage=sentences.coverage_line(counts.users),
         keys=sentences.keys_line(report),

@@ -26,7 +26,7 @@ MAX_MESSAGE_BYTES = 69_000
 MAX_LIST_BYTES = 8_000  # of unchecked users and other lists, so that they leave room for the expired keys
 INDENT = "  "
 ORDER = "most severe first, then oldest"
-_MAX_WIDTH = 79
+MAX_WIDTH = 79
 FEW = 20  # keys, of which the mail says more
 _MANY = 50  # keys
 _Item = TypeVar("_Item")
@@ -67,21 +67,22 @@ def _more(number: int) -> str:
     return f"{INDENT}and {number} more in the report."
 
 
-def key_lines(
+def key_lines(  # noqa: PLR0913  # each is what reports of accounts and of organizations differ in
     findings: Sequence[Finding],
     reactivated: Collection[str],
     became_safe: Collection[str],
     *,
     in_full: bool,
     account: Callable[[Any], Iterable[str]] = lambda _finding: (),
+    planned: Callable[[Finding], Iterable[str]] = lambda _finding: (),
 ) -> Iterator[str]:
-    """Yield the lines of each key; `account` says which account it is of, where there are several."""
+    """Yield the lines of each key; `account` says which account it is of, `planned` when it is to be deactivated."""
     for finding in findings:
         key = with_user(f"{INDENT}{advice_label(finding)} {finding['access_key_id']},", finding["user_name"], " ")
         if len(findings) > _MANY and finding["last_used"] == "unknown" and not finding["advice"]:
             age, why = f"{age_in_words(finding, brief=True)}, use unknown", []  # short, for there may be thousands
         else:
-            age, why = age_in_words(finding), [why_advised(finding)]
+            age, why = age_in_words(finding), [why_advised(finding), *map(defuse_links, planned(finding))]
         severe = severity_label(finding)
         said_by_people = [
             *account(finding),
@@ -145,7 +146,7 @@ def where(folder: str, exclude: str = "pages/*") -> Iterator[str]:
 def with_user(line: str, user_name: str, between: str = "  ") -> str:
     """Return a line with a user's name at its end, or on the next line where that is too long."""
     one = f"{line}{between}{user_name}"
-    return one if len(one) <= _MAX_WIDTH else f"{line}\n{INDENT * 3}{user_name}"
+    return one if len(one) <= MAX_WIDTH else f"{line}\n{INDENT * 3}{user_name}"
 
 
 def wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
@@ -154,7 +155,7 @@ def wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
     for sentence in sentences:
         one_line = " ".join(sentence.split())  # whatever a tag or a cause has for blanks
         yield from textwrap.wrap(
-            one_line, _MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
+            one_line, MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
         )
 
 

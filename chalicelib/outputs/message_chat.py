@@ -1,13 +1,15 @@
 """The message in chat, as Amazon Q Developer shows it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport, NamedAccount
+from chalicelib.outputs.action_sentences import action_sentence, who_lines
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import headline
 from chalicelib.outputs.organization_sentences import account_label
+from chalicelib.outputs.plan_sentences import approval_request, how_to_approve, planned_lines
 from chalicelib.outputs.sentences import counted, severity_label, why_advised
 from chalicelib.report.summary import find_gaps, first_findings, report_locations, report_verdict
 
@@ -26,6 +28,7 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
     lines = [
         *headline(report, find_gaps(report), around_names="`", label=_label),
         *described.to_do,
+        *described.plan,
         "",
         *described.accounts,
         described.coverage,
@@ -37,15 +40,18 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {_account(finding)}{_how_severe(finding)}"
             f"{counted(finding['age_days'], 'day')} old{_MARKS.get(change or finding['verdict'], '')}."
-            f" {why_advised(finding)}"
+            f" {' '.join([why_advised(finding), *planned_lines(finding, report)])}"
             for finding, change in first
         ),
         *([f"and {more} more in the report."] if more else []),
+        *_actions(report),
     ]
+    request = approval_request(report)
     steps = ["Rotate a key: create its successor, move what uses it, deactivate it, then delete it."]
     next_steps = [
         *(steps if report["findings"] else []),
         *described.next_steps,
+        *([f"{how_to_approve(report['plan'])} `POST {request[0]} {request[1]}`"] if request else []),
         f"Read the report: `{report_locations(folder)['html']}`",
     ]
     about = report["scan_id"], report_verdict(report), report["account_id"]
@@ -70,6 +76,16 @@ def custom_notification(
         },
         "metadata": {"threadId": f"iam-key-age-{account_id}", "summary": subject, "eventType": "iam-key-age"},
     }
+
+
+def _actions(report: AnyReport) -> Iterator[str]:
+    """Yield what was done with keys since the last full scan."""
+    actions = report.get("actions", [])
+    for action in actions[:_IN_CHAT]:
+        who = " ".join(who_lines(action, "`"))
+        yield f"`{action['access_key_id']}` `{action['user_name']}`: {action_sentence(action)} {who}"
+    if len(actions) > _IN_CHAT:
+        yield f"and {len(actions) - _IN_CHAT} more in the report."
 
 
 def _label(account: NamedAccount) -> str:

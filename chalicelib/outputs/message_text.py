@@ -23,11 +23,14 @@ from chalicelib.outputs.mail import (
     with_user,
     wrapped,
 )
+from chalicelib.outputs.plan_mail import how_to_decide, plan_sections
+from chalicelib.outputs.plan_sentences import planned_lines
 from chalicelib.outputs.sentences import (
     age_in_words,
     description_lines,
     details_unknown,
     how_resolved,
+    resolved_by,
     to_the_second,
 )
 from chalicelib.outputs.subject import subject
@@ -44,15 +47,22 @@ def compose_message(report: Report, folder: str, list_due_soon: bool = False) ->
     listed = [finding for finding in report["findings"] if list_due_soon or finding["verdict"] != "due_soon"]
     changes = report["changes"]
     reactivated, became_safe = (changes["reactivated"], changes["became_safe"]) if changes else ([], [])
-    lines_of = partial(key_lines, reactivated=reactivated, became_safe=became_safe, in_full=len(listed) <= FEW)
+    lines_of = partial(
+        key_lines,
+        reactivated=reactivated,
+        became_safe=became_safe,
+        in_full=len(listed) <= FEW,
+        planned=partial(planned_lines, report=report),
+    )
     head = [
         *wrapped(described.verdict_lines),
         "",
         *wrapped([*map(defuse_addresses, described.count_lines), *described.not_covered]),
         *(f"Not found:   {name}" for name in described.not_found),
         *section("QUARANTINED BY AWS", report["quarantined"], quarantined_lines, MAX_LIST_BYTES),
+        *plan_sections(report, MAX_LIST_BYTES),
     ]
-    foot = ["", *_how_to(report), *where(folder), f"As of:   {to_the_second(report['as_of'])}"]
+    foot = ["", *_how_to(report), *how_to_decide(report), *where(folder), f"As of:   {to_the_second(report['as_of'])}"]
     unchecked = section("UNCHECKED", report["unchecked"], _unchecked_lines, MAX_LIST_BYTES)
     due_soon = section(f"DUE SOON, {ORDER}", _of_verdict(report, "due_soon"), lines_of, MAX_LIST_BYTES)
     rest = [
@@ -111,7 +121,8 @@ def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
     for key in keys:
-        yield with_user(f"{INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
+        line = with_user(f"{INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
+        yield "\n".join([line, *wrapped(map(defuse_addresses, resolved_by(key)), indent=INDENT * 3)])
 
 
 def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:

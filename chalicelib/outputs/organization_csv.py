@@ -7,11 +7,11 @@ from typing import IO
 
 from chalicelib.documents import Report
 from chalicelib.organization_documents import ListedAccount, OrganizationReport
-from chalicelib.outputs.report_csv import COLUMNS, header, record, rows_of
+from chalicelib.outputs.report_csv import columns_of, header, record, rows_of
 from chalicelib.report.organization import DAMAGED, Outcome
 from chalicelib.severity import Severity
 
-_COLUMNS = (*COLUMNS, "account_name")
+_OF_ACCOUNTS = "account_name"  # the column that an account's file does not have
 _EXEMPT, _REST = "exempt", "rest"
 _CHUNK = 1 << 20  # characters
 
@@ -22,9 +22,10 @@ def _text_file() -> IO[str]:
 
 def _rows(account: ListedAccount, report: Report) -> Iterator[tuple[str, str]]:
     """Yield each row of an account's report, and the section that it is in."""
+    columns = columns_of(report, _OF_ACCOUNTS)
     for cells in rows_of(report):
         section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
-        yield section, record({**cells, "account_name": account["name"]}, _COLUMNS)
+        yield section, record({**cells, _OF_ACCOUNTS: account["name"]}, columns)
 
 
 class OrganizationCsv:
@@ -54,13 +55,14 @@ class OrganizationCsv:
 
     def render(self, report: OrganizationReport) -> Iterator[str]:
         """Render report.csv: the rows of all reports, those of findings first, then the accounts without one."""
-        yield header(_COLUMNS)
+        columns = columns_of(report, _OF_ACCOUNTS)
+        yield header(columns)
         for name in (*Severity, _EXEMPT):
             yield from self._text(name)
         of_all = {"scan_id": report["scan_id"], "as_of": report["as_of"]}
         for row in report["accounts"]:
             if row["outcome"] != "scanned":
-                yield record({**row, **of_all, "verdict": f"account_{row['outcome']}"}, _COLUMNS)
+                yield record({**row, **of_all, "verdict": f"account_{row['outcome']}"}, columns)
         yield from self._text(_REST)
 
     def _text(self, name: str) -> Iterator[str]:

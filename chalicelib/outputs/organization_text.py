@@ -19,12 +19,15 @@ from chalicelib.outputs.mail import (
     wrapped,
 )
 from chalicelib.outputs.organization_sentences import account_in_words, account_label, to_look_at
+from chalicelib.outputs.plan_mail import how_to_decide, plan_sections
+from chalicelib.outputs.plan_sentences import planned_lines
 from chalicelib.outputs.sentences import to_the_second
 from chalicelib.outputs.subject import subject
 
 # Shorter than an account's mail: of a thousand accounts, too, no state is to carry more than 64 KiB.
 MAX_BYTES = 24_000
 _MAX_LIST_BYTES = 3_000
+_MAX_PLAN_BYTES = 1_500  # of the keys that are due, and of what was done
 _AT_ONCE = 20  # accounts that the command to scan them again names
 
 
@@ -45,13 +48,20 @@ def compose_organization_message(report: OrganizationReport, folder: str, list_d
             _MAX_LIST_BYTES,
             report["quarantined"],
         ),
+        *plan_sections(report, _MAX_PLAN_BYTES, _account_lines),
     ]
     rest = [
         *_keys(report, "UNUSED", "unused", _MAX_LIST_BYTES),
         *(_keys(report, "DUE SOON", "due_soon", _MAX_LIST_BYTES) if list_due_soon else ()),
         *section("ACCOUNTS, first what to look at", to_look_at(report), _lines_of_accounts, _MAX_LIST_BYTES),
     ]
-    foot = ["", *_how_to(report, unchecked), *where(folder, "*/pages/*"), f"As of:   {to_the_second(report['as_of'])}"]
+    foot = [
+        "",
+        *_how_to(report, unchecked),
+        *how_to_decide(report),
+        *where(folder, "*/pages/*"),
+        f"As of:   {to_the_second(report['as_of'])}",
+    ]
     room = MAX_BYTES - sum(map(size, (head, rest, foot)))
     return Message(subject(report), "\n".join([*head, *_overdue(report, room), *rest, *foot]) + "\n")
 
@@ -72,7 +82,12 @@ def _keys(report: OrganizationReport, title: str, verdict: str, room: int, chang
         {one["access_key_id"] for one in found if one[kind]} for kind in ("reactivated", "became_safe")
     )
     lines_of = partial(
-        key_lines, reactivated=reactivated, became_safe=became_safe, in_full=False, account=_account_lines
+        key_lines,
+        reactivated=reactivated,
+        became_safe=became_safe,
+        in_full=False,
+        account=_account_lines,
+        planned=partial(planned_lines, report=report),
     )
     return section(f"{title}, {ORDER}", found, lines_of, room, number)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from chalicelib.documents import Report
 from chalicelib.key_documents import Finding, Seen, SeenFrom
+from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs import sentences
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
+from chalicelib.outputs.plan_sentences import held_because
 from chalicelib.outputs.report_sentences import keys_in_words, leave_keys_in_words
 from chalicelib.report.summary import (
     changes_by_key,
@@ -61,6 +63,7 @@ COLUMNS = (
     "seen_from_actions",
     "seen_from_last_at",
 )
+PLAN_COLUMNS = ("plan_status", "plan_due_on", "plan_held_because")  # of a report with a plan, after all others
 # By which Excel knows that a file is UTF-8, and not of its own code page.
 _BYTE_ORDER_MARK = "\ufeff"
 # A spreadsheet runs a cell that begins so: https://owasp.org/www-community/attacks/CSV_Injection
@@ -79,16 +82,23 @@ def render_csv(report: Report) -> Iterator[str]:
     - a user that the policy names and IAM does not have;
     - the keys that were created after the scan's instant, and what a scan of the past does not cover.
     """
-    yield header()
-    yield from map(record, rows_of(report))
+    columns = columns_of(report)
+    yield header(columns)
+    for cells in rows_of(report):
+        yield record(cells, columns)
 
 
-def header(columns: Iterable[str] = COLUMNS) -> str:
+def columns_of(report: AnyReport, *more: str) -> tuple[str, ...]:
+    """Return the columns of report.csv; `more` are those of an organization alone."""
+    return (*COLUMNS, *more, *(PLAN_COLUMNS if "plan" in report else ()))
+
+
+def header(columns: Iterable[str]) -> str:
     """Return the first line."""
     return _BYTE_ORDER_MARK + _row(columns)
 
 
-def record(cells: Mapping[str, Any], columns: Iterable[str] = COLUMNS) -> str:
+def record(cells: Mapping[str, Any], columns: Iterable[str]) -> str:
     """Return a line, with the cells that there are columns for."""
     return _row(_harmless(_text(cells.get(column))) for column in columns)
 
@@ -167,7 +177,15 @@ def _detail_cells(finding: Finding) -> dict[str, Any]:
         "leave_keys": leave_keys and leave_keys_in_words(leave_keys),
         "leave_keys_url": leave_keys and leave_keys["url"],
         **(_seen_cells(seen_from) if seen_from else {}),
+        **_plan_cells(finding),
     }
+
+
+def _plan_cells(finding: Finding) -> dict[str, Any]:
+    if not (key := finding.get("plan")):
+        return {}
+    because = held_because(key)
+    return {"plan_status": key["status"], "plan_due_on": key["due_on"], "plan_held_because": because}
 
 
 def _seen_cells(seen: SeenFrom) -> dict[str, Any]:

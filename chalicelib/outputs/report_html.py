@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.documents import AgeBin, Report
 from chalicelib.organization_documents import AnyReport
-from chalicelib.outputs import evidence, report_sentences, sentences, usage_sentences
+from chalicelib.outputs import (
+    action_sentences,
+    evidence,
+    plan_sentences,
+    report_sentences,
+    sentences,
+    usage_sentences,
+)
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.headline import QUARANTINE_ADVICE, QUARANTINE_PAGE
 from chalicelib.outputs.organization_sentences import account_label
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_MOST_PLANNED = 500  # keys, which are also among the findings
 _PLOT_WIDTH, _PLOT_HEIGHT, _GAP = 700, 140, 6  # as report.html.jinja draws it
 
 
@@ -60,6 +68,9 @@ def render_page(template: str, report: AnyReport, **values: object) -> Iterator[
     """Render a page from its template, with what all pages have besides these values."""
     from markupsafe import Markup
 
+    planned = plan_sentences.planned_keys(report)
+    in_plan = report["plan"]["due"] + report["plan"]["held"] if "plan" in report else 0
+
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js"))
     stream = (
         _environment()
@@ -75,6 +86,9 @@ def render_page(template: str, report: AnyReport, **values: object) -> Iterator[
             results=evidence.results(report),
             not_evidence_for=evidence.not_evidence_for(report),
             of_accounts="accounts" in report,
+            planned=planned[:_MOST_PLANNED],
+            planned_left_out=in_plan - len(planned[:_MOST_PLANNED]),
+            approval=plan_sentences.approval_request(report),
             style=Markup(style),  # noqa: S704  # the project's own file
             script=Markup(script),  # noqa: S704  # the project's own file
             style_hash=_csp_hash(style),
@@ -101,6 +115,8 @@ def _environment() -> "jinja2.Environment":
         sentences=sentences,
         report_sentences=report_sentences,
         usage_sentences=usage_sentences,
+        plan_sentences=plan_sentences,
+        action_sentences=action_sentences,
         account_label=account_label,
     )
     return environment

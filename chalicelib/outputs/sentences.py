@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from chalicelib.deactivation_documents import BY_ITSELF
 from chalicelib.documents import Coverage, Report, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.key_documents import Finding, ResolvedKey
@@ -243,6 +244,13 @@ def why_not_exempt(finding: Finding) -> Iterator[str]:
 def how_resolved(key: ResolvedKey) -> str:
     """Return why a key is no longer overdue."""
     return _HOW_RESOLVED[key["how"]]
+
+
+def resolved_by(key: ResolvedKey) -> Iterator[str]:
+    """Yield who deactivated a resolved key, where iam-key-age did."""
+    if "action_id" in key:
+        by = key.get("by", BY_ITSELF)
+        yield f"by iam-key-age, {BY_ITSELF if by == BY_ITSELF else f'approved by {by}'}"
 
 
 def verdict_label(verdict: str) -> str:

@@ -2,6 +2,7 @@
 
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.organization_sentences import accounts_scanned
+from chalicelib.outputs.plan_sentences import due_in_short
 from chalicelib.outputs.sentences import account_name, counted, names_users
 from chalicelib.report.counts import Counts, count
 from chalicelib.report.summary import Gap, find_gaps, is_of_the_past, judges_no_key
@@ -26,7 +27,7 @@ def wordings(report: AnyReport) -> tuple[str, ...]:
     """
     counts = count(report)
     places = _places(report)
-    (lead, lead_in_short, most_severe), unused = _lead(counts), _unused(counts)
+    (lead, lead_in_short, most_severe), unused = _lead(counts), _unused(counts) + due_in_short(report)
     keys, complete = _found(counts, "overdue key"), _how_complete(report, counts)
     in_short = _how_complete(report, counts, short=True)
     return (

@@ -15,6 +15,7 @@ from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport, OrganizationReport
 from chalicelib.outputs.description import describe_report
 from chalicelib.outputs.organization_sentences import account_in_words, account_label, to_look_at
+from chalicelib.outputs.plan_sentences import planned_in_short
 from chalicelib.outputs.sentences import (
     advice_label,
     no_finding_line,
@@ -58,7 +59,7 @@ def show_result(console: Console, result: ScanResult) -> None:
             print_wrapped(console, f"IAM knows no user named {', '.join(described.not_found)}.", "yellow")
         checked = (*described.accounts, described.coverage, described.keys)
         counts = (*checked, *described.severity, *(described.root if of_accounts else described.account))
-        for line in (*counts, *described.changes, *described.not_covered):
+        for line in (*counts, *described.changes, *described.plan, *described.not_covered):
             print_wrapped(console, line)
     if result.error:
         print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
@@ -102,12 +103,13 @@ def _show_findings(console: Console, report: AnyReport) -> None:
         return
     _print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
     shown = findings[:_MOST_FINDINGS]
-    tables = (_table(shown, with_severity=with_severity) for with_severity in (True, False))
+    plans = (True, False) if "plan" in report else (False,)
+    tables = (_table(shown, report, severity=severity, plan=plan) for plan in plans for severity in (True, False))
     fitting = next((table for table in tables if _width(console, table) <= console.width), None)
     if fitting:
         console.print(fitting)
     else:
-        for line in _in_lines(shown):
+        for line in _in_lines(shown, report):
             console.print(line, soft_wrap=True)
     left_out = len(findings) - len(shown) + (report["findings_left_out"] if "accounts" in report else 0)
     if left_out:
@@ -118,14 +120,16 @@ def _width(console: Console, table: Table) -> int:
     return console.measure(table, options=console.options.update(width=_UNBOUNDED)).maximum
 
 
-def _table(findings: Sequence[Finding], *, with_severity: bool) -> Table:
+def _table(findings: Sequence[Finding], report: AnyReport, *, severity: bool, plan: bool) -> Table:
     of_accounts = any("account_id" in finding for finding in findings)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("Verdict", no_wrap=True)
-    if with_severity:
+    if severity:
         table.add_column("Severity", no_wrap=True)
     table.add_column("Days", justify="right", no_wrap=True)
     table.add_column("What to do", no_wrap=True)
+    if plan:
+        table.add_column("Plan", no_wrap=True)
     table.add_column("Access key id", no_wrap=True)
     table.add_column("User", no_wrap=True)
     if of_accounts:
@@ -133,9 +137,10 @@ def _table(findings: Sequence[Finding], *, with_severity: bool) -> Table:
     for finding in findings:
         table.add_row(
             Text(verdict_label(finding["verdict"]), style=_STYLES.get(finding["verdict"], "")),
-            *([finding["severity"]] if with_severity else []),
+            *([finding["severity"]] if severity else []),
             str(finding["age_days"]),
             advice_label(finding),
+            *([planned_in_short(finding, report["as_of"])] if plan else []),
             finding["access_key_id"],
             Text(finding["user_name"]),
             *([Text(_account_of(finding))] if of_accounts else []),
@@ -148,7 +153,7 @@ def _account_of(finding: Any) -> str:
     return str(finding.get("account_name") or finding.get("account_id", ""))
 
 
-def _in_lines(findings: Sequence[Finding]) -> Iterator[Text]:
+def _in_lines(findings: Sequence[Finding], report: AnyReport) -> Iterator[Text]:
     """Yield the findings in a few short lines each, for a terminal that is too narrow for the table."""
     for finding in findings:
         yield Text(f"{finding['access_key_id']}", style="bold")
@@ -159,4 +164,5 @@ def _in_lines(findings: Sequence[Finding]) -> Iterator[Text]:
             f"{verdict_label(finding['verdict'])}, {finding['age_days']} days, {finding['severity']}",
             style=_STYLES.get(finding["verdict"], ""),
         )
-        yield Text(f"{advice_label(finding)}\n")
+        plan = planned_in_short(finding, report["as_of"])
+        yield Text(f"{advice_label(finding)}{f', plan: {plan}' if plan else ''}\n")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from chalicelib.settings import InvalidSettingError
-from deploy import template
+from deploy import parameters, template
 from deploy.companion import (
     _OF_THE_COMPANION,
     FUNCTIONS,
@@ -26,7 +26,7 @@ from deploy.companion import (
     environment_of,
     read_deployed,
 )
-from deploy.parameters import OF_ORGANIZATION, read_parameters
+from deploy.parameters import read_parameters
 from deploy.sessions import sign_in
 from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
@@ -59,20 +59,30 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     assert gone == of_the_api | {f"{name}Logs" for name in FUNCTIONS}
     assert RESOURCES["Parameters"].keys() - COMPANION["Parameters"].keys() == {
         *SETTINGS,
-        *OF_ORGANIZATION,
+        *parameters.OF_ONE_STACK,
         "ApiGatewayLogsRole",
     }
 
 
-@pytest.mark.parametrize("name", OF_ORGANIZATION)
-def test_a_parameter_of_an_organization_is_refused_in_one_line_that_says_which_way_takes_it(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "does"),
+    [
+        *(("Accounts", "scans an organization"), ("ExternalId", "scans an organization")),
+        *(("Deactivation", "plans deactivations"), ("DeactivatorRoleName", "plans deactivations")),
+    ],
+)
+def test_what_the_companion_has_not_is_refused_in_one_line_that_says_which_way_takes_it(name: str, does: str) -> None:
     with pytest.raises(InvalidSettingError) as refusal:
-        read_parameters(COMPANION["Parameters"], [f"{name}=organization"])
+        read_parameters(COMPANION["Parameters"], [f"{name}=apply"])
 
     assert str(refusal.value) == (
-        f'PARAMETERS: "{name}=organization" is not accepted; it takes parameters of the companion stack: a stage that'
-        " scans an organization takes `make deploy`"
+        f'PARAMETERS: "{name}=apply" is not accepted; it takes parameters of the companion stack: a stage that {does}'
+        " takes `make deploy`"
     )
+
+
+def test_the_companion_has_nothing_of_deactivations() -> None:
+    assert "eactivat" not in json.dumps([COMPANION["Parameters"], COMPANION["Resources"], COMPANION["Outputs"]])
 
 
 def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:

@@ -14,6 +14,7 @@ from deploy.next_steps import (
     what_next,
     what_of_the_alarms,
     what_of_the_retention,
+    what_of_the_weekdays,
 )
 from tests.stack.test_template import DEFINITION
 
@@ -130,6 +131,77 @@ def test_a_stage_of_an_organization_says_how_its_accounts_get_the_role_and_start
     assert "make deploy-readers UNITS=" in told
     assert "make deploy-reader PROFILE=" in told
     assert f"start-execution --input '{{}}' --state-machine-arn {machine}-organization" in told
+
+
+def described(**parameters: str) -> dict[str, Any]:
+    """A stack as DescribeStacks lists it; of an organization, if Accounts is given."""
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod"
+    outputs = {"EndpointURL": "https://api/", "StateMachineArn": machine, "ReportsBucket": "reports"}
+    outputs |= {"OrganizationStateMachineArn": f"{machine}-organization"} if parameters.get("Accounts") else {}
+    given = {"AlarmAfterHours": "26", "NotificationEmail": "", "DeactivationWeekdays": "MON,TUE,WED,THU", **parameters}
+    return {
+        "Outputs": [{"OutputKey": name, "OutputValue": value} for name, value in outputs.items()],
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+    }
+
+
+def test_where_somebody_has_to_approve_a_deployment_says_how() -> None:
+    stack = described(Deactivation="apply", DeactivationApproval="required")
+
+    told = what_next(stack, "cron(0 8 * * ? *)", NOW)
+
+    assert "No key is deactivated until somebody approves it" in told
+    assert '-X POST "${ENDPOINT_URL}scan/SCAN_ID/plan/approve" -H' in told
+    assert """-d '{"access_key_ids": ["ACCESS_KEY_ID"]}'""" in told
+    assert '-X POST "${ENDPOINT_URL}actions/ACTION_ID/undo"' in told
+
+
+def test_where_nobody_has_to_approve_a_deployment_says_how_many_keys_go_and_when() -> None:
+    more = {"MaxDeactivationsPerScan": "5", "DeactivateAfterDays": "14"}
+    stack = described(Deactivation="apply", DeactivationApproval="none", **more)
+
+    told = what_next(stack, "cron(0 8 * * ? *)", NOW)
+
+    assert "deactivates the keys that are due, up to 5, once messages have announced them for 14 days" in told
+    assert '-X POST "${ENDPOINT_URL}actions/ACTION_ID/undo"' in told
+    assert "approve" not in told
+
+
+@pytest.mark.parametrize("deactivation", ["off", "plan"])
+def test_where_no_key_is_deactivated_a_deployment_says_nothing_of_it(deactivation: str) -> None:
+    plain = what_next(described(Accounts="organization"), "cron(0 8 * * ? *)", NOW)
+
+    assert what_next(described(Accounts="organization", Deactivation=deactivation), "cron(0 8 * * ? *)", NOW) == plain
+    assert "deactivat" not in plain
+
+
+def test_a_stage_of_an_organization_that_deactivates_says_that_accounts_need_a_second_role() -> None:
+    stack = described(Accounts="organization", Deactivation="apply", DeactivationApproval="required")
+
+    assert "and the deactivator role, or its keys are left alone; the same commands make both" in what_next(
+        stack, "cron(0 8 * * ? *)", NOW
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "weekdays", "says"),
+    [
+        ("cron(0 8 * * ? *)", "SUN", ""),
+        ("cron(0 8 ? * FRI *)", "MON,TUE,WED,THU", "set PARAMETERS='DeactivationWeekdays=FRI'"),
+        ("cron(0 8 ? * SUN,SAT *)", "MON", "set PARAMETERS='DeactivationWeekdays=SAT,SUN'"),
+        ("cron(0 8 ? * MON,FRI *)", "MON,TUE,WED,THU", ""),
+        ("rate(1 day)", "MON", ""),
+        ("rate(7 days)", "MON", ""),  # on which day is not known
+        ("cron(0 8 LW * ? *)", "MON", ""),  # nor here
+        ("cron(0 8 * * ? 2025)", "MON", ""),
+    ],
+)
+def test_a_schedule_whose_scans_are_on_no_approved_weekday_is_told(schedule: str, weekdays: str, says: str) -> None:
+    told = what_of_the_weekdays(schedule, {"Deactivation": "plan", "DeactivationWeekdays": weekdays}, NOW)
+
+    assert says in told
+    assert bool(says) is bool(told)
+    assert what_of_the_weekdays(schedule, {"Deactivation": "off", "DeactivationWeekdays": weekdays}, NOW) == ""
 
 
 @pytest.mark.parametrize(

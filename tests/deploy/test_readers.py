@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from chalicelib.settings import InvalidSettingError
 from deploy import parameters as parameters_module
 from deploy import readers, stack, terminal
-from deploy.parameters import check_accounts, check_list_of_accounts, check_stage_for_accounts
+from deploy.parameters import check_accounts, check_deactivation, check_list_of_accounts, check_stage_for_accounts
 from deploy.readers import Given, ReaderError, check_member, deploy_reader, deploy_readers
 from deploy.sessions import Target
 from localaws.environment import PROJECT
@@ -35,6 +35,10 @@ OF_STACK = {
     "UsageEvidence": "on",
     "RolePath": "/security/",
     "NotifyOn": "always",
+    "Deactivation": "apply",
+    "DeactivatorRoleName": "of-the-stack-too",
+    "DeactivationScope": "tagged",
+    "DeactivationUserPath": "/people/",
 }
 
 
@@ -281,6 +285,11 @@ def test_the_role_is_what_the_stages_stack_asks_for(fake: Fake) -> None:
         "RoleName": "of-the-stack",
         "UsageEvidence": "on",
         "ScannerRolePath": "/security/",
+        "Deactivation": "apply",
+        "ScannerRegion": "eu-central-1",
+        "DeactivatorRoleName": "of-the-stack-too",
+        "DeactivationScope": "tagged",
+        "DeactivationUserPath": "/people/",
         "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/x",
     }
     assert wanted.capabilities == ("CAPABILITY_NAMED_IAM",)
@@ -288,11 +297,23 @@ def test_the_role_is_what_the_stages_stack_asks_for(fake: Fake) -> None:
     assert fake.template["Resources"]["ReaderRole"]["Type"] == "AWS::IAM::Role"
 
 
+@pytest.mark.parametrize(("of_stage", "of_role"), [("off", "off"), ("plan", "off"), ("apply", "apply")])
+def test_a_member_has_a_deactivator_role_only_where_the_stage_deactivates(
+    monkeypatch: pytest.MonkeyPatch, of_stage: str, of_role: str
+) -> None:
+    fake = Fake(monkeypatch, {**OF_STACK, "Deactivation": of_stage})
+
+    deploy_reader("prod", Given(profile="member"))
+    deploy_readers("prod", Given(units="r-ab12"))
+
+    assert [one.parameters["Deactivation"] for one in fake.deployed] == [of_role, of_role]
+
+
 def test_with_a_scanner_named_the_role_is_what_the_stages_file_asks_for(
     fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     file = tmp_path / "parameters.json"
-    file.write_text('{"ExternalId": "of-the-file", "NotifyOn": "changes"}')
+    file.write_text('{"ExternalId": "of-the-file", "NotifyOn": "changes", "Deactivation": "apply"}')
     monkeypatch.setattr(readers, "path_of", lambda _stage: file)
 
     deploy_reader("prod", Given(profile="member", scanner="210987654321", parameters="UsageEvidence=on"))
@@ -300,6 +321,23 @@ def test_with_a_scanner_named_the_role_is_what_the_stages_file_asks_for(
     parameters = fake.deployed[0].parameters
     assert (parameters["ScanningAccountId"], parameters["ExternalId"]) == ("210987654321", "of-the-file")
     assert (parameters["RoleName"], parameters["UsageEvidence"]) == ("iam-key-age-reader", "on")
+    assert (parameters["Deactivation"], parameters["DeactivatorRoleName"]) == ("apply", "iam-key-age-deactivator")
+    assert "ScannerRegion" not in parameters  # which is the Region of the role's stack then, or what that has
+
+
+@pytest.mark.parametrize(
+    ("role", "setting"), [("of-the-stack", "ReaderRoleName"), ("of-the-stack-too", "DeactivatorRoleName")]
+)
+def test_a_role_that_another_stage_made_is_said_with_the_parameter_that_names_it(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, role: str, setting: str
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise stack.StackError(f"The stack was not deployed: Role (AWS::IAM::Role): {role} already exists")
+
+    monkeypatch.setattr(stack, "deploy", refuse)
+
+    with pytest.raises(ReaderError, match=f"a role {role} that this stack did not make.* PARAMETERS='{setting}=…'"):
+        deploy_reader("prod", Given(profile="member"))
 
 
 @pytest.mark.parametrize(("profile", "call_as"), [(None, "SELF"), ("member", "DELEGATED_ADMIN")])
@@ -495,6 +533,40 @@ def test_what_no_scan_of_an_organization_would_take_is_refused_before_it_is_depl
         check_accounts(stage, parameters)
 
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        (
+            {"DeactivateAfterDays": "0", "DeactivationApproval": "none"},
+            "DeactivateAfterDays: 0 is not accepted; it takes an integer from 1 to 365, where nobody has to approve "
+            "(DeactivationApproval=none)",
+        ),
+        ({"DeactivationWeekdays": "MON,MON"}, 'DeactivationWeekdays: "MON,MON" is not accepted; it takes days out of'),
+    ],
+)
+@pytest.mark.parametrize("deactivation", ["plan", "apply"])
+def test_settings_of_deactivations_that_no_function_would_take_are_refused_before_they_are_deployed(
+    parameters: dict[str, str], deactivation: str, says: str
+) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        check_deactivation({"Deactivation": deactivation, **parameters})
+
+    assert str(refusal.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"Deactivation": "off", "DeactivateAfterDays": "0", "DeactivationApproval": "none"},
+        {"Deactivation": "apply", "DeactivateAfterDays": "0", "DeactivationApproval": "required"},
+        {"Deactivation": "apply", "DeactivateAfterDays": "1", "DeactivationApproval": "none"},
+    ],
+)
+def test_settings_of_deactivations_that_make_sense_are_deployed(parameters: dict[str, str]) -> None:
+    check_deactivation(parameters)
 
 
 @pytest.mark.parametrize("length", [24, 26])

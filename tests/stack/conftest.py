@@ -1,4 +1,4 @@
-"""The template of a stack without Accounts and with Deactivation=off, which most tests are about, and the whole of it."""
+"""The template without Accounts and with Deactivation=off, which most tests are about, and the whole of it."""
 
 import json
 from pathlib import Path

@@ -102,8 +102,8 @@ def test_the_state_machines_role_grants_what_its_tasks_call(whole: dict[str, Any
             called.add(f"{match[1]}:{match[2].upper()}{match[3]}")
     of_the_map = {f"states:{action}Execution" for action in ("Start", "Describe", "Redrive")}
 
-    [own] = whole["Resources"]["OrganizationScanRole"]["Properties"]["Policies"]
-    granted = set().union(*map(actions, own["PolicyDocument"]["Statement"]))
+    own, *_ = documents(whole, "OrganizationScanRole")
+    granted = set().union(*map(actions, own["Statement"]))
 
     assert {one for one in granted if not one.startswith(("logs:", "xray:"))} == called | of_the_map
 

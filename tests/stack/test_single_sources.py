@@ -9,6 +9,7 @@ from deploy.template import read_resources
 from localaws.accounts.snapshot import READ_POLICY
 
 DESCRIBE = "iam:GetAccountAuthorizationDetails"  # which is in the module of the calls that scans of many accounts make
+_SETTINGS = ("settings.py", "organization_settings.py", "deactivation_settings.py")
 MEMBER_ROLE = PROJECT / "statemachine" / "member-role.yaml"
 DEFINITION = (PROJECT / "statemachine" / "scan.asl.json").read_text()
 
@@ -50,7 +51,7 @@ def test_the_reader_role_the_roles_the_boundary_and_the_snapshot_read_of_iam_wha
 def test_each_variable_that_a_function_has_is_read(whole: dict[str, Any]) -> None:
     functions = [each for each in whole["Resources"].values() if each["Type"] == "AWS::Serverless::Function"]
     set_by_template = {name for each in functions for name in each["Properties"]["Environment"]["Variables"]}
-    settings = (PROJECT / "chalicelib" / name for name in ("settings.py", "organization_settings.py"))
+    settings = (PROJECT / "chalicelib" / name for name in _SETTINGS)
     readers = [*settings, *(PROJECT / "chalicelib" / "aws").glob("*.py")]
     read = set(re.findall(r'"([A-Z_]+)"', "".join(path.read_text() for path in readers)))
 

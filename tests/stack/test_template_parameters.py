@@ -96,9 +96,18 @@ PATTERNS = {
         ["iam-key-age-reader", "a", "A_+=,.@-9", "x" * 64],
         ["", "x" * 65, "path/role", "a b", "arn:aws:iam::123456789012:role/x", "a*", "é"],
     ),
+    "DeactivatorRoleName": (["iam-key-age-deactivator", "x" * 64], ["", "x" * 65, "path/role", "a*"]),
     "ExternalId": (
         ["iam-key-age", "ab", "A=,.@:/_+-9", "x" * 64],
         ["", "a", "x" * 65, "a b", "a*b", "é" * 3],
+    ),
+    "DeactivationWeekdays": (
+        ["MON", "MON,TUE,WED,THU", "SUN,SAT,FRI,THU,WED,TUE,MON"],
+        ["", "mon", "MON-THU", "MON, TUE", "MON,", ",MON", "MONDAY", "MON,TUE,WED,THU,FRI,SAT,SUN,MON"],
+    ),
+    "DeactivationUserPath": (
+        ["/", "/people/", "/a/b-c_d/", f"/{'a' * 510}/"],
+        ["", "people", "/people", "people/", "/*/", "/a?/", "/${aws:username}/", "/a b/", f"/{'a' * 511}/"],
     ),
     "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
     "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),

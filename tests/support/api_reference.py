@@ -24,7 +24,7 @@ def reference(document: dict[str, Any]) -> str:
         _route(f"{method.upper()} {path}", operation, schemas, of_every_route) for method, path, operation in routes
     ]
     parts.append("## Shapes\n\nFields are added, never renamed or removed.\n")
-    parts += [_shape(name, schema) for name, schema in schemas.items() if name != "ScanRequest"]
+    parts += [_shape(name, schema) for name, schema in schemas.items() if not name.endswith("Request")]
     return "\n".join(parts)
 
 

@@ -117,15 +117,23 @@ class Bucket:
     def generate_presigned_url(self, *_: Any, Params: dict[str, str], **__: Any) -> str:  # noqa: N803  # as boto3 has it
         return f"https://reports/{Params['Key']}"
 
-    def list_objects_v2(self, *, Prefix: str, Delimiter: str = "", **_: Any) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
-        below = [key.removeprefix(Prefix) for key in sorted(self.objects) if key.startswith(Prefix)]
+    def list_objects_v2(
+        self,
+        *,
+        Prefix: str,  # noqa: N803  # as boto3 has it
+        Delimiter: str = "",  # noqa: N803  # as well
+        StartAfter: str = "",  # noqa: N803  # as well
+        **_: Any,
+    ) -> dict[str, Any]:
+        found = (key for key in sorted(self.objects) if key.startswith(Prefix) and key > StartAfter)
+        below = [key.removeprefix(Prefix) for key in found]
         folders = {f"{Prefix}{key.split('/')[0]}/" for key in below if Delimiter and "/" in key}
         files = [key for key in below if not (Delimiter and "/" in key)]
         contents = [{"Key": Prefix + key, "LastModified": self.written[Prefix + key]} for key in files]
         return {"CommonPrefixes": [{"Prefix": folder} for folder in sorted(folders)], "Contents": contents}
 
     def get_paginator(self, _: str) -> Any:
-        return SimpleNamespace(paginate=lambda **given: [self.list_objects_v2(**given)])
+        return SimpleNamespace(paginate=lambda **given: (self.list_objects_v2(**one) for one in (given,)))
 
     def keep(self, key: str, document: object) -> None:
         self._write(key, json.dumps(document).encode())

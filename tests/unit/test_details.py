@@ -206,7 +206,7 @@ def test_a_last_use_that_is_missing_or_odd_is_unknown_and_has_a_cause(
     assert read_last_uses(answer, 1) == (last_uses, cause)
 
 
-def test_of_the_tags_those_of_the_owner_and_of_an_exemption_are_kept_and_the_descriptions_of_keys() -> None:
+def test_of_the_tags_those_of_the_owner_and_of_this_product_are_kept_and_the_descriptions_of_keys() -> None:
     of_user = {
         "team": "x",
         "owner": "web",
@@ -214,6 +214,9 @@ def test_of_the_tags_those_of_the_owner_and_of_an_exemption_are_kept_and_the_des
         "Owner": "ops",
         "RESPONSIBLEPERSON": "ann",
         "Iam-Key-Age:Exempt-Until": "2027-01-01",
+        "iam-key-age:never-deactivate": "",
+        "IAM-Key-Age:May-Deactivate": "true",
+        "iam-key-age:else": "x",
         "AKIA000000000001": "nightly backup",
         "AKIA000000000002": "\u00a0",
         "akia000000000001": "in another case",
@@ -222,7 +225,13 @@ def test_of_the_tags_those_of_the_owner_and_of_an_exemption_are_kept_and_the_des
 
     tags, descriptions = keep_tags(pairs(of_user), owner_tags)
 
-    assert tags == {"RESPONSIBLEPERSON": "ann", "Owner": "ops", "Iam-Key-Age:Exempt-Until": "2027-01-01"}
+    assert tags == {
+        "RESPONSIBLEPERSON": "ann",
+        "Owner": "ops",
+        "Iam-Key-Age:Exempt-Until": "2027-01-01",
+        "iam-key-age:never-deactivate": "",
+        "IAM-Key-Age:May-Deactivate": "true",
+    }
     assert descriptions == {"AKIA000000000001": "nightly backup", "RESPONSIBLEPERSON": "ann"}
 
 

@@ -147,6 +147,11 @@ def test_a_person_is_told_by_an_address_or_by_two_signs(
     assert found == ("a person's own access" if person else None)
 
 
+@pytest.mark.parametrize("name", ["iam-key-age:never-deactivate", "iam-key-age:exempt-reason"])
+def test_an_address_in_a_tag_of_this_product_is_not_its_owners(name: str) -> None:
+    assert use(user_name="jane.doe", tags={name: "ask jane.doe@example.com"}) is None
+
+
 @pytest.mark.parametrize(
     ("region", "where"), [("eu-west-1", "eu-west-1"), ("N/A", "the same Region"), (None, "the same Region")]
 )

@@ -1,0 +1,136 @@
+"""The sentences about which keys are to be deactivated, when, and what keeps the others from it. Pure."""
+
+import json
+from collections.abc import Iterator
+
+from chalicelib.deactivation_documents import ALLOWED_TAG, PROTECTED_TAG, Plan, PlannedKey
+from chalicelib.key_documents import Finding
+from chalicelib.organization_documents import AnyReport
+from chalicelib.outputs.sentences import counted
+
+PROTECT = f"aws iam tag-user --user-name USER --tags Key={PROTECTED_TAG},Value=yes"
+_PLAN_ALONE = "(Deactivation=plan changes nothing)"
+# By what keys are deactivated by, as `_way` has it: of a key that is due, of one that will be, and of both in a title.
+_DUE = {
+    "plan": f"Due: would be deactivated now {_PLAN_ALONE}.",
+    "required": "Due: can be deactivated now, once approved.",
+    "none": "Due: will be deactivated after this scan unless it is used.",
+}
+_LATER = {
+    "plan": f"Would be deactivated on {{}} {_PLAN_ALONE}.",
+    "required": "Can be deactivated from {}, once approved.",
+    "none": "Will be deactivated on {} unless it is used.",
+}
+_TITLES = {
+    "plan": f"WOULD BE DEACTIVATED NOW {_PLAN_ALONE}",
+    "required": "CAN BE DEACTIVATED NOW, once approved",
+    "none": "WILL BE DEACTIVATED AFTER THIS SCAN, unless used",
+}
+
+
+def _way(plan: Plan) -> str:
+    return "plan" if plan["mode"] == "plan" else plan["approval"]
+
+
+def plan_lines(report: AnyReport) -> Iterator[str]:
+    """Yield how many keys are due and held, and what happens to those that are due; nothing without a plan."""
+    if plan := report.get("plan"):
+        if plan["note"]:
+            yield f"Deactivation: {plan['note'][0].lower()}{plan['note'][1:]}"
+            return
+        counts = f"Deactivation: {counted(plan['due'], 'key')} due, {plan['held']} held"
+        news = {"newly due": plan["newly_due"], "announced for the first time": plan["newly_told"]}
+        new = ", ".join(f"{number} {words}" for words, number in news.items() if number)
+        yield f"{counts}; {new}." if new else f"{counts}."
+        most = f"at most {plan['max_per_scan']} a scan"
+        yield {
+            "plan": "Nothing is changed by Deactivation=plan: this is what apply would do.",
+            "required": f"Keys that are due are deactivated once somebody approves them, {most}.",
+            "none": f"Keys that are due are deactivated after this scan, {most}.",
+        }[_way(plan)]
+
+
+def plan_terms(plan: Plan) -> str:
+    """Return which keys a plan may have, and when."""
+    tagged = f" with the tag {ALLOWED_TAG}=true" if plan["scope"] == "tagged" else ""
+    path = f" below {plan['user_path']}" if plan["user_path"] != "/" else ""
+    whose = f"{'' if tagged or path else 'all '}users{tagged}{path}"
+    notice = f"{counted(plan['after_days'], 'day')} after they were announced" if plan["after_days"] else "at once"
+    return f"Keys of {whose} are due {notice}, on {', '.join(plan['weekdays'])} (UTC)."
+
+
+def planned_lines(finding: Finding, report: AnyReport) -> Iterator[str]:
+    """Yield when a key is to be deactivated, or what keeps it from that; nothing of a key that is not planned."""
+    if (key := finding.get("plan")) and (plan := report.get("plan")):
+        yield _planned(key, plan, report["as_of"])
+
+
+def _planned(key: PlannedKey, plan: Plan, as_of: str) -> str:
+    if key["status"] == "due":
+        return _DUE[_way(plan)]
+    if day := _later(key, as_of):
+        return _LATER[_way(plan)].format(day)
+    return f"Held: {held_because(key)}"
+
+
+def held_because(key: PlannedKey) -> str:
+    """Return all that keeps a key from being deactivated now."""
+    return " ".join(hold["in_words"] for hold in key["holds"])
+
+
+def planned_in_short(finding: Finding, as_of: str) -> str:
+    """Return in a word when a key is to be deactivated; "" of a key that is not planned."""
+    key = finding.get("plan")
+    return (_later(key, as_of) or key["status"]) if key else ""
+
+
+def _later(key: PlannedKey, as_of: str) -> str | None:
+    """Return the day on which a key is to be deactivated, where that is to come and nothing but time is missing."""
+    return key["due_on"] if key["status"] == "held" and key["due_on"] and key["due_on"] > as_of[:10] else None
+
+
+def planned_keys(report: AnyReport) -> list[Finding]:
+    """Return the keys of a report's plan: those that are due, then those that will be, then the others."""
+    exempt = [] if "accounts" in report else report["exempt"]
+    planned = [finding for finding in [*report["findings"], *exempt] if "plan" in finding]
+    return sorted(planned, key=lambda one: (one["plan"]["status"] != "due", one["plan"]["due_on"] or "later"))
+
+
+def due_keys(report: AnyReport) -> list[Finding]:
+    """Return the keys that are due."""
+    return [finding for finding in planned_keys(report) if finding["plan"]["status"] == "due"]
+
+
+def due_in_short(report: AnyReport) -> str:
+    """Return how many keys are to be approved, or will be deactivated after the scan, for a subject."""
+    if not (plan := report.get("plan")) or not plan["due"] or _way(plan) == "plan":
+        return ""
+    if _way(plan) == "required":
+        return f", {counted(plan['due'], 'deactivation')} to approve"
+    return f", {plan['due']} to be deactivated"
+
+
+def due_title(plan: Plan) -> str:
+    """Return the title of a list of the keys that are due."""
+    return _TITLES[_way(plan)]
+
+
+def approval_request(report: AnyReport) -> tuple[str, str] | None:
+    """Return the path and the body of the request that approves as many of the due keys as a plan deactivates.
+
+    None where nothing is to be approved.
+    """
+    plan = report.get("plan")
+    if not plan or _way(plan) != "required" or not (due := due_keys(report)):
+        return None
+    ids = [finding["access_key_id"] for finding in due[: plan["max_per_scan"]]]
+    return f"/scan/{report['scan_id']}/plan/approve", json.dumps({"access_key_ids": ids})
+
+
+def how_to_approve(plan: Plan) -> str:
+    """Return in a sentence how a request to approve is meant."""
+    first = f" These are the first {plan['max_per_scan']} of them." if plan["due"] > plan["max_per_scan"] else ""
+    return (
+        "To approve what is due, send this to the API before the next full scan, without the keys that are to stay"
+        f" active; a plan is approved once.{first}"
+    )
