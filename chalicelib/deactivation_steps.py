@@ -111,13 +111,13 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     begun = action_store.load_begun(action_id, run["execution_arn"])
     if begun is None:
         raise NotBegunError(f"It is not on record that this execution began action {action_id}.")
-    undo, wanted = begun.action["undo"], ACTIVE if begun.action["undo"] else INACTIVE
+    wanted = ACTIVE if begun.action["undo"] else INACTIVE
     state, cause = outcome_of(event["caught"], event["status_after"], wanted, redriven=event["redriven"])
     action = action_store.end(_ended(begun.action, state, cause, now), begun.number)
-    last = action["undo"] if undo and action["undo"] else action
-    became = last["state"] if last["state"] in ("done", "failed") else "unknown"
+    undo, key = action["undo"], _chosen(action["account_id"], action)
+    became, why = (undo or action)["state"], f"Asked for by {undo['by']}." if undo else action["why"]
     return {
-        "result": _result(_chosen(action["account_id"], action), became, last["cause"] or action["why"], action_id),
+        "result": _result(key, became, (undo or action)["cause"] or why, action_id),
         "notification": compose_action_notification(action, settings.https_format()),
     }
 

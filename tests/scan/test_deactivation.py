@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from localaws.environment import LocalAws
-from tests.support.deactivation import APPROVER, Deactivation, deactivating, key, key_id, user
+from tests.support.deactivation import Deactivation, deactivating, key, key_id, user
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,8 @@ def test_an_approved_key_is_deactivated_recorded_and_told_of(deactivation: Deact
 
     execution = deactivation.apply(plan, key_id("alice"))
 
-    print(execution, deactivation.aws.log_tail(30))
     assert execution.status == "SUCCEEDED"
     assert execution.result == ("done", "")
     assert deactivation.statuses() == {key_id("alice"): "Inactive", key_id("bob"): "Active"}
     record = deactivation.record(key_id("alice"))
-    print(record)
-    print(deactivation.aws.mail())
     assert record["state"] == "done"

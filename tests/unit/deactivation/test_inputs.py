@@ -1,0 +1,141 @@
+"""What an execution may be asked to do: by whose plan, which keys, how many."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, why
+from tests.support.state_machine import Execution
+
+MOST_BYTES = 256 * 1024  # of a state
+
+
+def test_no_more_keys_are_changed_than_the_plan_of_one_scan_may(
+    world: World, approved: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_DEACTIVATIONS_PER_SCAN", "1")
+
+    approved.finish()
+
+    assert results(approved) == ["done", "held"]
+    assert changed(world) == BOTH[:1]
+    assert "MaxDeactivationsPerScan" in approved.output["results"][1]["why"]
+    assert world.messages[-1]["Subject"].startswith("NOT deactivated: 1 access key ")
+
+
+def refusals() -> Iterator[Any]:
+    of_plan = {"scan_id": "scan-1", "access_key_ids": [A]}
+    for given in (
+        [],
+        "undo",
+        {"by": "", **of_plan},
+        {"at": "today", **of_plan},
+        {"access_key_ids": [A]},
+        {**of_plan, "access_key_ids": []},
+        {**of_plan, "access_key_ids": [A, A]},
+        {**of_plan, "access_key_ids": [1]},
+        {**of_plan, "access_key_ids": A},
+        {**of_plan, "access_key_ids": [f"AKIA{number:012}" for number in range(101)]},
+        {**of_plan, "scan_id": "../scan-1"},
+        {**of_plan, "account_id": "1"},
+        {**of_plan, "status": "Active"},
+        {"undo": A},
+        {"undo": "../latest"},
+    ):
+        yield pytest.param(given, "InvalidDeactivationInputError", id=json.dumps(given)[:60])
+    yield pytest.param({"scan_id": "scan-1"}, "ApprovalRequiredError", id="no keys")
+    by_itself = {"by": "DeactivationApproval=none", **of_plan}
+    yield pytest.param(by_itself, "ApprovalRequiredError", id="by itself")
+    yield pytest.param({**of_plan, "access_key_ids": [A, "AKIAEVE"]}, "KeyNotDueError", id="another key")
+    yield pytest.param({**of_plan, "scan_id": "scan-9"}, "InvalidEvidenceError", id="another scan")
+    yield pytest.param({"undo": f"123456789012-{A}-1"}, "CannotBeUndoneError", id="no action")
+
+
+@pytest.mark.parametrize(("given", "error"), [*refusals()])
+def test_an_input_that_the_api_does_not_give_is_refused(world: World, given: Any, error: str) -> None:
+    world.plan()
+    execution = world.execution()
+    execution.context["Input"] = {**execution.context["Input"], **given} if isinstance(given, dict) else given
+
+    execution.finish()
+
+    assert (execution.status, execution.error.split(":")[0]) == ("FAILED", error)
+    assert changed(world) == world.actions() == world.messages == []
+
+
+def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Execution) -> None:
+    world.plan()
+
+    approved.finish()
+
+    assert (approved.status, approved.error.split(":")[0]) == ("FAILED", "NotTheLastScanError")
+    assert changed(world) == []
+
+
+def test_a_plan_counts_no_more_once_a_later_scan_is_on_record(world: World, approved: Execution) -> None:
+    for state in approved.steps():
+        if state == "GetUser":
+            world.plan()
+
+    assert results(approved) == ["held", "held"]
+    assert why(approved) == "A later full scan is on record, and only its plan counts."
+    assert changed(world) == []
+
+
+@pytest.mark.parametrize("mode", ["off", "plan"])
+def test_a_stage_that_does_not_deactivate_changes_nothing(
+    approved: Execution, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setenv("DEACTIVATION", mode)
+
+    approved.finish()
+
+    assert (approved.status, approved.error.split(":")[0]) == ("FAILED", "DeactivationIsOffError")
+
+
+def test_a_plan_of_what_would_be_deactivated_is_not_applied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEACTIVATION", "plan")
+    world.plan()
+    monkeypatch.setenv("DEACTIVATION", "apply")
+
+    execution = world.approved(A).finish()
+
+    assert (execution.status, execution.error.split(":")[0]) == ("FAILED", "DeactivationIsOffError")
+
+
+def test_without_approval_all_due_keys_are_deactivated_and_those_beyond_the_limit_are_not_told_of(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "DEACTIVATION_APPROVAL": "none",
+        "DEACTIVATE_AFTER_DAYS": "1",
+        "MAX_DEACTIVATIONS_PER_SCAN": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert world.plan() == []
+    world.clock.wait(86_400)
+    assert world.plan() == [A, B]
+
+    execution = world.execution(scan_id=world.scan_id, by="DeactivationApproval=none").finish()
+
+    assert results(execution) == ["done", "held"]
+    assert changed(world) == BOTH[:1]
+    assert len(world.messages) == 1
+
+
+@pytest.mark.parametrize("result", ["done", "held"])
+def test_a_hundred_keys_fit_into_every_state(monkeypatch: pytest.MonkeyPatch, result: str) -> None:
+    names = [f"{number:0>64}" for number in range(100)]
+    users = {name: User({f"AKIA{name:A>124}": idle()}, tags={"owner": "x" * 256}) for name in names}
+    world = World(users, monkeypatch, MAX_DEACTIVATIONS_PER_SCAN="100")
+    execution = world.approved(*world.plan())
+    for user in users.values() if result == "held" else ():
+        user.tags |= {"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "y" * 256}
+
+    execution.finish()
+
+    assert results(execution) == [result] * 100
+    assert world.largest < MOST_BYTES
+    assert len(execution.seen) * 5 < 25_000  # events: entered, scheduled, started, succeeded, exited

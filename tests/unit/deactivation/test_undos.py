@@ -1,0 +1,72 @@
+"""Keys that are activated again, and those that are not."""
+
+import pytest
+
+from tests.support.deactivation_world import BOTH, A, World, changed, results, states, why
+
+
+def test_an_undone_key_is_active_on_record_told_of_and_held_for_good(world: World, done: str) -> None:
+    execution = world.undo(done).finish()
+
+    [action] = world.actions(A)
+    assert results(execution) == ["done"]
+    assert changed(world)[-1] == (A, "Active")
+    assert (action["state"], action["undo"]["state"]) == ("done", "done")
+    assert action["undo"]["by"] == "arn:aws:iam::123456789012:user/undoer"
+    assert world.messages[-1]["Subject"].startswith("Active again: ")
+    assert world.plan() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "result"), [("refused", "failed"), ("throttled", "failed"), ("time_out", "unknown"), ("lose", "done")]
+)
+def test_an_undo_that_went_wrong_can_be_asked_for_again(world: World, done: str, fault: str, result: str) -> None:
+    world.faults = {"updateAccessKey": [fault]}
+
+    first = world.undo(done).finish()
+    again = world.undo(done).finish()
+
+    assert results(first) == [result]
+    assert world.users["alice"].keys[A].status == "Active"
+    if result == "done":
+        assert (again.status, again.error.split(":")[0]) == ("FAILED", "CannotBeUndoneError")
+    else:
+        assert results(again) == ["done"]
+        assert states(world, A) == ["done"]
+
+
+def test_a_key_that_somebody_activated_is_not_activated_again(world: World, done: str) -> None:
+    world.users["alice"].keys[A].status = "Active"
+
+    execution = world.undo(done).finish()
+
+    assert results(execution) == ["held"]
+    assert why(execution) == "It is Active already."
+    assert changed(world) == BOTH
+    assert world.messages[-1]["Subject"].startswith("NOT activated again: ")
+
+
+def test_an_undo_that_was_stopped_after_its_intent_does_not_stand_in_the_way_of_another(
+    world: World, done: str
+) -> None:
+    first = world.undo(done)
+    next(state for state in first.steps() if state == "ActivateAgain")
+
+    assert results(world.undo(done).finish()) == ["done"]
+    world.clock.wait(600)
+    first.redrive().finish()
+
+    assert states(world, A) == ["done"]
+    assert changed(world)[2:] == [(A, "Active")]
+
+
+@pytest.mark.parametrize("fault", ["refused", "time_out"])
+def test_what_is_not_on_record_as_deactivated_cannot_be_undone(world: World, fault: str) -> None:
+    world.plan()
+    world.faults = {"updateAccessKey": [fault]}
+    world.approved(A).finish()
+
+    undo = world.undo(world.actions(A)[0]["action_id"]).finish()
+
+    assert (undo.status, undo.error.split(":")[0]) == ("FAILED", "CannotBeUndoneError")
+    assert changed(world) == []
