@@ -41,8 +41,11 @@ scan-account: setup ## scan your own AWS account on this machine, nothing deploy
 	@$(BIN)/python -m localaws snapshot $(if $(filter PROFILE,$(named)),--profile "$$PROFILE") --out out/account/account.json
 	@$(BIN)/python -m localaws scan --account out/account/account.json --out out/account
 
+# A notice of no days, on any day, so that a key can be deactivated and activated again at once.
+deactivates := Deactivation=apply DeactivateAfterDays=0 DeactivationWeekdays=MON,TUE,WED,THU,FRI,SAT,SUN
+
 serve: setup ## keep the local AWS running, for clients of the API and the AWS CLI; API_PORT=8180
-	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)"
+	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)" --parameters "$(deactivates)"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest

@@ -149,10 +149,14 @@ def _parameters(stage: str, given: Given, template: Path) -> dict[str, str]:
     }
     assigned = read_parameters(known, split_assignments(given.parameters))
     scanner, of_stage = _of_stack(stage) if given.scanner is None else (_account(given.scanner), _of_file(stage))
-    as_the_stage = {name: of_stage[of_it] for of_it, name in _AS_THE_STAGE.items() if of_it in of_stage}
-    if as_the_stage["Deactivation"] != "apply":
-        as_the_stage["Deactivation"] = "off"  # what only plans changes nothing
-    return {"ScanningAccountId": scanner, "StackName": f"iam-key-age-{stage}", **as_the_stage, **assigned}
+    return {"ScanningAccountId": scanner, "StackName": f"iam-key-age-{stage}", **as_the_stage(of_stage), **assigned}
+
+
+def as_the_stage(of_stage: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters of the roles that are those of the stage's stack."""
+    parameters = {name: of_stage[of_it] for of_it, name in _AS_THE_STAGE.items() if of_it in of_stage}
+    # What only plans changes nothing.
+    return parameters | {"Deactivation": "apply" if of_stage["Deactivation"] == "apply" else "off"}
 
 
 def _of_stack(stage: str) -> tuple[str, dict[str, str]]:

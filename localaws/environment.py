@@ -20,6 +20,8 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from deploy import package as packaging
 from deploy import stack
+from deploy.readers import as_the_stage
+from deploy.template import read_resources
 from localaws.accounts.account_file import Account
 from localaws.accounts.seed import seed_iam
 from localaws.accounts.seed_organization import seed_organization
@@ -31,7 +33,6 @@ from localaws.middleware import Gate
 from localaws.moto_patches import cloudtrail, notifications, speedups, task_clients
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import Measurements, Wiring
-from localaws.reader_role import Reader
 from localaws.rest_api import RestApi, free_port
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
@@ -85,22 +86,17 @@ class LocalAws:
         account = account.model_copy(update={"account_id": self.account.account_id})
         of_members = {member.account_id: member.denied_calls() for member in account.accounts}
         self.gate.deny(account.denied_calls(), of_members)
-        self.gate.closed = seed_organization(account, self._reader())
+        self.gate.closed = seed_organization(account, self._parameters_of_members())
         cloudtrail.forget_events()
         for one in account.all_accounts():
             seed_iam(one.account_id, one, now)
             cloudtrail.record_events(one, now)
 
-    def _reader(self) -> Reader:
-        """Return how the stack's parameters want the role in each account of the organization."""
-        names = {
-            "ReaderRoleName": "role_name",
-            "ExternalId": "external_id",
-            "UsageEvidence": "usage_evidence",
-            "RolePath": "role_path",
-        }
-        given = {field: self._parameters[name] for name, field in names.items() if name in self._parameters}
-        return Reader(STACK, **given)
+    def _parameters_of_members(self) -> dict[str, str]:
+        """Return how the stack's parameters want the roles in each account of the organization."""
+        known = read_resources()["Parameters"]
+        default = {name: str(parameter["Default"]) for name, parameter in known.items()}
+        return {"StackName": STACK, **as_the_stage({**default, **self._parameters, "Region": REGION})}
 
     def deploy(self, parameters: Mapping[str, str]) -> None:
         """Deploy the packaged template as `make deploy` does; a parameter that is not given stays as it is."""

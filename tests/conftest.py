@@ -35,6 +35,7 @@ LONGEST_FIRST = (
     "test_terminal.py",
     "test_on_demand.py",
     "test_organization_api.py",
+    "test_deactivation_api.py",
     "test_openapi.py",
     "test_api.py",
 )

@@ -22,8 +22,8 @@ from chalicelib.evaluation.advice import UNUSED_AFTER
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.key_documents import ACTIVE, Finding
 
-# Besides time, what a key may be held by and people still be told of it.
-_PASSING = ("unknown_details",)
+# By these, a notice goes on: a key that is used while people are told of it leaves the plan by its advice.
+_PASSING = ("unknown_details", "used_recently")
 # A daily scan begins some seconds earlier than the one that told of a key: it would miss the day by them.
 _SCANS_BEGIN_WITHIN = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -87,7 +87,7 @@ def add_plan(
     for finding in find_candidates(report, settings, stage_policy):
         key_id = finding["access_key_id"]
         holds = holds_of(finding, settings, as_of, actions.get(key_id)) or []
-        key = finding["plan"] = _plan_key(holds, settings, as_of, told.get(key_id))
+        key = finding["plan"] = _plan_key(finding, holds, settings, as_of, told.get(key_id))
         plan[key["status"]] += 1
         plan["newly_told"] += key["told_since"] == format_instant(as_of)
         plan["newly_due"] += key["due_since"] == format_instant(as_of)
@@ -135,20 +135,26 @@ def _empty_plan(settings: DeactivationSettings) -> Plan:
     }
 
 
-def _plan_key(holds: list[Hold], settings: DeactivationSettings, as_of: datetime, told: Told | None) -> PlannedKey:
+def _plan_key(
+    finding: Finding, holds: list[Hold], settings: DeactivationSettings, as_of: datetime, told: Told | None
+) -> PlannedKey:
     """Plan a key that is held by these besides time; `told` is what people were told of it before."""
-    if any(hold["by"] not in _PASSING for hold in holds):
-        return {"status": "held", "told_since": None, "due_since": None, "due_on": None, "holds": holds}
-    if holds:
-        told_since, due_since = (told["told_since"], told["due_since"]) if told else (None, None)
+    lasting, idle_since = any(hold["by"] not in _PASSING for hold in holds), _idle_since(finding)
+    if lasting or idle_since is None or finding["tags"] == "unknown" or finding["user_path"] is None:
+        told_since, due_since = (None, None) if lasting or not told else (told["told_since"], told["due_since"])
         return {"status": "held", "told_since": told_since, "due_since": due_since, "due_on": None, "holds": holds}
-    told = told or {"told_since": format_instant(as_of), "due_since": None}
-    waits = list(waits_of(parse_instant(told["told_since"]), settings, as_of))
+    if told is None or parse_instant(told["told_since"]) < idle_since:  # who was told has used it
+        told = {"told_since": format_instant(as_of), "due_since": None}
+    told_since_then = parse_instant(told["told_since"])
+    waits = [*holds, *waits_of(told_since_then, settings, as_of)]
+    due_on = max(
+        _due_on(told_since_then, settings.after_days, settings), _due_on(idle_since, _idle(settings), settings)
+    )
     return {
         "status": "held" if waits else "due",
         "told_since": told["told_since"],
         "due_since": told["due_since"] or (None if waits else format_instant(as_of)),
-        "due_on": _due_on(parse_instant(told["told_since"]), settings).isoformat(),
+        "due_on": due_on.isoformat(),
         "holds": waits,
     }
 
@@ -161,8 +167,14 @@ def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: dateti
         yield _hold("weekday", f"Keys are deactivated on {', '.join(settings.weekdays)} alone (UTC).")
 
 
-def _due_on(told_since: datetime, settings: DeactivationSettings) -> date:
-    day = (told_since + settings.after_days * _DAY).date()
+def _idle(settings: DeactivationSettings) -> int:
+    """Return for how many days a key must not have been used."""
+    return max(settings.after_days, 1)
+
+
+def _due_on(since: datetime, days: int, settings: DeactivationSettings) -> date:
+    """Return the first approved day so many days after an instant, or later."""
+    day = (since + days * _DAY).date()
     return next(on for on in (day + after * _DAY for after in range(7)) if WEEKDAYS[on.weekday()] in settings.weekdays)
 
 
@@ -217,7 +229,7 @@ def _holds_of_user(finding: Finding, settings: DeactivationSettings) -> Iterator
 
 
 def _holds_of_use(finding: Finding, settings: DeactivationSettings, now: datetime) -> Iterator[Hold]:
-    idle_since, days = _idle_since(finding), max(settings.after_days, 1)
+    idle_since, days = _idle_since(finding), _idle(settings)
     if idle_since is None:
         yield _hold("unknown_details", "When it was last used is unknown.")
     elif now - idle_since < days * _DAY:

@@ -1,7 +1,6 @@
 """The messages about keys that were deactivated or activated again, and about those that were not. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from chalicelib.deactivation_documents import Action, DeactivationInput, KeyResult
@@ -18,7 +17,7 @@ from chalicelib.outputs.action_sentences import (
     why_lines,
 )
 from chalicelib.outputs.links import defuse_addresses
-from chalicelib.outputs.mail import INDENT, section, with_user, wrapped
+from chalicelib.outputs.mail import INDENT, with_user, wrapped
 from chalicelib.outputs.message_chat import custom_notification
 from chalicelib.outputs.message_json import compact_json
 from chalicelib.outputs.sentences import counted
@@ -26,7 +25,6 @@ from chalicelib.outputs.sns import Notification, as_notification
 from chalicelib.outputs.subject import first_fitting
 from chalicelib.settings import HttpsFormat
 
-_MAX_LIST_BYTES = 24_000
 _MAX_RESULTS_BYTES = 4_700  # of which each protocol of programs gets a copy
 _IN_CHAT = 10
 _WHEN = {  # by whether it is known what the key is, and whether it was to be activated again already
@@ -70,18 +68,16 @@ def compose_rest_notification(
 ) -> Notification:
     """Return the message about keys that were approved and not deactivated, each with why."""
     verdict, what = ("not_undone", "activated again") if "undo" in given else ("not_deactivated", "deactivated")
-    keys, accounts = counted(len(results), "access key"), sorted({one["account_id"] for one in results})
-    where = f"AWS account {accounts[0]}" if len(accounts) == 1 else counted(len(accounts), "AWS account")
-    subject = f"NOT {what}: {keys} in {where}"
-    sentence = f"{keys} in {where} {'was' if len(results) == 1 else 'were'} NOT {what}."
-    text = [
-        *wrapped([sentence]),
-        "",
-        *_defused([_asked(given)]),
-        *section(f"NOT {what.upper()}", results, partial(_result_lines, of_many=len(accounts) > 1), _MAX_LIST_BYTES),
-        "",
-        *_next(given),
-    ]
+    accounts = sorted({one["account_id"] for one in results})
+    if len(results) == 1:
+        subject, keys = _subject(f"NOT {what}:", results[0]), _key(results[0])
+    else:
+        where = f"AWS account {accounts[0]}" if len(accounts) == 1 else counted(len(accounts), "AWS account")
+        keys = f"{len(results)} access keys in {where}"
+        subject = f"NOT {what}: {keys}"
+    sentence = f"{keys} {'was' if len(results) == 1 else 'were'} NOT {what}."
+    listed = _result_lines(results, of_many=len(accounts) > 1)
+    text = [*_defused([sentence]), "", *_defused([_asked(given)]), "", "Why:", *listed, "", *_next(given)]
     first: list[KeyResult] = list(results)
     while len(compact_json(first).encode()) > _MAX_RESULTS_BYTES:
         first.pop()
@@ -94,7 +90,8 @@ def compose_rest_notification(
         "results_left_out": len(results) - len(first),
     }
     keys_in_chat = [f"`{one['access_key_id']}` `{one['user_name']}`" for one in results[:_IN_CHAT]]
-    in_chat = [sentence, _asked(given, "`"), *keys_in_chat]
+    more = [f"and {len(results) - _IN_CHAT} more."] if len(results) > _IN_CHAT else []
+    in_chat = [f"NOT {what}:", *keys_in_chat, *more, _asked(given, "`")]
     about = given.get("scan_id", given.get("undo", "")), verdict, accounts[0]
     chat = custom_notification(about, subject, in_chat, []) if https_format is HttpsFormat.CHAT else None
     return as_notification(
@@ -132,12 +129,12 @@ def _key(of: Mapping[str, Any], around: str = "") -> str:
     return f"Access key {key_id} of {user} in AWS account {account}"
 
 
-def _subject(what: str, action: Action) -> str:
+def _subject(what: str, of: Mapping[str, Any]) -> str:
     """Return what happened to which key, with as much of whose it is as fits."""
-    key_id, account_id = action["access_key_id"], action["account_id"]
+    key_id, account_id = of["access_key_id"], of["account_id"]
     return first_fitting(
-        f"{what} {key_id} of {action['user_name']} in account {account_id}",
-        f"{what} {key_id} of {action['user_name']} in {account_id}",
+        f"{what} {key_id} of {of['user_name']} in account {account_id}",
+        f"{what} {key_id} of {of['user_name']} in {account_id}",
         f"{what} {key_id} in account {account_id}",
         f"{what} an access key in account {account_id}",
     )
@@ -165,8 +162,8 @@ def _what_to_do(action: Action) -> Iterator[str]:
 
 def _command(command: str, action: Action, *, of_key: bool = False) -> Iterator[str]:
     """Yield a command of the AWS CLI, in lines that a user's name fits into."""
-    options = [command, f"--user-name {action['user_name']}"]
-    options += [f"--access-key-id {action['access_key_id']}"] if of_key else []
+    options = [command, *([f"--access-key-id {action['access_key_id']}"] if of_key else [])]
+    options.append(f"--user-name {action['user_name']}")
     yield f"{INDENT}aws iam " + f" \\\n{INDENT}".join(options)
 
 

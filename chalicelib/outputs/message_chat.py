@@ -40,7 +40,7 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
         *(
             f"`{finding['access_key_id']}` `{finding['user_name']}` {_account(finding)}{_how_severe(finding)}"
             f"{counted(finding['age_days'], 'day')} old{_MARKS.get(change or finding['verdict'], '')}."
-            f" {' '.join([why_advised(finding), *planned_lines(finding, report)])}"
+            f" {' '.join([why_advised(finding), *planned_lines(finding, report, brief=True)])}"
             for finding, change in first
         ),
         *([f"and {more} more in the report."] if more else []),

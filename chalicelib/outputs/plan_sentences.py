@@ -59,18 +59,19 @@ def plan_terms(plan: Plan) -> str:
     return f"Keys of {whose} are due {notice}, on {', '.join(plan['weekdays'])} (UTC)."
 
 
-def planned_lines(finding: Finding, report: AnyReport) -> Iterator[str]:
-    """Yield when a key is to be deactivated, or what keeps it from that; nothing of a key that is not planned."""
+def planned_lines(finding: Finding, report: AnyReport, *, brief: bool = False) -> Iterator[str]:
+    """Yield when a key is to be deactivated, or what keeps it from that; nothing of a key that is not planned.
+
+    Where `brief`, there is nothing in it that others wrote.
+    """
     if (key := finding.get("plan")) and (plan := report.get("plan")):
-        yield _planned(key, plan, report["as_of"])
-
-
-def _planned(key: PlannedKey, plan: Plan, as_of: str) -> str:
-    if key["status"] == "due":
-        return _DUE[_way(plan)]
-    if day := _later(key, as_of):
-        return _LATER[_way(plan)].format(day)
-    return f"Held: {held_because(key)}"
+        if key["status"] == "due":
+            yield _DUE[_way(plan)]
+        elif day := _later(key, report["as_of"]):
+            yield _LATER[_way(plan)].format(day)
+        else:
+            words = ", ".join(hold["by"].replace("_", " ") for hold in key["holds"])
+            yield f"Held: {words}." if brief else f"Held: {held_because(key)}"
 
 
 def held_because(key: PlannedKey) -> str:

@@ -2,17 +2,16 @@
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from moto.cloudformation.models import Stack, cloudformation_backends
+from moto.cloudformation.models import cloudformation_backends
 from moto.iam.models import iam_backends
 from moto.organizations.models import FakeAccount, FakeOrganization, OrganizationsBackend, organizations_backends
 
 from localaws.accounts.account_file import Account, Member, OneAccount
 from localaws.clients import REGION
-from localaws.reader_role import Reader
 
 _MEMBER_ROLE = Path(__file__).parents[2] / "statemachine" / "member-role.yaml"
 _ANOTHER = "another-scanner"  # an external id, or a stack, of somebody else's
@@ -22,13 +21,13 @@ _ADMINISTRATOR = "OrganizationAccountAccessRole"
 _ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def seed_organization(account: Account, reader: Reader) -> frozenset[str]:
+def seed_organization(account: Account, roles: Mapping[str, str]) -> frozenset[str]:
     """Replace the organization and its members; return the ids of those that are closed, and refuse every call.
 
-    IAM's users are not seeded here.
+    `roles` are the parameters of the template of the roles in each account. IAM's users are not seeded here.
     """
     backend = organizations_backends[account.account_id]["aws"]
-    _forget(backend, _stack_of(reader))
+    _forget(backend, _stack_of(roles))
     if not account.accounts:
         return frozenset()
     backend.create_organization(region=REGION)
@@ -39,7 +38,7 @@ def seed_organization(account: Account, reader: Reader) -> frozenset[str]:
         _create_administrator(member.account_id, account.account_id)
     for one in account.all_accounts():
         if one.reader_role:
-            _deploy_reader(one, account.account_id, reader)
+            _deploy_roles(one, account.account_id, roles)
     return frozenset(_closed(account))
 
 
@@ -74,27 +73,19 @@ def _create_administrator(account_id: str, management_account: str) -> None:
     role.put_policy("AdministratorAccess", json.dumps(_ALL))
 
 
-def _deploy_reader(account: OneAccount, scanning_account: str, reader: Reader) -> None:
+def _deploy_roles(account: OneAccount, scanning_account: str, roles: Mapping[str, str]) -> None:
     """Deploy the template that ships, as `make deploy-reader` and the StackSet do."""
-    wanted = {
-        "ScanningAccountId": scanning_account,
-        "StackName": _ANOTHER if account.trust == "principal" else reader.stack_name,
-        "ExternalId": _ANOTHER if account.trust == "external_id" else reader.external_id,
-        "RoleName": reader.role_name,
-        "UsageEvidence": reader.usage_evidence,
-        "ScannerRolePath": reader.role_path,
-    }
-    text, parameters = _template()
-    given = {name: value for name, value in wanted.items() if name in parameters}
-    cloudformation_backends[account.account_id][REGION].create_stack(_stack_of(reader), text, given)
+    given = {**roles, "ScanningAccountId": scanning_account}
+    given |= {"StackName": _ANOTHER} if account.trust == "principal" else {}
+    given |= {"ExternalId": _ANOTHER} if account.trust == "external_id" else {}
+    cloudformation_backends[account.account_id][REGION].create_stack(_stack_of(roles), _template(), given)
 
 
-def _stack_of(reader: Reader) -> str:
+def _stack_of(roles: Mapping[str, str]) -> str:
     """Return the name of the stack that `make deploy-reader` makes."""
-    return f"reader-of-{reader.stack_name}"
+    return f"reader-of-{roles['StackName']}"
 
 
 @functools.cache
-def _template() -> tuple[str, frozenset[str]]:
-    text = _MEMBER_ROLE.read_text()
-    return text, frozenset(Stack.parse_template(text)["Parameters"])
+def _template() -> str:
+    return _MEMBER_ROLE.read_text()

@@ -62,6 +62,15 @@ def example_calls(api_url: str, body: str = _OF_THE_DEMO) -> str:
     )
 
 
+DEACTIVATION_CALLS = """\
+.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan" \\
+  -H 'Content-Type: application/json' -d '{"wait_seconds": 25}'
+.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan/SCAN_ID/plan/approve" \\
+  -H 'Content-Type: application/json' -d '{"access_key_ids": ["ACCESS_KEY_ID"]}'
+.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}actions/ACTION_ID/undo"
+"""
+
+
 def _show_serving(console: Console, aws: LocalAws) -> None:
     outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
     accounts = aws.account.all_accounts()
@@ -69,13 +78,15 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
     whose = f"{users} of {counted(len(accounts), 'account')}" if aws.account.accounts else users
     machine = outputs.get("OrganizationStateMachineArn")
     of_organization = f"export ORGANIZATION_STATE_MACHINE_ARN={machine}\n" if machine else ""
+    deactivates = outputs.get("DeactivationStateMachineArn")
+    of_deactivation = f"export DEACTIVATION_STATE_MACHINE_ARN={deactivates}\n" if deactivates else ""
     console.print(
         f"iam-key-age is up with {whose}; Ctrl-C ends it. In another terminal:\n\n"
         f"export AWS_ENDPOINT_URL={aws.endpoint_url}\n"
         f"export AWS_ACCESS_KEY_ID={key_id} AWS_SECRET_ACCESS_KEY={secret} AWS_DEFAULT_REGION={REGION}\n"
         f"export REPORTS_BUCKET={outputs['ReportsBucket']}\n"
         f"export STATE_MACHINE_ARN={outputs['StateMachineArn']}\n"
-        f"{of_organization}"
+        f"{of_organization}{of_deactivation}"
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
         f"export ENDPOINT_URL={aws.api_url}/\n"
@@ -84,3 +95,6 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )
+    if deactivates:
+        how = "To take a key from the plan to Inactive and back (docs/deactivation.md has where the ids are):"
+        console.print(f"{how}\n\n{DEACTIVATION_CALLS}", markup=False)

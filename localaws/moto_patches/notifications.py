@@ -92,9 +92,24 @@ def transformed(target: dict[str, Any], event: dict[str, Any]) -> str:
 
 
 def _tell(execution: Execution) -> None:
+    """Publish to the topics of the rules that match; no other kind of target is known here."""
     event: Any = status_change(execution)
     account_id, region = execution.account_id, execution.region_name
     for rule in events_backends[account_id][region].event_buses["default"].rules.values():
-        if rule.scheduled_expression is None and rule.event_pattern.matches_event(event):
+        is_on = rule.state == "ENABLED" and rule.scheduled_expression is None
+        if is_on and rule.event_pattern.matches_event(event):
             for target in rule.targets:
-                sns_backends[account_id][region].publish(message=transformed(target, event), arn=target["Arn"])
+                if ":sns:" in target["Arn"]:
+                    sns_backends[account_id][region].publish(message=_input_of(target, event), arn=target["Arn"])
+
+
+def _input_of(target: dict[str, Any], event: dict[str, Any]) -> str:
+    """Return what a target gets of an event: a text of its own, what is made of the event, a part of it, or all."""
+    if "Input" in target:
+        return str(target["Input"])
+    if "InputTransformer" in target:
+        return transformed(target, event)
+    part: Any = event
+    for name in target.get("InputPath", "$").split(".")[1:]:
+        part = part[name]
+    return json.dumps(part, ensure_ascii=False)

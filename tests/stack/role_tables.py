@@ -7,7 +7,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from tests.stack.test_template import STACK, actions
 from tests.stack.test_template_parameters import KEY
-from tests.support.cloudformation import resolve
+from tests.support.cloudformation import exists, resolve
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # the group is the stack's
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}  # for which there is no resource
@@ -258,14 +258,16 @@ def documents_of(template: dict[str, Any], role: str, usage_evidence: str = "on"
     """The policies of a role with their names resolved, where the stack has a key of the account's own."""
     parts = template["Resources"]
     known = {**STACK, "KmsKeyArn": KEY, "ReportsBucket.Arn": BUCKET, "NotificationsTopic": TOPIC}
-    known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in (*CALLED, *OF_ORGANIZATION)}
-    known |= {"ReaderRoleName": "iam-key-age-reader", **more}
+    known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in (*CALLED, *OF_ORGANIZATION, "CheckDeactivation")}
+    known |= {"ReaderRoleName": "iam-key-age-reader", "DeactivatorRoleName": "iam-key-age-deactivator", **more}
     known |= {"UsageEvidence": usage_evidence, **{name: name for name in parts if name.endswith("Role")}}
     own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]
     beside = [
         part["Properties"]["PolicyDocument"]
         for part in parts.values()
-        if part["Type"] == "AWS::IAM::Policy" and role in resolve(template, part["Properties"]["Roles"], known)
+        if part["Type"] == "AWS::IAM::Policy"
+        and exists(template, part, known)
+        and role in resolve(template, part["Properties"]["Roles"], known)
     ]
     documents: list[dict[str, Any]] = resolve(template, own + beside, known)
     return documents

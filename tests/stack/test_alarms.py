@@ -20,13 +20,13 @@ from tests.support.reports import AS_OF, report_of, user
 EVENTS: list[dict[str, Any]] = json.loads((PROJECT / "tests" / "golden" / "status-changes.json").read_text())
 
 
-def told(template: dict[str, Any], event: Any, **stack: str) -> Any:
-    """What the rule makes of a Step Functions event: None where it does not match."""
-    properties = template["Resources"]["FailedScanRule"]["Properties"]
-    rule = resolve(template, properties, {**STACK, "HttpsFormat": "json", **stack})
-    [target] = rule["Targets"]
+def told(template: dict[str, Any], event: Any, rule: str = "FailedScanRule", **stack: str) -> Any:
+    """What a rule makes of a Step Functions event: None where it does not match."""
+    properties = template["Resources"][rule]["Properties"]
+    resolved = resolve(template, properties, {**STACK, "HttpsFormat": "json", **stack})
+    [target] = resolved["Targets"]
     assert target["Arn"] == STACK["NotificationsTopic"]
-    pattern = EventPattern(None, rule["EventPattern"])
+    pattern = EventPattern(None, resolved["EventPattern"])
     return json.loads(transformed(target, event)) if pattern.matches_event(event) else None
 
 

@@ -1,11 +1,13 @@
 """The docs: the runbook has what a stack says when something is wrong, what is named exists, commands are run."""
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from chalicelib import policy
+from chalicelib import deactivation_steps, policy
+from chalicelib.api.operations import OPERATIONS
 from chalicelib.aws import report_store
 from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
@@ -13,6 +15,7 @@ from chalicelib.report import account_list
 from localaws.environment import PROJECT
 from tests.stack.test_template import DEFINITION, OF_ORGANIZATION_SCAN, STACK
 from tests.support.cloudformation import resolve
+from tests.support.iam_policies import allows
 
 DOCS = sorted((PROJECT / "docs").glob("*.md"))
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "CHANGELOG.md", *DOCS]
@@ -35,7 +38,7 @@ def test_there_is_no_other_alarm(template: dict[str, Any]) -> None:
 def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
     ours = [
         error.__name__
-        for module in (policy, evaluation, report_store, account_list)
+        for module in (policy, evaluation, report_store, account_list, deactivation_steps)
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
     ]
@@ -165,6 +168,38 @@ OF_A_SCAN = {
     "out/account/account.json",
     "pages/0001.json",
 }
+
+
+API = "arn:aws:execute-api:REGION:ACCOUNT:API_ID/api"
+APPROVE, UNDO = f"{API}/POST/scan/adhoc-1/plan/approve", f"{API}/POST/actions/123456789012-AKIA-1/undo"
+# Each route, with ids in its path.
+EVERY_ROUTE = {
+    f"{API}/{one.method}{one.path}".replace("{scan_id}", "adhoc-1").replace("{action_id}", "123456789012-AKIA-1")
+    for one in OPERATIONS
+}
+READ = {route for route in EVERY_ROUTE if "/GET/" in route}
+
+
+@pytest.mark.parametrize(
+    ("sids", "routes"),
+    [
+        ({"ScanAndRead", "ChangeNoKey"}, READ | {f"{API}/POST/scan"}),
+        ({"ReadAndApprove", "Undo"}, READ | {APPROVE, UNDO}),
+        ({"Undo"}, {route for route in READ if "actions" in route} | {UNDO}),
+    ],
+    ids=["who scans and reads", "who approves", "who undoes"],
+)
+def test_the_policies_of_the_docs_allow_each_the_routes_that_they_are_for(sids: set[str], routes: set[str]) -> None:
+    blocks = re.findall(r"```json\n(.*?)```", (PROJECT / "docs" / "api.md").read_text(), re.DOTALL)
+    statements = [one for block in blocks if '"Sid"' in block for one in json.loads(block)["Statement"]]
+    document = {"Statement": [one for one in statements if one["Sid"] in sids]}
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+    assert {APPROVE, UNDO} < EVERY_ROUTE
+    assert {one for one in EVERY_ROUTE if allows(document, "execute-api:Invoke", one)} == routes
+    if "ChangeNoKey" in sids:
+        document["Statement"].append(everything)
+        assert {one for one in EVERY_ROUTE if allows(document, "execute-api:Invoke", one)} == routes
 
 
 def test_each_row_of_where_to_change_what_names_a_test_and_its_files() -> None:

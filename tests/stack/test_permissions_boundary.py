@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from localaws.environment import PROJECT
+from tests.stack.deactivation_tables import DEACTIVATOR, NEW_ROLES, OWN_DEACTIVATOR, may
 from tests.stack.role_tables import (
     BUCKET,
     DELIVERY,
@@ -31,7 +32,8 @@ OF_AWS_FOR_THE_LOGS_OF_APIS = LOGS | {
     "logs:GetLogEvents",
     "logs:FilterLogEvents",
 }
-ALL_ROLES = [*MAY, *(role for role in MAY_FOR_ORGANIZATION if role not in MAY)]
+ALL_ROLES = [*MAY, *(role for role in MAY_FOR_ORGANIZATION if role not in MAY), *sorted(NEW_ROLES)]
+CHANGE = ("iam:UpdateAccessKey", "arn:aws:iam::123456789012:user/alice")
 
 BOUNDARY: dict[str, Any] = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
 IN_THE_STACK = {
@@ -49,16 +51,22 @@ def bounded(role: str, action: str, resource: str, path: str = "/", account: str
     return allows(BOUNDARY, action, resource, aws__PrincipalArn=arn, s3__ResourceAccount=account)
 
 
+def calls_of(role: str) -> set[tuple[str, str]]:
+    """What a role may, whatever the parameters of the stack are."""
+    if role == "DeactivatorRole":
+        read = {(f"iam:{action}", CHANGE[1]) for action in ("ListAccessKeys", "GetAccessKeyLastUsed", "GetUser")}
+        return {CHANGE, *read}
+    return may(role, "", "apply", "none") | may(role, "organization", "apply", "none")
+
+
 @pytest.mark.parametrize("path", ["/", "/security/", "/a/b/"])
 @pytest.mark.parametrize("role", ALL_ROLES)
 def test_the_example_of_a_permissions_boundary_allows_what_a_role_may(role: str, path: str) -> None:
-    calls = MAY.get(role, set()) | MAY_FOR_ORGANIZATION.get(role, set())
-
-    assert [call for call in calls if not bounded(role, *call, path)] == []
+    assert [call for call in calls_of(role) if not bounded(role, *call, path)] == []
 
 
 def test_the_example_of_a_permissions_boundary_has_no_action_that_no_role_uses() -> None:
-    called = {action for calls in (*MAY.values(), *MAY_FOR_ORGANIZATION.values()) for action, _ in calls}
+    called = {action for role in ALL_ROLES for action, _ in calls_of(role)}
     assert set().union(*map(actions, BOUNDARY["Statement"])) == called | OF_AWS_FOR_THE_LOGS_OF_APIS
     for action in OF_AWS_FOR_THE_LOGS_OF_APIS:
         assert bounded("ApiGatewayRole", action, "arn:aws:logs:eu-central-1:123456789012:log-group:of-another-api:x")
@@ -77,7 +85,7 @@ def test_the_example_of_a_permissions_boundary_has_no_action_that_no_role_uses()
         ("logs:GetLogEvents", LOG_STREAM.format("APIHandler")),
         ("logs:FilterLogEvents", "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/apigateway/iam-key-age-prod:x"),
         ("logs:CreateLogGroup", "arn:aws:logs:eu-central-1:123456789012:log-group:other"),
-        *sorted((action, resource) for action, resource in OF_NO_USE if not action.startswith("states:Redrive")),
+        *sorted(call for call in OF_NO_USE if not call[0].startswith("states:Redrive") and call != CHANGE),
         *sorted(call for call in OF_ANOTHER_ORGANIZATION if call[0].startswith(("organizations:", "sts:"))),
     ],
 )
@@ -90,13 +98,19 @@ def test_the_example_of_a_permissions_boundary_refuses_every_role_what_is_not_th
 
 def test_the_example_of_a_permissions_boundary_lets_the_state_machines_alone_arrange_the_delivery_of_logs() -> None:
     for action in DELIVERY:
-        machines = ["ScanStateMachineRole", "OrganizationScanRole"]
+        machines = ["ScanStateMachineRole", "OrganizationScanRole", "ApplyPlansRole"]
         assert [role for role in ALL_ROLES if bounded(role, action, "*")] == machines
 
 
 def test_the_example_of_a_permissions_boundary_lets_one_role_alone_into_other_accounts_and_one_list_them() -> None:
     assert [role for role in ALL_ROLES if bounded(role, "sts:AssumeRole", READER)] == ["ScanAccountRole"]
     assert [role for role in ALL_ROLES if bounded(role, "organizations:ListAccounts", "*")] == ["ListAccountsRole"]
+
+
+def test_the_example_of_a_permissions_boundary_lets_one_role_alone_change_keys_and_one_assume_it() -> None:
+    assert [role for role in ALL_ROLES if bounded(role, *CHANGE)] == ["DeactivatorRole"]
+    for deactivator in (OWN_DEACTIVATOR, DEACTIVATOR):
+        assert [role for role in ALL_ROLES if bounded(role, "sts:AssumeRole", deactivator)] == ["ApplyPlansRole"]
 
 
 def test_the_example_of_a_permissions_boundary_knows_no_bucket_of_another_account() -> None:

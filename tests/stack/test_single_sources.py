@@ -11,11 +11,13 @@ from localaws.accounts.snapshot import READ_POLICY
 DESCRIBE = "iam:GetAccountAuthorizationDetails"  # which is in the module of the calls that scans of many accounts make
 _SETTINGS = ("settings.py", "organization_settings.py", "deactivation_settings.py")
 MEMBER_ROLE = PROJECT / "statemachine" / "member-role.yaml"
-DEFINITION = (PROJECT / "statemachine" / "scan.asl.json").read_text()
+DEFINITION, OF_DEACTIVATIONS = (
+    (PROJECT / "statemachine" / f"{name}.asl.json").read_text() for name in ("scan", "deactivation")
+)
 
 
 def iam_actions(policy: dict[str, Any]) -> set[str]:
-    allowed = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    allowed = [statement for statement in policy["Statement"] if statement.get("Effect") == "Allow"]
     actions = [[one] if isinstance(one := statement.get("Action", []), str) else one for statement in allowed]
     return {action for some in actions for action in some if action.startswith("iam:")}
 
@@ -27,24 +29,28 @@ def calls_in(path: str) -> set[str]:
 
 
 def test_the_reader_role_the_roles_the_boundary_and_the_snapshot_read_of_iam_what_is_called(
-    template: dict[str, Any],
+    whole: dict[str, Any],
 ) -> None:
     def granted(role: str) -> set[str]:
-        [policy] = template["Resources"][role]["Properties"]["Policies"]
+        [policy] = whole["Resources"][role]["Properties"]["Policies"]
         return iam_actions(policy["PolicyDocument"])
 
     boundary = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
-    by_states = {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", DEFINITION)}
+    by_states, by_deactivations = (
+        {f"iam:{name[0].upper()}{name[1:]}" for name in re.findall(r"aws-sdk:iam:(\w+)", definition)}
+        for definition in (DEFINITION, OF_DEACTIVATIONS)
+    )
     of_keys = calls_in("iam.py") - {DESCRIBE}
     of_all_users, of_named_users = calls_in("account.py") | {DESCRIBE}, calls_in("named_users.py")
     [reader] = read_resources(MEMBER_ROLE)["Resources"]["ReaderRole"]["Properties"]["Policies"]
-    of_reader = [one for one in reader["PolicyDocument"]["Statement"] if "Effect" in one]
 
     assert of_keys == by_states
-    assert iam_actions({"Statement": of_reader}) == of_keys | of_all_users | of_named_users
+    assert iam_actions(reader["PolicyDocument"]) == of_keys | of_all_users | of_named_users
     assert granted("ScanStateMachineRole") == by_states
     assert granted("ReadAccountRole") == of_all_users | of_named_users
-    assert iam_actions(boundary) == by_states | of_all_users | of_named_users
+    assert granted("DeactivatorRole") == by_deactivations
+    assert by_deactivations - of_keys - of_named_users == {"iam:UpdateAccessKey"}
+    assert iam_actions(boundary) == by_states | of_all_users | of_named_users | by_deactivations
     assert iam_actions(READ_POLICY) == by_states | of_all_users
 
 

@@ -235,11 +235,18 @@ def test_the_example_of_a_resource_policy_becomes_the_apis_as_the_docs_say(packa
     api = json.loads((project / "build" / "sam.json").read_text())["Resources"]["RestAPI"]["Properties"]
     policy = api["DefinitionBody"]["x-amazon-apigateway-policy"]
     assert policy == json.loads(Path(example).read_text())
-    routes = {f"execute-api:/api/GET{path.replace('{scan_id}', '*')}" for path in openapi_document()["paths"]}
+    routes = {
+        method: [
+            f"execute-api:/api/{method}{re.sub('{.*?}', '*', path)}" for path, item in paths if method.lower() in item
+        ]
+        for paths in [openapi_document()["paths"].items()]
+        for method in ("GET", "POST")
+    }
     [deny, allow] = policy["Statement"]
     assert (deny["Effect"], deny["Resource"]) == ("Deny", "execute-api:/*")
-    assert all(any(fnmatch.fnmatch(route, pattern) for pattern in allow["Resource"]) for route in routes)
-    assert not any(fnmatch.fnmatch("execute-api:/api/POST/scan", pattern) for pattern in allow["Resource"])
+    assert all(any(fnmatch.fnmatch(route, pattern) for pattern in allow["Resource"]) for route in routes["GET"])
+    assert len(routes["POST"]) >= 3
+    assert not [route for route in routes["POST"] for one in allow["Resource"] if fnmatch.fnmatch(route, one)]
 
 
 def test_every_log_group_is_kept_for_the_days_of_the_parameter(template: dict[str, Any]) -> None:

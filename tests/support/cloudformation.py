@@ -18,6 +18,12 @@ def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
     return {name: resolve(template, item, known) for name, item in kept.items()}
 
 
+def exists(template: dict[str, Any], resource: dict[str, Any], known: dict[str, str]) -> bool:
+    """Whether CloudFormation makes a resource, by its condition."""
+    condition = resource.get("Condition")
+    return condition is None or _holds(template, template["Conditions"][condition], known)
+
+
 def prerequisites(template: dict[str, Any], conditions: dict[str, bool]) -> dict[str, set[str]]:
     """The resources that CloudFormation creates before each resource, where the conditions hold like this."""
     parts = {

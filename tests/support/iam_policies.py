@@ -31,7 +31,7 @@ def _of_principal(wanted: Any, principal: str) -> bool:
     if wanted == "*" or not principal:
         return bool(wanted == "*") or not wanted
     accounts = [arn.removesuffix(":root") for arn in _listed(wanted.get("AWS", [])) if arn.endswith(":root")]
-    return principal in _listed(wanted.get("Service", [])) or any(
+    return principal in (*_listed(wanted.get("Service", [])), *_listed(wanted.get("AWS", []))) or any(
         principal.startswith(f"{account}:") for account in accounts
     )
 

@@ -8,6 +8,7 @@ from chalicelib.deactivation_settings import DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.plan import add_actions
 from chalicelib.organization_documents import OrganizationReport
+from chalicelib.outputs.organization_csv import OrganizationCsv
 from tests.support.organization_reports import account_id, baselines, joined, listed
 from tests.support.plans import ALLOWED, APPLY, EXEMPT, PROTECTED, Stage, action
 from tests.support.reports import DENIED, key, unchecked, user
@@ -21,7 +22,8 @@ NIGHTLY = user("nightly", key("AKIANIGHTLY000000002", 200, used="never"))
 REPORTING = user("reporting", key("AKIAREPORTING0000003", 300, used=95), tags=OWNED)
 GONE = user("gone", key("AKIAGONE000000000004", 500, used=300))
 UNDONE = user("undone", key("AKIAUNDONE0000000005", 250, used=180))
-ROTATED = user("rotated", key("AKIAROTATED000000006", 150, used=10), key("AKIASUCCESSOR0000007", 9, used=0.5))
+ROTATED_KEYS = key("AKIAROTATED000000006", 150, used=10), key("AKIASUCCESSOR0000007", 9, used=0.5)
+ROTATED = user("rotated", *ROTATED_KEYS)
 PROTECTED_USER = user("billing", key("AKIABILLING000000008", 700, used=150), tags=OWNED | PROTECTED)
 VAULT = user("vault", key("AKIAVAULT00000000009", 500, used="never"), tags=EXEMPT)
 DARK = user("dark", key("AKIADARK000000000010", 120, used="unknown"), cause=DENIED)
@@ -42,8 +44,8 @@ def undo(state: str, **more: Any) -> Any:
     return {**of, "state": state, "cause": None, **more}
 
 
-def two_weeks(settings: DeactivationSettings = APPLY, *, with_actions: bool = True) -> Report:
-    """A scan two weeks after the first one: some keys are due, some are held, each for a reason of its own."""
+def two_weeks(settings: DeactivationSettings = APPLY) -> Report:
+    """A scan two weeks after the first one: keys are due, held for different reasons, or were acted upon."""
     stage = Stage(settings)
     stage.scan(TOLD_ON, WEB, REPORTING, GONE, UNDONE, PROTECTED_USER, VAULT, IN_USE)
     refused = (
@@ -54,13 +56,11 @@ def two_weeks(settings: DeactivationSettings = APPLY, *, with_actions: bool = Tr
         did("reporting", "AKIAREPORTING0000003", "failed", cause=refused, approved_by=BY_ITSELF),
         did("undone", "AKIAUNDONE0000000005", undo=undo("done")),
     ]
-    stage.actions = {one["access_key_id"]: one for one in actions} if with_actions else {}
-    gone = user("gone", key("AKIAGONE000000000004", 500, "Inactive", used=300)) if with_actions else GONE
-    report = stage.scan(
-        TODAY, WEB, NIGHTLY, REPORTING, gone, UNDONE, ROTATED, PROTECTED_USER, VAULT, DARK, IN_USE
-    )  # fmt: skip
-    if with_actions:
-        add_actions(report, actions)
+    stage.actions = {one["access_key_id"]: one for one in actions}
+    gone = user("gone", key("AKIAGONE000000000004", 500, "Inactive", used=300))
+    others = (WEB, NIGHTLY, REPORTING, UNDONE, ROTATED, PROTECTED_USER, VAULT, DARK, IN_USE)
+    report = stage.scan(TODAY, gone, *others)
+    add_actions(report, actions)
     return report
 
 
@@ -83,10 +83,7 @@ def all_held(settings: DeactivationSettings = APPLY) -> Report:
     )
 
 
-ROTATED_KEYS = key("AKIAROTATED000000006", 150, used=10), key("AKIASUCCESSOR0000007", 9, used=0.5)
-
-
-def organization(settings: DeactivationSettings = APPLY) -> OrganizationReport:
+def organization(settings: DeactivationSettings = APPLY, table: OrganizationCsv | None = None) -> OrganizationReport:
     """Two accounts with plans and actions, on a Sunday, which is an approved weekday here."""
     settings = replace(settings, weekdays=("SUN",))
     reports = []
@@ -97,4 +94,4 @@ def organization(settings: DeactivationSettings = APPLY) -> OrganizationReport:
         report["account_id"], report["scan_id"] = account_id(number), "scan-1"
         add_actions(report, [did("old", f"AKIAOLD000000000001{number}", "done", account_id(number))])
         reports.append((listed(number), report))
-    return joined(reports, last=baselines(1, 2))
+    return joined(reports, last=baselines(1, 2), table=table)

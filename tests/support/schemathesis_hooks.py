@@ -1,4 +1,4 @@
-"""What schemathesis does to each request: it signs it, and asks every other time of a scan that is there."""
+"""What schemathesis does to each request: it signs it, and half of them are of a scan or an action that is there."""
 
 import itertools
 import os
@@ -16,5 +16,5 @@ _calls = itertools.count()
 @schemathesis.hook
 def before_call(_context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     kwargs["allow_redirects"] = False
-    if "scan_id" in (case.path_parameters or {}) and next(_calls) % 2:
-        case.path_parameters = {"scan_id": os.environ["SCAN_ID"]}
+    if case.path_parameters and next(_calls) % 2:
+        case.path_parameters = {name: os.environ[name.upper()] for name in case.path_parameters}

@@ -20,14 +20,17 @@ LEFT_OUT = [
 ]
 
 
-def run_schemathesis(document: dict[str, Any], served: Served, folder: Path, scan_id: str, *more: str) -> int:
-    """Ask about this scan every other time; return how many requests were made, each answered as it is to be."""
+def run_schemathesis(
+    document: dict[str, Any], served: Served, folder: Path, scan_id: str, *more: str, action_id: str = "none"
+) -> int:
+    """Ask about this scan, and action, every other time; return how many requests there were, all answered as told."""
     path = folder / "openapi.json"
     path.write_text(json.dumps(document))
     command = [f"{Path(sys.executable).parent}/schemathesis", "run", str(path), "--no-color", "--seed", "7"]
     command += ["--url", served.settings["ENDPOINT_URL"].rstrip("/"), "--phases", "examples,coverage,fuzzing"]
     command += ["--exclude-checks", ",".join(LEFT_OUT), "--suppress-health-check", "all", *more]
-    hooks = {"SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", "SCAN_ID": scan_id, "PYTHONPATH": str(PROJECT)}
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.support.schemathesis_hooks", "PYTHONPATH": str(PROJECT)}
+    hooks |= {"SCAN_ID": scan_id, "ACTION_ID": action_id}
 
     done = subprocess.run(
         command, cwd=folder, env={**os.environ, **hooks}, capture_output=True, text=True, timeout=170, check=False

@@ -108,7 +108,6 @@ def test_a_daily_scan_that_begins_some_seconds_earlier_or_later_keeps_the_day_th
 @pytest.mark.parametrize(
     ("otherwise", "by"),
     [
-        (ROTATED_ON_DAY_3, "used_recently"),
         (user("alice", IDLE, tags=PROTECTED), "protected"),
         (user("alice", IDLE, tags=EXEMPT), "exempt"),
         (user("alice", IDLE, path="/robots/"), "not_in_scope"),
@@ -172,11 +171,30 @@ def test_a_used_key_leaves_the_plan_and_starts_anew_once_it_is_idle_again() -> N
 
     reports = scans(33, alice)
 
-    assert statuses(reports)[2:5] == ["told_recently", "-", "used_recently"]
-    first_told = next(day for day in range(4, 33) if planned(reports[day])["told_since"])
-    assert first_told == 3 + 14
-    assert planned(reports[32])["told_since"] == reports[17]["as_of"]
-    assert days_with_a_message(reports)[-2:] == [17, 31]
+    assert statuses(reports)[2:5] == ["told_recently", "-", "used_recently+told_recently"]
+    assert planned(reports[4])["told_since"] == planned(reports[32])["told_since"] == reports[4]["as_of"]
+    assert {planned(report)["due_on"] for report in reports[4:]} == {reports[18]["as_of"][:10]}
+    assert [day for day in range(4, 33) if planned(reports[day])["due_since"]][0] == 18
+    assert days_with_a_message(reports)[-2:] == [4, 18]
+
+
+def test_a_key_that_was_used_between_two_scans_is_announced_anew_although_it_stayed_in_the_plan() -> None:
+    reports = scans(5, lambda day: ROTATED_ON_DAY_3 if day >= 3 else ALICE)
+
+    assert planned(reports[2])["told_since"] == TOLD_ON_SUNDAY
+    assert statuses(reports)[3:] == ["used_recently+told_recently"] * 2
+    assert planned(reports[3])["told_since"] == planned(reports[4])["told_since"] == reports[3]["as_of"]
+    assert reports[3]["plan"]["newly_told"] == 1
+
+
+def test_without_a_notice_a_key_waits_for_a_day_after_its_last_use() -> None:
+    at_once = Stage(replace(APPLY, after_days=0, weekdays=WEEKDAYS))
+    rotated_today = user("alice", key("AKIAOLD", 200, used=0.5), key("AKIANEW", 0.25, used=0))
+
+    report = at_once.scan(0, rotated_today)
+
+    assert statuses([report]) == ["used_recently"]
+    assert planned(report)["due_on"] == "2026-11-22"
 
 
 def test_what_a_plan_alone_told_is_no_notice_of_what_will_be_done() -> None:
