@@ -137,8 +137,11 @@ def _why_not(
     if holds is None:
         yield finding["advice_in_words"] or _FINE
         return
+    last_used = finding["last_used"]
     if told_since is None:
         yield "It was not announced."
+    elif isinstance(last_used, dict) and parse_instant(last_used["at"]) > parse_instant(told_since):
+        yield f"It was used on {last_used['at'][:10]}, after it was announced."
     else:
         holds = [*holds, *waits_of(parse_instant(told_since), terms.settings, terms.now)]
     yield from (hold["in_words"] for hold in holds)

@@ -110,6 +110,7 @@ class World:
         self.clock = Clock(round(BEGAN.timestamp() * 1000), monkeypatch)
         self.bucket = _Store(self)
         self.faults: dict[str, list[str]] = {}
+        self.meanwhile: list[Execution] = []  # run right before an intent is put
         self.changes: list[Change] = []
         self.largest = 0  # bytes that a task was given or answered
         self._asked: dict[str, dict[str, Asked]] = {}  # by execution and key
@@ -282,6 +283,8 @@ class _Store(Bucket):
 
     def put_object(self, *, Key: str, **given: Any) -> None:  # noqa: N803  # as boto3 has it
         call = "put" + Key.rpartition("-")[2].removesuffix(".json").title()
+        while call == "putIntent" and self._world.meanwhile:
+            self._world.meanwhile.pop().finish()
         with self._world.fault_at(call, refusal("SlowDown", 503)):
             super().put_object(Key=Key, **given)
 

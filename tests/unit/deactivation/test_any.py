@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from chalicelib.instants import parse_instant
 from tests.support.deactivation_world import BEGAN, FAULTS, Change, Key, StoppedError, User, World
 from tests.support.examples import event, given, settings, strategies
 from tests.support.organizations import OWN
@@ -29,7 +30,7 @@ GOOD_FOR = 2 * MINUTE + timedelta(seconds=2)  # and how long a call may take
 EXEMPT = {"iam-key-age:exempt-until": "2027-01-15", "iam-key-age:exempt-reason": "moved in January"}
 KINDS_OF_EVENTS = (
     *("used", "deactivated", "activated", "key deleted", "user deleted", "renamed", "name taken"),
-    *("protected", "exempt", "two minutes", "ten hours", "a day", "a scan"),
+    *("protected", "exempt", "two minutes", "ten hours", "ten days", "a scan"),
 )
 
 
@@ -38,6 +39,7 @@ class Example(NamedTuple):
 
     users: dict[str, User]
     after_days: int
+    max_unused_days: int
     weekdays: tuple[str, ...]
     tagged_only: bool
     most: int
@@ -74,6 +76,7 @@ def examples(draw: Any) -> Example:
     return Example(
         users,
         after_days=draw(strategies.sampled_from((0, 0, 1, 14, 35))),
+        max_unused_days=draw(strategies.sampled_from((5, 45))),
         weekdays=draw(strategies.sampled_from((WEEKDAYS, WEEKDAYS, ("MON", "TUE")))),
         tagged_only=draw(strategies.sampled_from((False, False, True))),
         most=draw(strategies.sampled_from((1, 3))),
@@ -95,6 +98,7 @@ def test_no_key_is_ever_deactivated_that_must_not_be_and_what_is_on_record_is_wh
             world.clock.wait(example.after_days * 86_400)
             due = world.plan()
         event(f"{len(due)} due")
+        told = {one["access_key_id"]: one["plan"]["told_since"] for one in world.report["findings"] if "plan" in one}
         world.faults = {call: list(faults) for call, faults in example.faults.items()}
         executions = [world.approved(*due), world.approved(*due[:1]), world.undo(f"{OWN}-{(due or KEY_IDS)[0]}-1")]
         happened = run(world, executions if due else executions[2:], example)
@@ -103,6 +107,8 @@ def test_no_key_is_ever_deactivated_that_must_not_be_and_what_is_on_record_is_wh
         event(f"made {change.status}")
         if change.status == "Inactive":
             assert_may_be_deactivated(change, example)
+            used = change.asked[change.key_id].key.used
+            assert used is None or used.replace(microsecond=0) <= parse_instant(told[change.key_id] or "")
         else:
             assert_may_be_activated(world, change)
     for action in world.actions():
@@ -125,7 +131,7 @@ def world_of(example: Example, monkeypatch: pytest.MonkeyPatch) -> World:
         DEACTIVATION_WEEKDAYS=",".join(example.weekdays),
         DEACTIVATION_SCOPE="tagged" if example.tagged_only else "all",
         MAX_DEACTIVATIONS_PER_SCAN=str(example.most),
-        MAX_UNUSED_DAYS="45",
+        MAX_UNUSED_DAYS=str(example.max_unused_days),
     )
 
 
@@ -152,8 +158,8 @@ def run(world: World, executions: list[Execution], example: Example) -> set[tupl
 
 def happen(world: World, kind: str, key_id: str) -> None:
     name, key = world.find(key_id) or ("", None)
-    if kind in ("two minutes", "ten hours", "a day"):
-        world.clock.wait({"two minutes": 121, "ten hours": 36_000, "a day": 86_400}[kind])
+    if kind in ("two minutes", "ten hours", "ten days"):
+        world.clock.wait({"two minutes": 121, "ten hours": 36_000, "ten days": 864_000}[kind])
     elif kind == "a scan":
         world.plan()
     elif key is None:
@@ -191,7 +197,7 @@ def assert_may_be_deactivated(change: Change, example: Example) -> None:
     assert change.at - asked.at <= GOOD_FOR
     assert key.status == "Active"
     assert idle >= max(example.after_days, 1) * DAY
-    assert idle >= 45 * DAY or has_a_successor_in_use(change)
+    assert idle >= example.max_unused_days * DAY or has_a_successor_in_use(change)
     assert {WEEKDAYS[at.weekday()] for at in (asked.at, change.at)} & set(example.weekdays)
     assert change.at - BEGAN >= example.after_days * DAY - timedelta(hours=1)
     assert asked.tags is not None

@@ -88,6 +88,27 @@ def test_two_executions_at_once_change_a_key_once(world: World, ahead: int) -> N
     assert states(world) == ["done"]
 
 
+def test_an_execution_that_comes_between_a_check_and_its_intent_is_the_only_one(world: World) -> None:
+    world.plan()
+    first, second = world.approved(A), world.approved(A)
+    world.meanwhile = [second]
+
+    first.finish()
+
+    assert (results(first), results(second)) == (["held"], ["done"])
+    assert changed(world) == BOTH[:1]
+
+
+def test_an_undo_that_comes_between_a_check_and_its_intent_is_the_only_one(world: World, done: str) -> None:
+    first, second = world.undo(done), world.undo(done)
+    world.meanwhile = [second]
+
+    first.finish()
+
+    assert (results(first), results(second)) == (["held"], ["done"])
+    assert changed(world)[2:] == [(A, "Active")]
+
+
 @pytest.mark.parametrize("ahead", range(22))
 def test_two_undos_at_once_activate_a_key(world: World, done: str, ahead: int) -> None:
     first, second = world.undo(done), world.undo(done)
