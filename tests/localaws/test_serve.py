@@ -23,7 +23,7 @@ from localaws.commands.serve import API_PORT, example_calls
 from localaws.environment import PROJECT
 from tests.support.forked import localaws_command
 from tests.support.organizations import member
-from tests.support.serving import Served, start
+from tests.support.serving import Served, made_serve, run, start
 
 POLICY = {"as_of": "2026-11-22T08:00:00Z", "warn_days": 0}
 
@@ -238,13 +238,6 @@ def documented(language: str, what: str = "") -> str:
     return str(block)
 
 
-def run(served: Served, *command: str, cwd: Path = PROJECT, **more: str) -> "subprocess.CompletedProcess[str]":
-    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**mine, **served.settings, "PATH": path, **more}
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_the_documented_awscurl_commands_work(served: Served) -> None:
     done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh", "# The last five scans"))
 
@@ -366,9 +359,7 @@ def test_the_printed_call_of_an_organization_scans_it(tmp_path: Path) -> None:
 
 
 def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
-    made = subprocess.run(["make", "-n", "serve"], cwd=PROJECT, capture_output=True, text=True, check=True)
-
-    assert f'localaws serve --api-port "{API_PORT}"' in made.stdout
+    assert f'localaws serve --api-port "{API_PORT}"' in made_serve()
 
 
 @pytest.mark.parametrize(

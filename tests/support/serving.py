@@ -1,10 +1,12 @@
 """`localaws serve` in a process of its own, for clients over HTTP."""
 
+import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -75,3 +77,17 @@ def start(*arguments: str, forked: bool = True) -> Served:
         printed += line
     settings = dict(re.findall(r"(\w+)=(\S+)", printed))
     return Served(process, settings, f"{settings['ENDPOINT_URL']}scan", printed)
+
+
+def run(served: Served, *command: str, cwd: Path = PROJECT, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a shell of its own, in which what `serve` printed was exported."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**mine, **served.settings, "PATH": path, **more}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def made_serve() -> str:
+    """Return the command that `make serve` runs."""
+    made = subprocess.run(["make", "-n", "serve"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    return made.stdout
