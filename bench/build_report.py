@@ -17,8 +17,10 @@ from typing import Any
 
 from bench.accounts import account_facts
 from bench.tables import print_table
+from chalicelib.deactivation_settings import DeactivationSettings
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.page import ScanContext, evaluate_page
+from chalicelib.evaluation.plan import add_plan
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.instants import format_instant
 from chalicelib.policy import ScanPolicy
@@ -31,7 +33,7 @@ _TAGS = {UNTIL_TAG: "2026-01-01", REASON_TAG: "r" * 256, "owner": "o" * 256}
 _FOLDER = "s3://reports/scans/scan-1/"
 
 
-def write_evidence(folder: Path, keys: int) -> None:
+def write_evidence(folder: Path, keys: int, used_days_ago: int = 3) -> None:
     """Write the pages of a scan in which every user has two expired keys, and the report of the scan before."""
     users = [f"{'n' * 59}{number:05}" for number in range(keys // 2)]
     account = account_facts(users, _TAGS)
@@ -39,22 +41,22 @@ def write_evidence(folder: Path, keys: int) -> None:
     pages = []
     for number, start in enumerate(range(0, len(users), _USERS_A_PAGE), start=1):
         names = users[start : start + _USERS_A_PAGE]
-        pages.append(
-            evaluate_page(_terms("scan-1", account), number, names, [_outcome(name, (91, 200)) for name in names])
-        )
+        outcomes = [_outcome(name, (91, 200), used_days_ago) for name in names]
+        pages.append(evaluate_page(_terms("scan-1", account), number, names, outcomes))
         (folder / f"{number:04}.json").write_text(json.dumps(pages[-1], indent=1))
     day_before = _terms("scan-0", account, _AS_OF - timedelta(days=1))
     before = []
     for page in pages:
         names = [user["user_name"] for user in page["users"]]
-        before.append(evaluate_page(day_before, page["page"], names, [_outcome(name, (200, 300)) for name in names]))
+        outcomes = [_outcome(name, (200, 300), used_days_ago) for name in names]
+        before.append(evaluate_page(day_before, page["page"], names, outcomes))
     last: Any = join_and_compare(before, lambda: None, account)
     still = [{**key, "reported_since": format_instant(_AS_OF - timedelta(days=30))} for key in last["changes"]["new"]]
     last["changes"] |= {"new": [], "still_expired": still}
     (folder / "last.json").write_text(json.dumps(last, indent=1))
 
 
-def measure(folder: Path) -> dict[str, float]:
+def measure(folder: Path, deactivation: DeactivationSettings | None = None) -> dict[str, float]:
     """Do in this process what BuildReport does, with files in the place of S3; return what it took."""
     import boto3
 
@@ -65,10 +67,17 @@ def measure(folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     account = json.loads((folder / "account.json").read_text())
     report = join_and_compare(_pages(folder), lambda: json.loads((folder / "last.json").read_text()), account)
-    taken: dict[str, float] = {"findings": len(report["findings"]), "join_seconds": time.perf_counter() - began}
+    if deactivation:
+        add_plan(report, deactivation, ScanPolicy().to_json(), {}, {})
+    planned = report["plan"]["held"] if "plan" in report else 0
+    taken: dict[str, float] = {
+        "findings": len(report["findings"]),
+        "planned": planned,
+        "join_seconds": time.perf_counter() - began,
+    }
     for kind, render in RENDERERS.items():
         began = time.perf_counter()
-        taken[f"{kind}_bytes"] = _keep(render(report))
+        taken[f"{kind}_bytes"] = _keep(render(report), folder / f"report.{kind}")
         taken[f"{kind}_seconds"] = time.perf_counter() - began
     notification = compose_notification(report, _FOLDER)
     taken["message_bytes"] = len(notification["message"].encode())
@@ -77,12 +86,17 @@ def measure(folder: Path) -> dict[str, float]:
     return taken
 
 
-def run(keys: int) -> dict[str, float]:
-    """Measure in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_evidence(Path(folder), keys)
-        command = [sys.executable, "-m", "bench.build_report", "in", folder]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # this file
+def run(keys: int, *, planned: bool = False, folder: Path | None = None) -> dict[str, float]:
+    """Measure in a process of its own, which leaves the report in a folder, if one is given.
+
+    `planned` is with idle keys, each of which is in the plan.
+    """
+    if folder is None:
+        with tempfile.TemporaryDirectory() as made:
+            return run(keys, planned=planned, folder=Path(made))
+    write_evidence(folder, keys, used_days_ago=150 if planned else 3)
+    command = [sys.executable, "-m", "bench.build_report", "in", str(folder), *(["planned"] if planned else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # this file
     taken: dict[str, float] = json.loads(done.stdout)
     return taken
 
@@ -91,7 +105,7 @@ def _terms(scan_id: str, account: AccountFacts, as_of: datetime = _AS_OF) -> Sca
     return ScanContext(scan_id, "123456789012", as_of, ScanPolicy(), account)
 
 
-def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
+def _outcome(name: str, ages: tuple[int, int], used_days_ago: int) -> dict[str, Any]:
     keys = [
         {
             "access_key_id": f"AKIA{name[-5:]}{age:011}",
@@ -100,7 +114,8 @@ def _outcome(name: str, ages: tuple[int, int]) -> dict[str, Any]:
         }
         for age in ages
     ]
-    last_used = {"at": format_instant(_AS_OF - timedelta(days=3)), "service": "dynamodb", "region": "ap-southeast-2"}
+    used_at = format_instant(_AS_OF - timedelta(days=used_days_ago))
+    last_used = {"at": used_at, "service": "dynamodb", "region": "ap-southeast-2"}
     details = {"last_used": [last_used] * len(keys), "cause": ""}
     return {"user_name": name, "outcome": "checked", "keys": keys, "details": details}
 
@@ -110,8 +125,8 @@ def _pages(folder: Path) -> Iterator[Any]:
         yield json.loads(path.read_text())
 
 
-def _keep(content: Iterator[str]) -> int:
-    with tempfile.TemporaryFile() as file:
+def _keep(content: Iterator[str], path: Path) -> int:
+    with path.open("wb") as file:
         for text in content:
             file.write(text.encode())
         return file.tell()
@@ -144,6 +159,7 @@ _ACTIONS: dict[int, Callable[[], None]] = {
     1: _print_table,
     2: lambda: print(json.dumps(run(int(sys.argv[1])))),  # noqa: T201
     3: lambda: print(json.dumps(measure(Path(sys.argv[2])))),  # noqa: T201
+    4: lambda: print(json.dumps(measure(Path(sys.argv[2]), DeactivationSettings("apply")))),  # noqa: T201
 }
 
 if __name__ == "__main__":

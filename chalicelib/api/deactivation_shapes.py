@@ -56,8 +56,8 @@ class Approval(TypedDict):
 class ScanPlan(TypedDict):
     """A scan's plan: its settings and counts, its keys as the report has them, each with its `plan`, and the approval.
 
-    `account_id` is null where the keys are of all accounts of an organization: those of the most severe findings; more
-    may be among the findings that the report leaves out. Ask for them by account.
+    `account_id` is null where the keys are of all accounts of an organization: those among its most severe findings.
+    With an account's id, they are all of that account, and the exempt ones among them.
     """
 
     scan_id: str

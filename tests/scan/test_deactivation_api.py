@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from chalicelib.api.openapi import openapi_document
+from localaws.environment import PROJECT
 from tests.localaws.test_serve import documented, run
 from tests.scan.test_api import at_once
 from tests.support.scanner import user
@@ -309,7 +310,7 @@ def test_the_documented_calls_take_a_key_from_the_plan_to_inactive_and_back(serv
 
 def run_documented(served: Served, what: str, **named: str) -> list[dict[str, Any]]:
     """Run the commands of a block of docs/api.md; return the documents that they print."""
-    done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh", what), **named)
+    done = run(served, "bash", "-euo", "pipefail", "-c", documented("sh", what), cwd=PROJECT, **named)
     assert done.returncode == 0, done.stderr
     return list(json.loads("[" + re.sub(r"}\s*{", "},{", done.stdout) + "]"))
 

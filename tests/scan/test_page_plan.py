@@ -25,15 +25,13 @@ def test_the_due_keys_come_first_and_each_key_says_when_or_why_not(opened: Opene
     cells = page.get_by_role("region", name="Deactivation plan").locator("tbody td:first-child").all_inner_texts()
     assert cells == [
         "Due: can be deactivated now, once approved.",
-        "Can be deactivated from 2026-12-07, once approved.",
-        "Can be deactivated from 2026-12-07, once approved.",
+        *["Can be deactivated from 2026-12-07, once approved."] * 3,
         "Held: Its user has the tag iam-key-age:never-deactivate.",
-        cells[4],
-        "Held: It was used on 2026-11-12, less than 14 days ago.",
+        cells[5],
         "Held: When it was last used is unknown.",
         "Held: Its user is exempt until 2027-01-31.",
     ]
-    assert cells[4].endswith("asked for it to be active again: a key is deactivated once at most.")
+    assert cells[5].endswith("asked for it to be active again: a key is deactivated once at most.")
 
 
 def test_what_was_done_is_told_with_who_approved_it(opened: Opened) -> None:

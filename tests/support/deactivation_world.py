@@ -4,7 +4,6 @@ import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -80,24 +79,24 @@ def idle(days: float = 120) -> Key:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What IAM said of a key when an execution asked last: when it began to ask, the key, and its user's tags."""
+
+    at: datetime
+    key: Key
+    tags: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Change:
-    """A change of a key's status that the machine made; what it was told before, and whether that was on record."""
+    """A change of a key's status that the machine made; what its execution had asked, and whether it was on record."""
 
     execution_arn: str
     key_id: str
     status: str
     at: datetime
-    asked: "Asked"
+    asked: dict[str, Asked]  # by access key id
     intended: bool
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What IAM said of a key when an execution asked last."""
-
-    at: datetime
-    used: datetime | None
-    user: "User"
 
 
 class World:
@@ -113,7 +112,7 @@ class World:
         self.faults: dict[str, list[str]] = {}
         self.changes: list[Change] = []
         self.largest = 0  # bytes that a task was given or answered
-        self.asked: dict[str, Asked] = {}  # by execution and key
+        self._asked: dict[str, dict[str, Asked]] = {}  # by execution and key
         self.messages: list[dict[str, Any]] = []
         self._numbers = itertools.count(1)
         monkeypatch.setattr(clients, "s3", lambda: self.bucket)
@@ -203,9 +202,13 @@ class World:
     def _measure(self, carried: Any) -> None:
         self.largest = max(self.largest, len(json.dumps(carried, ensure_ascii=False).encode()))
 
-    def _listAccessKeys(self, _arn: str, UserName: str, Marker: str = "0") -> dict[str, Any]:  # noqa: N802, N803  # as IAM has it
+    def _listAccessKeys(self, arn: str, UserName: str, Marker: str = "0") -> dict[str, Any]:  # noqa: N802, N803  # as IAM has it
         keys = list(self._user(UserName).keys.items())
         start = int(Marker)
+        if arn not in self._asked or not start:
+            self._asked[arn] = {}
+        for key_id, key in keys[start : start + 1]:
+            self._asked[arn][key_id] = Asked(self.clock.now(), replace(key))
         page = [
             {"UserName": UserName, "AccessKeyId": key_id, "Status": key.status, "CreateDate": _seconds(key.created)}
             for key_id, key in keys[start : start + 1]  # one a page: IAM may
@@ -218,14 +221,14 @@ class World:
         if found is None:
             raise _no_such("Access Key", AccessKeyId)
         name, key = found
-        self.asked[arn + AccessKeyId] = Asked(self.clock.now(), key.used, deepcopy(self.users[name]))
+        asked = self._asked[arn]
+        asked[AccessKeyId] = replace(asked[AccessKeyId], key=replace(asked[AccessKeyId].key, used=key.used))
         used = {"LastUsedDate": _seconds(key.used), "ServiceName": "s3", "Region": "us-east-1"} if key.used else {}
         return {"UserName": name, "AccessKeyLastUsed": used or {"ServiceName": "N/A", "Region": "N/A"}}
 
     def _getUser(self, arn: str, UserName: str) -> dict[str, Any]:  # noqa: N802, N803  # as IAM has it
-        for key_id in self._user(UserName).keys:
-            if asked := self.asked.get(arn + key_id):
-                self.asked[arn + key_id] = replace(asked, user=deepcopy(self.users[UserName]))
+        tags = {**self._user(UserName).tags}
+        self._asked[arn] = {key_id: replace(one, tags=tags) for key_id, one in self._asked[arn].items()}
         described = self._described(UserName)
         return {"User": {name: described[name] for name in ("UserName", "Path", "Tags") if described[name]}}
 
@@ -234,8 +237,7 @@ class World:
         if key is None:
             raise _no_such("Access Key", AccessKeyId)
         intended = any((one["undo"] or one)["state"] == "intended" for one in self.actions(AccessKeyId))
-        asked = self.asked[arn + AccessKeyId]
-        self.changes.append(Change(arn, AccessKeyId, Status, self.clock.now(), asked, intended))
+        self.changes.append(Change(arn, AccessKeyId, Status, self.clock.now(), {**self._asked[arn]}, intended))
         key.status = Status
         return {}
 

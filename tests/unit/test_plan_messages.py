@@ -239,7 +239,7 @@ def test_nothing_of_it_is_markup_in_chat() -> None:
 def test_chat_says_the_plan_and_how_to_approve_it() -> None:
     chat = by_protocol(two_weeks(), HttpsFormat.CHAT)["https"]["content"]
 
-    assert "Deactivation: 1 key due, 7 held; 1 newly due, 2 announced for the first time.\n" in chat["description"]
+    assert "Deactivation: 1 key due, 7 held; 1 newly due, 3 announced for the first time.\n" in chat["description"]
     assert "deactivate it. Due: can be deactivated now, once approved.\n" in chat["description"]
     [step] = [step for step in chat["nextSteps"] if "approve" in step]
     assert step.endswith('`POST /scan/scan-1/plan/approve {"access_key_ids": ["AKIAWEB0000000000001"]}`')

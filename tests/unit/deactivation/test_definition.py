@@ -21,7 +21,8 @@ def next_of(state: dict[str, Any]) -> set[str]:
 
 def reachable(start: str, without: str) -> set[str]:
     """Return the states that can be reached from one, if another is never entered."""
-    seen, left = set(), [start]
+    seen: set[str] = set()
+    left = [start]
     while left:
         if (name := left.pop()) not in seen | {without}:
             seen.add(name)

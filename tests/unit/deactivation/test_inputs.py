@@ -26,8 +26,8 @@ def test_no_more_keys_are_changed_than_the_plan_of_one_scan_may(
 
 
 def refusals() -> Iterator[Any]:
-    of_plan = {"scan_id": "scan-1", "access_key_ids": [A]}
-    for given in (
+    of_plan: dict[str, Any] = {"scan_id": "scan-1", "access_key_ids": [A]}
+    refused: list[Any] = [
         [],
         "undo",
         {"by": "", **of_plan},
@@ -43,7 +43,8 @@ def refusals() -> Iterator[Any]:
         {**of_plan, "status": "Active"},
         {"undo": A},
         {"undo": "../latest"},
-    ):
+    ]
+    for given in refused:
         yield pytest.param(given, "InvalidDeactivationInputError", id=json.dumps(given)[:60])
     yield pytest.param({"scan_id": "scan-1"}, "ApprovalRequiredError", id="no keys")
     by_itself = {"by": "DeactivationApproval=none", **of_plan}
@@ -62,7 +63,7 @@ def test_an_input_that_the_api_does_not_give_is_refused(world: World, given: Any
     execution.finish()
 
     assert (execution.status, execution.error.split(":")[0]) == ("FAILED", error)
-    assert changed(world) == world.actions() == world.messages == []
+    assert (changed(world), world.actions(), world.messages) == ([], [], [])
 
 
 def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Execution) -> None:

@@ -177,7 +177,7 @@ def test_no_key_is_changed_where_s3_does_not_take_the_intent(world: World, appro
     approved.finish()
 
     assert (approved.status, approved.error.split(":")[0]) == ("FAILED", "EvidenceUnavailableError")
-    assert changed(world) == world.actions() == world.messages == []
+    assert (changed(world), world.actions(), world.messages) == ([], [], [])
     world.faults = {}
     assert results(approved.redrive().finish()) == ["done", "done"]
 
