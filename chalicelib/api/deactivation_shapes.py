@@ -81,7 +81,7 @@ class PlanApproved(TypedDict):
 
 
 class Actions(TypedDict):
-    """Actions in the order of their ids; `next` is null where there are no more."""
+    """Actions, the newest first; `next` is null where there are no more."""
 
     actions: list[Action]
     next: str | None

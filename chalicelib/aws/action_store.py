@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from chalicelib.aws import bucket, clients
@@ -73,9 +73,15 @@ def load_action(action_id: str) -> Action | None:
 
 
 def list_actions(limit: int, after: str | None) -> tuple[list[Action], str | None]:
-    """Return actions in the order of their ids, after one, and the id after which there are more; None for no more."""
-    start_after = f"{_folder(after)}0" if after else None  # all in its folder sorts before: "0" is next to "/"
-    files = list(islice(_last_files("actions/", start_after), limit + 1))
+    """Return the latest actions, the newest first, and the id after which there are more; None for no more.
+
+    After an action that is none, there is nothing.
+    """
+    begun = [(files[0].written, max(files)) for files in _files_by_action("actions/")]
+    files = [last for _, last in sorted(begun, reverse=True)]
+    if after:
+        place = next((place for place, file in enumerate(files) if file.action_id == after), len(files))
+        files = files[place + 1 :]
     return [_load(file) for file in files[:limit]], files[limit - 1].action_id if len(files) > limit else None
 
 
@@ -137,16 +143,19 @@ def _files_of(action_id: str) -> list[_File]:
     return sorted(_list(f"{_folder(action_id)}/"))
 
 
-def _last_files(prefix: str, start_after: str | None = None) -> Iterator[_File]:
+def _last_files(prefix: str) -> Iterator[_File]:
     """Yield the last file of each action, in the order of their ids."""
-    for _, files in groupby(_list(prefix, start_after), lambda file: file.action_id):
-        yield max(files)
+    return map(max, _files_by_action(prefix))
 
 
-def _list(prefix: str, start_after: str | None = None) -> Iterator[_File]:
+def _files_by_action(prefix: str) -> Iterator[list[_File]]:
+    for _, files in groupby(_list(prefix), lambda file: file.action_id):
+        yield sorted(files)
+
+
+def _list(prefix: str) -> Iterator[_File]:
     """Yield the files of actions; whatever else is there is none of this product's."""
-    paginator = clients.s3().get_paginator("list_objects_v2")
-    pages = paginator.paginate(Bucket=bucket.name(), Prefix=prefix, StartAfter=start_after or prefix)
+    pages = clients.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket.name(), Prefix=prefix)
     with translate_s3_errors():
         for page in pages:
             for one in page.get("Contents", ()):

@@ -12,7 +12,7 @@ from chalicelib.outputs.action_sentences import action_lines
 from chalicelib.outputs.links import defuse_addresses, defuse_links
 from chalicelib.outputs.mail import INDENT, MAX_WIDTH, section, with_user, wrapped
 from chalicelib.outputs.plan_sentences import PROTECT, approval_request, due_keys, due_title, how_to_approve
-from chalicelib.outputs.sentences import age_in_words, since_when, why_advised
+from chalicelib.outputs.sentences import since_when
 
 _Account = Callable[[Any], Iterable[str]]
 
@@ -32,8 +32,7 @@ def plan_sections(report: AnyReport, room: int, account: _Account = lambda _find
 def _due_lines(findings: Sequence[Finding], account: _Account) -> Iterator[str]:
     for finding in findings:
         key = with_user(f"{INDENT}{finding['access_key_id']:<20}", finding["user_name"])
-        said_by_people = map(defuse_links, [*account(finding), age_in_words(finding)])
-        yield "\n".join([key, *wrapped([*said_by_people, why_advised(finding)], INDENT * 3)])
+        yield "\n".join([key, *wrapped(map(defuse_links, account(finding)), INDENT * 3)])
 
 
 def _lines_of_actions(actions: Sequence[Action], *, of_accounts: bool) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from chalicelib.outputs.sentences import counted
+from chalicelib.scan_ids import keyed_id
 from deploy.terminal import output_failure
 from localaws.clients import CALLER_OF_THE_API, REGION, no_proxy_to_export
 from localaws.commands.arguments import (
@@ -36,7 +37,7 @@ def serve(account_file: Path | None, port: int, api_port: int, faults: str, para
         require_room()
         with LocalAws(account, port, api_port, given) as aws:
             aws.inject(going_wrong)
-            _show_serving(console, aws)
+            _show_serving(console, aws, of_the_demo=account_file is None)
             while not output_failure():
                 time.sleep(0.5)  # signal.pause() sleeps on where another thread takes the signal
     except (LocalAwsError, OSError) as error:
@@ -62,16 +63,25 @@ def example_calls(api_url: str, body: str = _OF_THE_DEMO) -> str:
     )
 
 
-DEACTIVATION_CALLS = """\
-.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan" \\
-  -H 'Content-Type: application/json' -d '{"wait_seconds": 25}'
-.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}scan/SCAN_ID/plan/approve" \\
-  -H 'Content-Type: application/json' -d '{"access_key_ids": ["ACCESS_KEY_ID"]}'
-.venv/bin/awscurl --service execute-api -X POST "${ENDPOINT_URL}actions/ACTION_ID/undo"
-"""
+# Of the demo account, whose keys have the same ids each time; the header makes the id of the scan known, too.
+_IDEMPOTENCY_KEY, _KEY_OF_THE_DEMO = "first-plan", "AKIAV7BUXDWKBKZL6MDR"
 
 
-def _show_serving(console: Console, aws: LocalAws) -> None:
+def deactivation_calls() -> str:
+    """Return three commands that take a key of the demo account from the plan to Inactive and back."""
+    awscurl = ".venv/bin/awscurl --service execute-api -X POST"
+    as_json = "-H 'Content-Type: application/json'"
+    action_id = f"123456789012-{_KEY_OF_THE_DEMO}-1"
+    return (
+        f'{awscurl} "${{ENDPOINT_URL}}scan" \\\n'
+        f"  -H 'Idempotency-Key: {_IDEMPOTENCY_KEY}' {as_json} -d '{{\"wait_seconds\": 25}}'\n"
+        f'{awscurl} "${{ENDPOINT_URL}}scan/{keyed_id(_IDEMPOTENCY_KEY)}/plan/approve" \\\n'
+        f'  {as_json} -d \'{{"access_key_ids": ["{_KEY_OF_THE_DEMO}"]}}\'\n'
+        f'{awscurl} "${{ENDPOINT_URL}}actions/{action_id}/undo"\n'
+    )
+
+
+def _show_serving(console: Console, aws: LocalAws, *, of_the_demo: bool) -> None:
     outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
     accounts = aws.account.all_accounts()
     users = counted(sum(len(account.users) for account in accounts), "user")
@@ -95,6 +105,6 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )
-    if deactivates:
-        how = "To take a key from the plan to Inactive and back (docs/deactivation.md has where the ids are):"
-        console.print(f"{how}\n\n{DEACTIVATION_CALLS}", markup=False)
+    if deactivates and of_the_demo:
+        how = "To take a key from the plan to Inactive and back (docs/deactivation.md):"
+        console.print(f"{how}\n\n{deactivation_calls()}", markup=False)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.settings import InvalidSettingError
+from deploy import parameters
 from deploy.parameters import read_parameters, split_assignments
 from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
@@ -145,3 +146,17 @@ def test_every_value_that_a_parameter_takes_is_taken(template: dict[str, Any]) -
         some = [*parameter.get("AllowedValues", []), *PATTERNS.get(name, [[]])[0], parameter["Default"]]
         for value in map(str, some):
             assert read_parameters(template["Parameters"], [f"{name}={value}"]) == {name: value}
+
+
+def test_settings_of_deactivations_that_contradict_each_other_are_refused_with_both_names(
+    template: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameters, "path_of", lambda _stage: tmp_path / "parameters.json")
+    given = ["Deactivation=apply", "DeactivateAfterDays=0", "DeactivationApproval=none"]
+
+    with pytest.raises(InvalidSettingError) as refusal:
+        parameters.choose_parameters("prod", template["Parameters"], {}, given)
+
+    assert str(refusal.value).startswith("DeactivateAfterDays: 0 is not accepted")
+    assert "DeactivationApproval=none" in str(refusal.value)
+    assert parameters.choose_parameters("prod", template["Parameters"], {}, given[:2])["DeactivateAfterDays"] == "0"

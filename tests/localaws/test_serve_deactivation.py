@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 
-from localaws.commands.serve import DEACTIVATION_CALLS
+from localaws.commands.serve import deactivation_calls
+from localaws.environment import PROJECT
 from tests.support.serving import Served, made_serve, run, start
+
+USER = "dana.finance"  # whose key was never used
+DOCS = (PROJECT / "docs" / "deactivation.md").read_text()
 
 
 @pytest.mark.timeout(240)
 def test_three_calls_of_make_serve_take_a_key_from_the_plan_to_inactive_and_back() -> None:
     [parameters] = re.findall('--parameters "(.+)"', made_serve())
-    scan, approve, undo = re.findall(r"^(?:.*\\\n)*.+$", DEACTIVATION_CALLS, re.MULTILINE)
+    scan, approve, undo = re.findall(r"^(?:.*\\\n)*.+$", deactivation_calls(), re.MULTILINE)
     served = start("--parameters", parameters)
     try:
         scan_id = json.loads(run(served, "bash", "-euc", scan).stdout)["scan_id"]
         served.wait_for(scan_id)
-        [key, *_] = served.get(f"/{scan_id}/plan", status="due").json()["keys"]
-        approved = run(served, "bash", "-euc", filled(approve, SCAN_ID=scan_id, ACCESS_KEY_ID=key["access_key_id"]))
+        [key] = [one for one in served.get(f"/{scan_id}/plan", status="due").json()["keys"] if one["user_name"] == USER]
+        approved = run(served, "bash", "-euc", approve)
         deactivated = ended(served, approved), status_of(served, key)
-        action_id = f"123456789012-{key['access_key_id']}-1"
-        undone = run(served, "bash", "-euc", filled(undo, ACTION_ID=action_id))
+        undone = run(served, "bash", "-euc", undo)
         activated = ended(served, undone), status_of(served, key)
     finally:
         served.stop()
@@ -33,10 +36,8 @@ def test_three_calls_of_make_serve_take_a_key_from_the_plan_to_inactive_and_back
     assert served.settings["DEACTIVATION_STATE_MACHINE_ARN"].endswith(":stateMachine:iam-key-age-local-deactivation")
 
 
-def filled(command: str, **places: str) -> str:
-    for place, value in places.items():
-        command = command.replace(place, value)
-    return command
+def test_the_docs_have_the_calls_that_make_serve_prints() -> None:
+    assert "".join(f"    {line}\n" for line in deactivation_calls().splitlines()) in DOCS
 
 
 def ended(served: Served, started: "subprocess.CompletedProcess[str]") -> str:

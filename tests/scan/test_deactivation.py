@@ -138,7 +138,7 @@ def test_no_more_keys_are_deactivated_than_the_plan_of_one_scan_may(deactivation
 
     assert [one["result"] for one in execution.results] == ["done", "done", "held"]
     assert [deactivation.status(name) for name in ("first", "second", "third")] == ["Inactive", "Inactive", "Active"]
-    assert deactivation.aws.mail()[-1]["Subject"].startswith(f"NOT deactivated: {key_id('third')} of third ")
+    assert deactivation.aws.mail()[-1]["Subject"].startswith(f"NOT deactivated: {key_id('third')} of third in ")
 
 
 # What others' users lost keys by.

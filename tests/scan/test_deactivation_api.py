@@ -13,11 +13,11 @@ import requests
 
 from chalicelib.api.openapi import openapi_document
 from localaws.environment import PROJECT
-from tests.localaws.test_serve import documented, run
+from tests.localaws.test_serve import documented
 from tests.scan.test_api import at_once
 from tests.support.scanner import user
 from tests.support.schemathesis_run import run_schemathesis
-from tests.support.serving import Served, start
+from tests.support.serving import Served, run, start
 
 OLD, NEW = "2021-11-27T20:15:43Z", "2026-11-20T08:00:00Z"
 CALLER = "arn:aws:iam::123456789012:user/local"

@@ -241,8 +241,8 @@ def test_a_deactivation_that_fails_is_told_in_words_of_its_own_and_once(whole: d
     text = told(whole, DEACTIVATION_FAILED, rule="FailedDeactivationRule", **stack)
 
     assert text == (
-        "iam-key-age: deactivate-scheduled-2026-11-22T080000Z in AWS account 123456789012 ended FAILED. What it"
-        " changed is on record: GET /actions. What to do: see why at"
+        "iam-key-age: deactivation deactivate-scheduled-2026-11-22T080000Z in AWS account 123456789012 ended FAILED."
+        " What it changed is on record: GET /actions. What to do: see why at"
         " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
         "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod-deactivation:"
         "deactivate-scheduled-2026-11-22T080000Z"

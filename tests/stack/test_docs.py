@@ -13,6 +13,7 @@ from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
 from chalicelib.report import account_list
 from localaws.environment import PROJECT
+from tests.stack.test_deactivation import DEFINITION as OF_DEACTIVATIONS
 from tests.stack.test_template import DEFINITION, OF_ORGANIZATION_SCAN, STACK
 from tests.support.cloudformation import resolve
 from tests.support.iam_policies import allows
@@ -35,7 +36,7 @@ def test_there_is_no_other_alarm(template: dict[str, Any]) -> None:
     assert sorted(alarms) == ["NoFullScanAlarm", "NoScanAlarm"]
 
 
-def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
+def test_each_error_that_ends_a_scan_or_a_deactivation_has_its_cause_and_cure() -> None:
     ours = [
         error.__name__
         for module in (policy, evaluation, report_store, account_list, deactivation_steps)
@@ -51,6 +52,8 @@ def test_each_error_that_ends_a_scan_has_its_cause_and_cure() -> None:
     assert f"`{OrganizationUnreadableError.__name__}`" in RUNBOOK
     assert OF_ORGANIZATION_SCAN["TimeoutSeconds"] == 86_400
     assert "or that of an organization longer than a day" in RUNBOOK
+    assert OF_DEACTIVATIONS["TimeoutSeconds"] == 6 * 3600
+    assert "it took longer than six hours" in RUNBOOK
 
 
 WANTS_AWS = "wants AWS"  # which has what the local one has not

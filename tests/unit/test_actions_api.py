@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from chalicelib.deactivation_documents import Action
 from tests.support.fake_scans import OWN, FakeScans, refusal
 from tests.support.planned_scans import (
     ALICE,
@@ -51,10 +53,14 @@ def message(answer: Any) -> str:
 # Actions.
 
 
-def test_actions_are_listed_by_their_ids_to_the_end(fake: FakeScans, api: Api) -> None:
-    kept = [action(ALICE, 1, state="failed"), action(ALICE, 2), action(BOB, undo=undone("done"))]
-    for one in reversed(kept):
+def test_actions_are_listed_to_the_end_the_newest_first_whatever_became_of_them_since(
+    fake: FakeScans, api: Api
+) -> None:
+    kept = [action(ALICE, 2), action(BOB, undo=undone("done")), action(ALICE, 1, state="failed")]
+    for days, one in enumerate(kept):
         keep_action(fake, one)
+        for name in ("00-intent.json", "00-outcome.json"):
+            fake.bucket.written[key_of(one, name)] -= timedelta(days=days)
 
     first = api.get("/actions?limit=2").json_body
     rest = api.get(f"/actions?limit=2&next={first['next']}").json_body
@@ -62,6 +68,11 @@ def test_actions_are_listed_by_their_ids_to_the_end(fake: FakeScans, api: Api) -
     assert first["actions"] + rest["actions"] == kept
     assert rest["next"] is None
     assert [api.get(f"/actions/{one['action_id']}").json_body for one in kept] == kept
+
+
+def key_of(one: Action, name: str) -> str:
+    account_id, _, rest = one["action_id"].partition("-")
+    return f"actions/{account_id}/{rest}/{name}"
 
 
 def test_where_no_key_was_deactivated_the_list_is_empty(api: Api) -> None:

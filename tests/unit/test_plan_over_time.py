@@ -174,7 +174,7 @@ def test_a_used_key_leaves_the_plan_and_starts_anew_once_it_is_idle_again() -> N
     assert statuses(reports)[2:5] == ["told_recently", "-", "used_recently+told_recently"]
     assert planned(reports[4])["told_since"] == planned(reports[32])["told_since"] == reports[4]["as_of"]
     assert {planned(report)["due_on"] for report in reports[4:]} == {reports[18]["as_of"][:10]}
-    assert [day for day in range(4, 33) if planned(reports[day])["due_since"]][0] == 18
+    assert next(day for day in range(4, 33) if planned(reports[day])["due_since"]) == 18
     assert days_with_a_message(reports)[-2:] == [4, 18]
 
 

@@ -22,7 +22,7 @@ def test_no_more_keys_are_changed_than_the_plan_of_one_scan_may(
     assert results(approved) == ["done", "held"]
     assert changed(world) == BOTH[:1]
     assert "MaxDeactivationsPerScan" in approved.output["results"][1]["why"]
-    assert world.messages[-1]["Subject"].startswith(f"NOT deactivated: {B} of bob ")
+    assert world.messages[-1]["Subject"] == f"NOT deactivated: {B} of bob in account 123456789012"
 
 
 def refusals() -> Iterator[Any]:
