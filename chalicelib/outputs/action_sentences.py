@@ -26,7 +26,7 @@ _ENDINGS = {
 }
 _UNDO_ENDINGS = {
     "done": _Ending("undone", "Active again:", "{key} was activated again at {at}."),
-    "failed": _Ending("undo_failed", "NOT active again:", "{key} was NOT activated again: it is inactive still."),
+    "failed": _Ending("undo_failed", "NOT active again:", "{key} was NOT activated again, and nothing changed."),
     "unknown": _Ending(
         "undo_unknown",
         "UNKNOWN if active again:",
