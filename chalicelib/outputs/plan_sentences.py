@@ -20,7 +20,7 @@ _DUE = {
 _LATER = {
     "plan": f"Would be deactivated on {{day}} {_PLAN_ALONE}.",
     "required": "Can be deactivated from {day}, once approved.",
-    "none": "Will be deactivated from {day} on, at most {most} a scan, unless it is used.",
+    "none": "Will be deactivated on {day} or later, unless it is used.",
 }
 _TITLES = {
     "plan": f"WOULD BE DEACTIVATED NOW {_PLAN_ALONE}",
@@ -76,7 +76,7 @@ def planned_lines(finding: Finding, report: AnyReport, *, brief: bool = False) -
         if key["status"] == "due":
             yield _DUE[_turn(plan)].format(most=plan["max_per_scan"])
         elif day := _later(key, report["as_of"]):
-            yield _LATER[_way(plan)].format(day=day, most=plan["max_per_scan"])
+            yield _LATER[_way(plan)].format(day=day)
         else:
             words = ", ".join(hold["by"].replace("_", " ") for hold in key["holds"])
             yield f"Held: {words}." if brief else f"Held: {held_because(key)}"
