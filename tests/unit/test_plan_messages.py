@@ -215,10 +215,8 @@ def test_the_subject_says_how_many_keys_are_to_be_approved_or_will_be_deactivate
 def test_what_was_done_since_the_last_scan_is_told_with_who_approved_it() -> None:
     done = in_one_line(mail("approval").text.partition("WHAT IAM-KEY-AGE DID since the last full scan:")[2])
 
-    assert (
-        f"AKIAGONE000000000004 gone It was deactivated at 2026-11-21T10:00:06Z. Approved by {SAM.replace('role/', 'role/ ')} at"
-        in done
-    )
+    sam = SAM.replace("role/", "role/ ")  # on the next line
+    assert f"AKIAGONE000000000004 gone It was deactivated at 2026-11-21T10:00:06Z. Approved by {sam} at" in done
     assert "It was NOT deactivated, and nothing changed. No approval was needed (DeactivationApproval=none)" in done
     assert "AKIAUNDONE0000000005 undone It was activated again at 2026-11-21T12:00:07Z. Asked for by" in done
 
