@@ -97,13 +97,17 @@ def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
 
 
 def check(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Judge a key by what IAM says now; if it may be changed, keep that it is to be."""
+    """Judge a key by what IAM says now; if it may be changed, keep that it is to be.
+
+    What this execution has begun, `record` alone ends: an invocation whose answer is lost ends nothing.
+    """
     run, key = event["run"], event["key"]
     begin = _begin_undo if "undo" in run["input"] else _begin
     action, why_not = begin(run, key, event["answers"], now)
+    is_ours = action is not None and _is_by(run, action["undo"] or action)
     action_id = action["action_id"] if action else None
     result = None if why_not is None else _result(key, "held", why_not, action_id)
-    return {"act": why_not is None, "action_id": action_id, "result": result}
+    return {"act": why_not is None, "begun": is_ours, "action_id": action_id, "result": result}
 
 
 def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -152,8 +156,6 @@ def _begin(
     is_ours = earlier is not None and earlier["state"] == "intended" and _is_by(run, earlier)
     finding, why_not = _recheck(run, key, answers, None if is_ours else earlier, now)
     if earlier and is_ours:
-        if why_not:
-            action_store.end(_ended(earlier, "failed", why_not, now), 0)
         return earlier, why_not
     attempt = 1 + int(earlier["action_id"].rpartition("-")[2]) if earlier else 1
     if why_not or finding is None or attempt > _MOST_ATTEMPTS:
@@ -171,9 +173,7 @@ def _begin_undo(
     if action is None:
         return None, "There is no such action on record."
     if why_not := _too_old(answers, now) or why_not_undone(key, answers, action):
-        if begun:
-            action_store.end(_ended(begun.action, "failed", why_not, now), begun.number)
-        return action, why_not
+        return begun.action if begun else action, why_not
     undo: Undo = {
         "by": given["by"],
         "at": given["at"],

@@ -18,6 +18,7 @@ from chalicelib.policy import ScanPolicy
 from chalicelib.settings import TagSettings
 
 INACTIVE = "Inactive"
+NOT_CALLED = "NotCalled"  # the state machine's error where it began what it may no more do
 _NOT_THERE = "IAM lists no such key of this user now: it was deleted, or its user was renamed."
 # What IAM and STS say when they did nothing, and the error of a call that was not made.
 _NOT_DONE = re.compile(
@@ -94,6 +95,8 @@ def outcome_of(
     """
     if not caught:
         return "done", None
+    if caught.get("Error") == NOT_CALLED:
+        return "failed", caught.get("Cause", "")
     error = f"{caught.get('Error', '')}: {caught.get('Cause', '')}"[:_LONGEST_ERROR]
     refused = not redriven and _NOT_DONE.search(error)
     if refused and status_after != wanted:

@@ -20,6 +20,7 @@ from chalicelib.report.summary import scan_kind
 
 _SUPERSEDED = "A later scan of the organization is on record already: the next one is not compared with this one."
 _PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
+_SETTINGS_CHANGED = "Its parameters were changed while the accounts were scanned: scan again."
 _MOST_NOTES = 5
 _PLAN_SUMS = ("due", "held", "newly_told", "newly_due")
 _NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
@@ -107,12 +108,20 @@ def _no_changes(accounts: AccountList) -> OrganizationChanges:
 
 
 def add_plan(report: OrganizationReport, plan: Plan) -> None:
-    """Add an account's plan to those of the accounts before; the note is that of all, where none of them plans."""
+    """Add an account's plan to those of the accounts before; the note is that of all, where none of them plans.
+
+    Plans by several settings make none that could be approved or applied.
+    """
     of_none: Any = {**plan, **dict.fromkeys(_PLAN_SUMS, 0), "told": {}}
     sums: Any = report.setdefault("plan", of_none)
+    by_several = sums["note"] == _SETTINGS_CHANGED or any(
+        sums[name] != value for name, value in plan.items() if name not in (*_PLAN_SUMS, "note", "told")
+    )
     sums["note"] = sums["note"] and plan["note"]
     for name in _PLAN_SUMS:
         sums[name] += plan[name]  # type: ignore[literal-required]  # they are its fields
+    if by_several:
+        sums |= {"mode": "plan", "due": 0, "note": _SETTINGS_CHANGED}
 
 
 def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -> None:

@@ -82,6 +82,36 @@ def test_the_note_is_that_of_all_accounts() -> None:
     assert joined(some[::-1])["plan"]["note"] is None
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": "plan"},
+        {"needs_approval": False},
+        {"after_days": 7},
+        {"weekdays": ("SAT", "SUN")},
+        {"max_per_scan": 6},
+        {"tagged_only": True},
+        {"user_path": "/people/"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2), (2, 3, 1)])
+def test_nothing_can_be_applied_of_plans_that_were_made_by_several_settings(
+    order: tuple[int, ...], other: dict[str, Any]
+) -> None:
+    told = {"AKIA1": TOLD, "AKIA3": TOLD}
+    reports = {number: account(number, idle("alice", f"AKIA{number}"), told=told) for number in (1, 2)}
+    reports[3] = account(3, idle("carol", "AKIA3"), told=told, settings=replace(ON_SUNDAYS, **other))
+
+    report = joined([(listed(number), reports[number]) for number in order])
+
+    assert (report["plan"]["mode"], report["plan"]["due"]) == ("plan", 0)
+    assert report["plan"]["note"] == "Its parameters were changed while the accounts were scanned: scan again."
+    assert reports[1]["plan"] == account(1, idle("alice", "AKIA1"), told=told)["plan"]
+    plans = {one["access_key_id"]: one["plan"] for one in report["findings"]}
+    assert plans["AKIA1"] == planned(reports[1], "AKIA1")
+
+
 def test_what_each_account_was_told_stays_in_its_own_report() -> None:
     one = account(1, told={"AKIA1": TOLD}, stage_policy={"max_age_days": 30})
 

@@ -222,7 +222,7 @@ def test_no_other_key_is_changed_until_people_were_told_of_the_one_before(world:
 
 
 @pytest.mark.parametrize(
-    ("after", "result", "is_changed"), [(0, ["done", "done"], BOTH), (600, ["held", "done"], BOTH[1:])]
+    ("after", "result", "is_changed"), [(0, ["done", "done"], BOTH), (600, ["failed", "done"], BOTH[1:])]
 )
 def test_a_function_that_crashed_after_the_intent(
     world: World, approved: Execution, after: int, result: list[str], is_changed: list[Any]
@@ -237,6 +237,39 @@ def test_a_function_that_crashed_after_the_intent(
     assert results(approved) == result
     assert changed(world) == is_changed
     assert states(world) == (["done", "done"] if after == 0 else ["failed", "done"])
+    assert len(world.messages) == 2
+
+
+def test_an_undo_that_crashed_after_its_intent_and_may_not_go_on_is_on_record_as_failed(
+    world: World, done: str
+) -> None:
+    world.faults = {"check": ["crash"]}
+    undo = world.undo(done).finish()
+    assert (undo.status, states(world, A)) == ("FAILED", ["intended"])
+
+    world.clock.wait(600)
+    undo.redrive().finish()
+
+    assert results(undo) == ["failed"]
+    assert world.actions(A)[0]["undo"]["cause"] == why(undo)
+    assert why(undo) == "IAM was asked about it more than two minutes before it was to be checked."
+
+
+@pytest.mark.parametrize("change", ["a scan", "two minutes"])
+def test_an_invocation_whose_answer_nobody_sees_does_not_say_what_became_of_a_key(world: World, change: str) -> None:
+    world.plan()
+    world.faults = {"check": ["duplicate"]}
+    execution = world.approved(A)
+
+    for state in execution.steps():
+        if state == "RecordOutcome" and change == "a scan":
+            world.plan()
+        elif state == "RecordOutcome":
+            world.clock.wait(121)
+
+    assert results(execution) == ["done"]
+    assert changed(world) == BOTH[:1]
+    assert states(world) == ["done"]
 
 
 def test_an_execution_that_failed_at_its_end_tells_what_became_of_the_keys_after_a_redrive(
