@@ -235,7 +235,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
-    last = planner.watch(report_store.load_last_report)
+    last = planner.watch(report_store.load_last_report, report_store.last_kept_at)
     report = join_and_compare(pages, last, scan_steps.account_facts(event), now)
     planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))

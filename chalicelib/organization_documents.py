@@ -59,6 +59,7 @@ class AccountItem(TypedDict):
     account_id: str
     name: str | None
     last_scan_id: str | None  # the scan that has its last report
+    told_at: NotRequired[str]  # when people had been told of what the last scan of the organization announced
 
 
 class UncheckedAccount(TypedDict):

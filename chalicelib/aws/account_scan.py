@@ -44,6 +44,7 @@ def scan_account(event: Mapping[str, Any], renderers: Renderers, clock: Clock) -
         scan={**scan, "policy": policy.to_json()},
         policy=policy,
         last_scan_id=event["account"].get("last_scan_id"),
+        told_at=parse_instant(event["account"]["told_at"]) if "told_at" in event["account"] else None,
         tags=settings.tag_settings(),
         clock=clock,
         planner=Planner(),
@@ -70,6 +71,7 @@ class _Run:
     scan: Mapping[str, Any]
     policy: ScanPolicy
     last_scan_id: str | None
+    told_at: datetime | None
     tags: TagSettings
     clock: Clock
     planner: Planner
@@ -79,7 +81,7 @@ class _Run:
         facts = self._read_facts(member)
         pages = list(self._read_pages(member.iam_for_many_calls(), facts))
         load_last = partial(report_store.load_last_report_of, member.account_id, self.last_scan_id)
-        report = join_and_compare(pages, self.planner.watch(load_last), facts, datetime.now(UTC))
+        report = join_and_compare(pages, self.planner.watch(load_last, lambda: self.told_at), facts, datetime.now(UTC))
         self.planner.plan(report)
         if reader.usage_evidence:
             self._join_usage(member, report)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from chalicelib.aws import bucket, report_store
 from chalicelib.documents import InvalidEvidenceError
+from chalicelib.instants import format_instant
 from chalicelib.organization_documents import (
     AccountItem,
     AccountList,
@@ -52,9 +53,10 @@ def load_named_accounts(key: str) -> list[str]:
 
 
 def save_items(scan_id: str, items: list[AccountItem]) -> dict[str, str]:
-    """Keep the accounts to scan; return where, as an ItemReader takes it."""
+    """Keep the accounts to scan, and when the last scan was made the last; return where, as an ItemReader takes it."""
     key = f"{bucket.folder(scan_id)}/accounts-to-scan.json"
-    bucket.put_json(key, items)
+    told_at = last_kept_at() if any(item["last_scan_id"] for item in items) else None
+    bucket.put_json(key, [{**item, "told_at": format_instant(told_at)} for item in items] if told_at else items)
     return {"Bucket": bucket.name(), "Key": key}
 
 
@@ -119,6 +121,11 @@ def load_last_baselines() -> Baselines | None:
         return check_baselines(_required(latest["scan_id"], "baselines.json"), datetime.now(UTC))
     except (ValueError, TypeError, KeyError, RecursionError, InvalidScanIdError) as error:
         raise InvalidEvidenceError(f"{_LATEST_KEY} or what it points to is damaged") from error
+
+
+def last_kept_at() -> datetime | None:
+    """Return when the last scan was made the last, after people were notified; None if there is none."""
+    return bucket.written_at(_LATEST_KEY, None)
 
 
 def load_usable_baselines() -> Baselines | None:

@@ -1,6 +1,7 @@
 """The plan of a scan's report and its account's actions since the last full scan, where the stage has Deactivation."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from chalicelib.aws import action_store, deactivations
@@ -21,13 +22,15 @@ class Planner:
         self._stage_policy = stage_defaults().to_json()
         self._told: dict[str, Told] = {}
 
-    def watch(self, load_last_report: Callable[[], Report | None]) -> Callable[[], Report | None]:
-        """Return the same, keeping of the last report what its plan told."""
+    def watch(
+        self, load_last_report: Callable[[], Report | None], kept_at: Callable[[], datetime | None]
+    ) -> Callable[[], Report | None]:
+        """Return the same, keeping of the last report what its plan told; it was made the last after its message."""
 
         def load() -> Report | None:
             last = load_last_report()
-            if self._settings and last is not None:
-                self._told = read_told(last, self._settings.mode)
+            if self._settings and last is not None and (told_at := kept_at()):
+                self._told = read_told(last, self._settings.mode, told_at)
             return last
 
         return load

@@ -140,6 +140,11 @@ def last_scan_id() -> str | None:
         return None
 
 
+def last_kept_at() -> datetime | None:
+    """Return when the last full scan was made the last, after its message was sent; None if there is none."""
+    return bucket.written_at(_LATEST_KEY, None)
+
+
 def load_last_report_of(account_id: str, scan_id: str | None) -> Report | None:
     """Return an account's report in the scan that has its last, None for no scan; errors as in `load_last_report`."""
     if scan_id is None:

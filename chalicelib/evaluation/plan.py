@@ -32,11 +32,12 @@ _OTHER_POLICY = "No key is planned by this scan: its policy is not the stage's."
 _SUPERSEDED = "No key is planned by this scan: a later full scan is on record already."
 
 
-def read_told(last: Mapping[str, Any], mode: Mode) -> dict[str, Told]:
+def read_told(last: Mapping[str, Any], mode: Mode, told_at: datetime) -> dict[str, Told]:
     """Return since when people have been told that keys will be deactivated, by access key id, by the last report.
 
-    What a plan alone told, that keys would be deactivated, does not count where they now will be. Nothing is returned
-    of a plan that is damaged: whoever may write to the bucket may have put anything into the last report.
+    What the last report announced first was told at `told_at`, when its message had been sent. What a plan alone told,
+    that keys would be deactivated, does not count where they now will be. Nothing is returned of a plan that is
+    damaged: whoever may write to the bucket may have put anything into the last report.
     """
     try:
         plan, as_of = last["plan"], parse_instant(last["as_of"])
@@ -44,17 +45,19 @@ def read_told(last: Mapping[str, Any], mode: Mode) -> dict[str, Told]:
             return {}
         planned = {one["access_key_id"]: one.get("plan") for one in (*last["findings"], *last["exempt"])}
         told = {**plan["told"], **{key_id: key for key_id, key in planned.items() if key and key["told_since"]}}
-        return {key_id: _read_told(key_id, key, as_of) for key_id, key in told.items()}
+        return {key_id: _read_told(key_id, key, as_of, max(as_of, told_at)) for key_id, key in told.items()}
     except (KeyError, TypeError, ValueError, AttributeError):
         return {}
 
 
-def _read_told(key_id: str, told: Mapping[str, Any], as_of: datetime) -> Told:
+def _read_told(key_id: str, told: Mapping[str, Any], as_of: datetime, told_at: datetime) -> Told:
     """Read what was told of a key; raise ValueError for what no report has."""
     told_since = parse_instant(told["told_since"])
     due_since = None if told["due_since"] is None else parse_instant(told["due_since"])
-    if not _KEY_ID.fullmatch(key_id) or not told_since <= (due_since or told_since) <= as_of:
+    if not _KEY_ID.fullmatch(key_id) or not told_since <= (due_since or told_since) <= told_at:
         raise ValueError("not what a report has")
+    if told_since == as_of:
+        told_since, due_since = told_at, due_since and told_at
     return {"told_since": format_instant(told_since), "due_since": format_instant(due_since) if due_since else None}
 
 

@@ -132,7 +132,9 @@ class World:
         context = ScanContext(scan_id, OWN, now, settings.stage_defaults(), account, started_at=now)
         page = evaluate_page(context, 1, [*self.users], [self._outcome(name) for name in self.users])
         planner = Planner()
-        report = join_and_compare([page], planner.watch(report_store.load_last_report), account, now)
+        report = join_and_compare(
+            [page], planner.watch(report_store.load_last_report, report_store.last_kept_at), account, now
+        )
         planner.plan(report)
         self.bucket.keep(f"scans/{scan_id}/report.json", report)
         self.bucket.keep("latest.json", {"scan_id": scan_id, "account_id": OWN, "as_of": report["as_of"]})
@@ -288,6 +290,10 @@ class _Store(Bucket):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+
+    def _write(self, key: str, body: bytes) -> None:
+        super()._write(key, body)
+        self.written[key] = self._world.clock.now().replace(microsecond=0)
 
     def put_object(self, *, Key: str, **given: Any) -> None:  # noqa: N803  # as boto3 has it
         call = "put" + Key.rpartition("-")[2].removesuffix(".json").title()

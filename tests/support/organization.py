@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import pytest
@@ -20,6 +21,7 @@ SCAN: dict[str, Any] = {
     "started_at": "2026-11-22T08:00:00Z",
     "policy": {"max_age_days": 90, "warn_days": 14, "include_inactive": False},
 }
+WRITTEN = datetime(2026, 11, 21, 8, 5, tzinfo=UTC)  # each file
 SETTINGS = {
     "REPORTS_BUCKET": "reports",
     "READER_ROLE_NAME": "iam-key-age-reader",
@@ -41,12 +43,15 @@ class Organization:
     left: Callable[[], float] = lambda: 900.0
     waits: list[float] = field(default_factory=list)
 
-    def scan(self, account_id: str, last_scan_id: str | None = None, **policy: Any) -> dict[str, Any]:
+    def scan(
+        self, account_id: str, last_scan_id: str | None = None, told_at: str | None = None, **policy: Any
+    ) -> dict[str, Any]:
         """Scan an account as the function does."""
-        event = {
+        event: dict[str, Any] = {
             "scan": {**SCAN, "policy": {**SCAN["policy"], **policy}},
             "account": {"account_id": account_id, "name": "web", "last_scan_id": last_scan_id},
         }
+        event["account"] |= {"told_at": told_at} if told_at else {}
         return self.scan_event(event)
 
     def scan_event(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -68,6 +73,7 @@ def use_fake_aws(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> Organization:
 
     monkeypatch.setattr(bucket, "put", put)
     monkeypatch.setattr(bucket, "get", lambda key, _began=None: files.get(key))
+    monkeypatch.setattr(bucket, "written_at", lambda key, _began: WRITTEN if key in files else None)
     for name, value in {**SETTINGS, "AWS_ENDPOINT_URL": aws.url, "NO_PROXY": "127.0.0.1"}.items():
         monkeypatch.setenv(name, value)
     for cached in (members._own_sts, members._session):

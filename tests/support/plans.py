@@ -7,6 +7,7 @@ from chalicelib.deactivation_documents import Action, Plan
 from chalicelib.deactivation_settings import DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.plan import add_plan, read_told
+from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
 from chalicelib.policy import ScanPolicy
 from chalicelib.report.changes import is_new_baseline
@@ -51,11 +52,14 @@ class Stage:
         self.settings = settings
         self.actions: dict[str, Action] = {}
         self.last: Report | None = None
+        self.kept_at: datetime | None = None  # when the message of the last scan was sent, if not at once
 
     def scan(self, day: float, *outcomes: dict[str, Any], **policy: Any) -> Report:
         """Scan so many days after AS_OF."""
         report = report_of(*outcomes, last=self.last, as_of_scan=at(day), scan_id=f"scan-{day}", **policy)
-        told = read_told(self.last, self.settings.mode) if self.last else {}
+        told = {}
+        if self.last:
+            told = read_told(self.last, self.settings.mode, self.kept_at or parse_instant(self.last["as_of"]))
         add_plan(report, self.settings, ScanPolicy().to_json(), told, self.actions)
         if is_new_baseline(report):
             self.last = report

@@ -238,7 +238,9 @@ def test_accounts_are_compared_with_the_last_scan_that_people_were_notified_of(
     run(monkeypatch, f"{A},{B}")
 
     assert organization.file("accounts.json")["last_scan"] == {"scan_id": "scan-0", "as_of": LAST["as_of"]}
-    assert [one["last_scan_id"] for one in organization.file("accounts-to-scan.json")] == ["scan-0", None]
+    items = organization.file("accounts-to-scan.json")
+    assert [one["last_scan_id"] for one in items] == ["scan-0", None]
+    assert {one["told_at"] for one in items} == {"2026-11-21T08:05:00Z"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from chalicelib.outputs.sns import should_notify
 from chalicelib.settings import NotifyOn
 from tests.support.examples import given
 from tests.support.examples import strategies as st
-from tests.support.plans import APPLY, EXEMPT, PROTECTED, Stage, action, counts, finding_of, holds, planned
+from tests.support.plans import APPLY, EXEMPT, PROTECTED, Stage, action, at, counts, finding_of, holds, planned
 from tests.support.reports import AS_OF, before, key, report_of, unchecked, user
 
 IDLE = key("AKIAOLD", 200, used=100)
@@ -65,6 +65,45 @@ def test_a_key_is_told_of_for_14_days_and_then_due_on_each_approved_weekday() ->
     assert {planned(report)["told_since"] for report in reports} == {TOLD_ON_SUNDAY}
     assert {planned(report)["due_on"] for report in reports} == {"2026-12-07"}
     assert {planned(report)["due_since"] for report in reports} == {None, "2026-12-07T08:00:00Z"}
+
+
+def test_a_key_counts_as_announced_once_the_message_was_sent() -> None:
+    stage = Stage(replace(APPLY, weekdays=WEEKDAYS))
+    stage.scan(0, ALICE)
+    stage.kept_at = at(13)  # the scan failed when it was to notify people, and was redriven
+
+    first = stage.scan(14, ALICE)
+    stage.kept_at = None
+    reports = [stage.scan(day, ALICE) for day in range(15, 28)]
+
+    assert planned(first)["told_since"] == "2026-12-05T08:00:00Z"
+    assert planned(first)["due_on"] == "2026-12-19"
+    assert statuses([first, *reports]) == ["told_recently"] * 13 + ["due"]
+    assert {planned(report)["told_since"] for report in reports} == {"2026-12-05T08:00:00Z"}
+
+
+def test_a_message_that_was_sent_after_the_next_scan_began_is_told_of_for_good() -> None:
+    stage = Stage()
+    stage.scan(0, ALICE)
+    stage.kept_at = at(1.01)
+    told = [stage.scan(1, ALICE)]
+    told += [stage.scan(day, ALICE) for day in (2, 3)]
+
+    assert {planned(report)["told_since"] for report in told} == {"2026-11-23T08:14:24Z"}
+    assert not any(report["plan"]["newly_told"] for report in told)
+
+
+def test_a_key_that_was_due_at_once_was_due_when_the_message_was_sent() -> None:
+    stage = Stage(DeactivationSettings("apply", after_days=0, weekdays=WEEKDAYS))
+    stage.scan(0, ALICE)
+    stage.kept_at = at(0.5)
+
+    reports = [stage.scan(day, ALICE) for day in (1, 2)]
+
+    assert {(planned(one)["told_since"], planned(one)["due_since"]) for one in reports} == {
+        ("2026-11-22T20:00:00Z", "2026-11-22T20:00:00Z")
+    }
+    assert not any(one["plan"]["newly_told"] or one["plan"]["newly_due"] for one in reports)
 
 
 def test_people_get_a_message_when_a_key_is_planned_and_when_it_is_due_and_none_while_the_plan_waits() -> None:
@@ -361,17 +400,17 @@ def test_what_no_report_has_was_told_to_nobody(key_id: str, told: dict[str, Any]
     report: Any = stage.scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {key_id: told, "AKIAGOOD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
-    assert read_told(report, "apply") == {}
+    assert read_told(report, "apply", AS_OF) == {}
 
 
 def test_instants_are_read_as_reports_write_them() -> None:
     report: Any = Stage().scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {"AKIAOLD": {"told_since": "2026-11-02T01:00:00+01:00", "due_since": None}}
 
-    assert read_told(report, "apply") == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
+    assert read_told(report, "apply", AS_OF) == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
 
 def test_a_report_without_a_plan_told_nothing() -> None:
-    assert read_told(report_of(ALICE), "apply") == {}
+    assert read_told(report_of(ALICE), "apply", AS_OF) == {}
     assert holds(Stage().scan(0, ALICE)) == ["told_recently", "weekday"]
     assert AS_OF.weekday() == WEEKDAYS.index("SUN")

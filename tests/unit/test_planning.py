@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from tests.support.organization import A, Organization, let_users_be
 from tests.support.plans import EXEMPT, PROTECTED, action, planned
 from tests.support.reports import AS_OF, before, key, report_of, user
 
+LONG_AGO = datetime(2026, 11, 1, tzinfo=UTC)
 ANN = "arn:aws:iam::123456789012:user/ann"
 ALICE = user("alice", key("AKIAOLD", 200, used=100))
 GONE = user("alice", key("AKIAOLD", 200, "Inactive", used=100))
@@ -51,7 +52,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     return store
 
 
-def scan(*outcomes: dict[str, Any], last: Any = None, **policy: Any) -> Report:
+def scan(*outcomes: dict[str, Any], last: Any = None, kept_at: datetime | None = LONG_AGO, **policy: Any) -> Report:
     """Scan as build_report and scan_account do."""
 
     def load_last() -> Any:
@@ -66,7 +67,7 @@ def scan(*outcomes: dict[str, Any], last: Any = None, **policy: Any) -> Report:
         [outcome["user_name"] for outcome in outcomes],
         outcomes,
     )
-    report = join_and_compare([page], planner.watch(load_last), read)
+    report = join_and_compare([page], planner.watch(load_last, lambda: kept_at), read)
     planner.plan(report)
     return report
 
@@ -149,6 +150,17 @@ def test_what_people_were_told_is_of_the_last_full_scan() -> None:
     first["as_of"] = planned(first)["told_since"] = "2026-11-01T08:00:00Z"
 
     assert planned(scan(ALICE, last=first))["told_since"] == "2026-11-01T08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("kept_at", "told_since"),
+    [(datetime(2026, 11, 2, tzinfo=UTC), "2026-11-02T00:00:00Z"), (None, "2026-11-22T08:00:00Z")],
+)
+def test_people_were_told_when_the_last_full_scan_was_made_the_last(kept_at: datetime | None, told_since: str) -> None:
+    first = scan(ALICE)
+    first["as_of"] = planned(first)["told_since"] = "2026-11-01T08:00:00Z"
+
+    assert planned(scan(ALICE, last=first, kept_at=kept_at))["told_since"] == told_since
 
 
 @pytest.mark.parametrize(
@@ -293,10 +305,10 @@ def test_an_account_of_an_organization_is_planned_by_its_own_last_report(
     last["as_of"] = last["findings"][0]["plan"]["told_since"] = "2026-11-02T08:00:00Z"
     organization.files[f"scans/scan-0/accounts/{A}/report.json"] = json.dumps({**last, "scan_id": "scan-0"}).encode()
 
-    organization.scan(A, last_scan_id="scan-0")
+    organization.scan(A, last_scan_id="scan-0", told_at="2026-11-02T08:05:00Z")
 
     report = organization.report(A)
     assert first["plan"]["told_since"] == "2026-11-22T08:00:00Z"
-    assert report["findings"][0]["plan"]["told_since"] == "2026-11-02T08:00:00Z"
+    assert report["findings"][0]["plan"]["told_since"] == "2026-11-02T08:05:00Z"
     assert [(account_id, since) for account_id, _, since in store.asked] == [(A, None), (A, "2026-11-02T08:00:00Z")]
     assert report["actions"] == []
