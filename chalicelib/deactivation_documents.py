@@ -16,6 +16,9 @@ PROTECTED_TAG = "iam-key-age:never-deactivate"  # whatever its value is
 ALLOWED_TAG = "iam-key-age:may-deactivate"  # "true", where DeactivationScope is tagged
 ACTION_ID_PATTERN = "[0-9]{12}-[A-Za-z0-9_]{1,128}-[0-9]{1,3}"  # account, access key, attempt
 BY_ITSELF = "DeactivationApproval=none"  # as whoever approved, where nobody has to
+# How `why` of a KeyResult begins where nothing is left to be undone.
+ACTIVE_ALREADY, ACTIVE_BEFORE = "It is Active already", "It was activated again before"
+BY_ANOTHER = "Another execution changes it, or did so"
 
 # Why a planned key is not due.
 HeldBy = Literal[
@@ -41,11 +44,11 @@ class PlannedKey(TypedDict):
     """When a key is to be deactivated, and what keeps it from being due; a due key has no `holds`."""
 
     status: Literal["due", "held"]
-    # as_of of the first scan whose message said so or, from the next scan on, when that message had been sent; null
-    # where another hold than time stands
+    # as_of of the first scan whose message said so or, from the next scan on, when that message had been sent; null until
+    # one did, and by a lasting hold
     told_since: str | None
     due_since: str | None  # as_of of the first scan in which it was due; null where told_since is
-    due_on: str | None  # the day in UTC, YYYY-MM-DD; null where another hold than time stands
+    due_on: str | None  # the day in UTC, YYYY-MM-DD; null by a lasting hold, and where a detail is unknown
     holds: list[Hold]
 
 

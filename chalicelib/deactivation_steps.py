@@ -14,6 +14,7 @@ from chalicelib.aws import action_store, deactivations, report_store
 from chalicelib.aws.deactivations import NotTheLastScanError
 from chalicelib.deactivation_documents import (
     ACTION_ID_PATTERN,
+    BY_ANOTHER,
     BY_ITSELF,
     Action,
     ChosenKey,
@@ -44,7 +45,7 @@ _TEXTS = {
 }
 _TOO_OLD = "IAM was asked about it more than two minutes before it was to be checked."
 _NOT_DUE = "It is not due in the plan of the last full scan."
-_ANOTHER = "Another execution changes it, or did so."
+_ANOTHER = f"{BY_ANOTHER}."
 _TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
 _ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
 

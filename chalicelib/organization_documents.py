@@ -213,6 +213,7 @@ class OrganizationReport(TypedDict):
     violations: dict[str, Violations]  # by the kind of controls
     plan: NotRequired[Plan]  # summed over the accounts, where the stage plans deactivations
     actions: NotRequired[list[Action]]  # the first of them, of all accounts
+    actions_left_out: NotRequired[int]  # where there are actions
 
 
 AnyReport = Report | OrganizationReport

@@ -31,8 +31,9 @@ FUNCTIONS = {
 _ROLES = {f"{name}Role".replace("APIHandler", "ApiHandler"): f"{chalice}_role" for name, chalice in FUNCTIONS.items()}
 # What takes `make deploy`: conditions that never hold in the companion.
 OF_ONE_STACK = (
-    *("ScansOrganization", "KeepsMoreThanScans"),
-    *("PlansDeactivations", "Deactivates", "DeactivatesByItself", "DeactivatesHere"),
+    "ScansOrganization",
+    *("PlansDeactivations", "Deactivates", "DeactivatesByItself"),
+    *("PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself"),
 )
 # Of the REST API, which Chalice deploys without throttling and logs.
 _OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")
@@ -52,6 +53,7 @@ class CompanionError(Exception):
 def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Make the template: `deployed` is what Chalice recorded, by its names."""
     template = without_conditions(resources, *OF_ONE_STACK)
+    del template["Rules"]  # which are of deactivations
     parts = template["Resources"]
     environments = {name: _environment(parts[name]) for name in FUNCTIONS if name in parts}
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):

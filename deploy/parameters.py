@@ -34,7 +34,7 @@ _OF_DEACTIVATION = {
     "DeactivationScope": "DEACTIVATION_SCOPE",
     "DeactivationUserPath": "DEACTIVATION_USER_PATH",
 }
-# What the companion stack has not.
+# Parameters that the companion stack does not have, each with what takes `make deploy`.
 OF_ONE_STACK = {
     **dict.fromkeys(
         ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId"), "scans an organization"

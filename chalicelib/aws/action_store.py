@@ -154,7 +154,7 @@ def _files_by_action(prefix: str) -> Iterator[list[_File]]:
 
 
 def _list(prefix: str) -> Iterator[_File]:
-    """Yield the files of actions; whatever else is there is none of this product's."""
+    """Yield the files of actions; anything else there is ignored."""
     pages = clients.s3().get_paginator("list_objects_v2").paginate(Bucket=bucket.name(), Prefix=prefix)
     with translate_s3_errors():
         for page in pages:

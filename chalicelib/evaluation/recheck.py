@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from chalicelib.deactivation_documents import Action, ChosenKey
+from chalicelib.deactivation_documents import ACTIVE_ALREADY, ACTIVE_BEFORE, Action, ChosenKey
 from chalicelib.deactivation_settings import DeactivationSettings
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts
@@ -79,10 +79,10 @@ def why_not_undone(key: ChosenKey, answers: Mapping[str, Any], action: Action) -
     if action["state"] != "done":
         return "It is not on record that it was deactivated."
     if undo and undo["state"] == "done":
-        return f"It was activated again before, on {undo['at'][:10]}."
+        return f"{ACTIVE_BEFORE}, on {undo['at'][:10]}."
     if status is None:
         return _not_there(answers)
-    return None if status == INACTIVE else f"It is {status} already."
+    return None if status == INACTIVE else f"{ACTIVE_ALREADY}."
 
 
 def outcome_of(

@@ -1,6 +1,6 @@
 """The sentences about keys that were deactivated or activated again, or were to be. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from chalicelib.deactivation_documents import BY_ITSELF, Action
@@ -81,11 +81,11 @@ def approved_sentence(by: str, at: str, scan_id: str, around: str = "") -> str:
     return f"Approved by {around}{by}{around} at {to_the_second(at)}, in the plan of scan {scan_id}."
 
 
-def cause_lines(action: Action) -> Iterator[str]:
+def cause_lines(action: Action, quoted: Callable[[str], str] = str) -> Iterator[str]:
     """Yield why an action or its undo failed or is unknown; of one that is done, by what else that is known."""
     last = action["undo"] or action
     if cause := last["cause"]:
-        yield f"{'Note' if last['state'] == 'done' else 'Cause'}: {cause}"
+        yield f"{'Note' if last['state'] == 'done' else 'Cause'}: {quoted(cause)}"
 
 
 def action_lines(action: Action) -> list[str]:

@@ -1,4 +1,4 @@
-"""Text of a user's tags as it may stand in a mail: nothing in it becomes a link to click. Pure."""
+"""Text of others as it may stand in a mail or in chat: nothing in it becomes a link to click. Pure."""
 
 import re
 
@@ -21,6 +21,12 @@ def defuse_addresses(text: str) -> str:
     Other words stay as IAM has them, ARNs and `Iam.IamException` among them.
     """
     return re.sub(r"\S*(?:://|www\.)\S*", lambda word: _defused(word[0]), text, flags=re.IGNORECASE)
+
+
+def in_backticks(text: str) -> str:
+    """Return text of others as it may stand in chat, where nothing between backticks is taken for markup."""
+    in_one_piece = " ".join(text.split()).replace("`", "'")
+    return f"`{defuse_addresses(in_one_piece)}`"
 
 
 def _defused(word: str) -> str:

@@ -1,5 +1,6 @@
 """What mails are laid out by, and the lists that those of an account and of an organization have. Pure."""
 
+import re
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -29,6 +30,7 @@ ORDER = "most severe first, then oldest"
 MAX_WIDTH = 79
 FEW = 20  # keys, of which the mail says more
 _MANY = 50  # keys
+_MAY_BREAK = "\0"
 _Item = TypeVar("_Item")
 
 
@@ -99,7 +101,7 @@ def key_lines(  # noqa: PLR0913  # each is what reports of accounts and of organ
             *(map(defuse_links, _seen_lines(finding)) if in_full else ()),
             *(leave_keys_lines(finding) if in_full else ()),
         ]
-        yield "\n".join([key, *wrapped(lines, indent=INDENT * 3)])
+        yield "\n".join([key, *wrapped(lines, INDENT * 3, at_slashes="plan" in finding)])
 
 
 def _seen_lines(finding: Finding) -> list[str]:
@@ -143,20 +145,33 @@ def where(folder: str, exclude: str = "pages/*") -> Iterator[str]:
     yield f"{path} ."  # from the first column, so that the shell joins it with the bucket
 
 
+def awscurl_lines(path: str, *options: str) -> Iterator[str]:
+    """Yield how to send a request with awscurl; `options` are lines of more options."""
+    yield f"{INDENT}awscurl --service execute-api -X POST \\"
+    yield " \\\n".join([f'{INDENT * 3}"${{ENDPOINT_URL}}{path[1:]}"', *options])
+
+
 def with_user(line: str, user_name: str, between: str = "  ") -> str:
     """Return a line with a user's name at its end, or on the next line where that is too long."""
     one = f"{line}{between}{user_name}"
     return one if len(one) <= MAX_WIDTH else f"{line}\n{INDENT * 3}{user_name}"
 
 
-def wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
-    """Yield sentences in lines, each sentence beginning with a new one."""
+def wrapped(sentences: Iterable[str], indent: str = "", *, at_slashes: bool = False) -> Iterator[str]:
+    """Yield sentences in lines, each sentence beginning with a new one.
+
+    With `at_slashes`, an ARN that is longer than a line goes on after a slash, and not in the middle of a name.
+    """
     hanging = indent or INDENT
+    longer = re.compile(rf"\S{{{MAX_WIDTH - len(hanging) + 1},}}")
     for sentence in sentences:
         one_line = " ".join(sentence.split())  # whatever a tag or a cause has for blanks
-        yield from textwrap.wrap(
+        if at_slashes:
+            one_line = longer.sub(lambda word: word[0].replace("/", f"/{_MAY_BREAK} "), one_line)
+        for line in textwrap.wrap(
             one_line, MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
-        )
+        ):
+            yield line.replace(f"{_MAY_BREAK} ", "").replace(_MAY_BREAK, "")
 
 
 def size(lines: Iterable[str]) -> int:

@@ -81,11 +81,12 @@ def custom_notification(
 def _actions(report: AnyReport) -> Iterator[str]:
     """Yield what was done with keys since the last full scan."""
     actions = report.get("actions", [])
+    more = len(actions[_IN_CHAT:]) + (report.get("actions_left_out", 0) if "accounts" in report else 0)
     for action in actions[:_IN_CHAT]:
         who = " ".join(who_lines(action, "`"))
         yield f"`{action['access_key_id']}` `{action['user_name']}`: {action_sentence(action)} {who}"
-    if len(actions) > _IN_CHAT:
-        yield f"and {len(actions) - _IN_CHAT} more in the report."
+    if more:
+        yield f"and {more} more in the report."
 
 
 def _label(account: NamedAccount) -> str:

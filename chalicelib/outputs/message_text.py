@@ -122,7 +122,8 @@ def _exempt_lines(findings: Sequence[Finding]) -> Iterator[str]:
 def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
     for key in keys:
         line = with_user(f"{INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
-        yield "\n".join([line, *wrapped(map(defuse_addresses, resolved_by(key)), indent=INDENT * 3)])
+        by = map(defuse_addresses, resolved_by(key))
+        yield "\n".join([line, *wrapped(by, INDENT * 3, at_slashes=True)])
 
 
 def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """report.csv of an organization. Pure, but for temporary files, by which no more than one account is in memory."""
 
+import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -7,13 +8,12 @@ from typing import IO
 
 from chalicelib.documents import Report
 from chalicelib.organization_documents import ListedAccount, OrganizationReport
-from chalicelib.outputs.report_csv import columns_of, header, record, rows_of
+from chalicelib.outputs.report_csv import COLUMNS, PLAN_COLUMNS, columns_of, header, record, row, rows_of
 from chalicelib.report.organization import DAMAGED, Outcome
 from chalicelib.severity import Severity
 
 _OF_ACCOUNTS = "account_name"  # the column that an account's file does not have
 _EXEMPT, _REST = "exempt", "rest"
-_CHUNK = 1 << 20  # characters
 
 
 def _text_file() -> IO[str]:
@@ -21,11 +21,14 @@ def _text_file() -> IO[str]:
 
 
 def _rows(account: ListedAccount, report: Report) -> Iterator[tuple[str, str]]:
-    """Yield each row of an account's report, and the section that it is in."""
-    columns = columns_of(report, _OF_ACCOUNTS)
+    """Yield each row of an account's report as JSON, and the section that it is in.
+
+    It has the columns of a plan at its end, whether or not the organization's report will have a plan.
+    """
+    columns = (*COLUMNS, _OF_ACCOUNTS, *PLAN_COLUMNS)
     for cells in rows_of(report):
         section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
-        yield section, record({**cells, _OF_ACCOUNTS: account["name"]}, columns)
+        yield section, json.dumps(record({**cells, _OF_ACCOUNTS: account["name"]}, columns), ensure_ascii=False)
 
 
 class OrganizationCsv:
@@ -49,8 +52,8 @@ class OrganizationCsv:
             except (KeyError, TypeError, ValueError, AttributeError):
                 yield account, DAMAGED
             else:
-                for section, row in rows:
-                    self._sections[section].write(row)
+                for section, texts in rows:
+                    self._sections[section].write(f"{texts}\n")
                 yield account, outcome
 
     def render(self, report: OrganizationReport) -> Iterator[str]:
@@ -58,15 +61,14 @@ class OrganizationCsv:
         columns = columns_of(report, _OF_ACCOUNTS)
         yield header(columns)
         for name in (*Severity, _EXEMPT):
-            yield from self._text(name)
+            yield from self._text(name, len(columns))
         of_all = {"scan_id": report["scan_id"], "as_of": report["as_of"]}
-        for row in report["accounts"]:
-            if row["outcome"] != "scanned":
-                yield record({**row, **of_all, "verdict": f"account_{row['outcome']}"}, columns)
-        yield from self._text(_REST)
+        for account in report["accounts"]:
+            if account["outcome"] != "scanned":
+                yield row(record({**account, **of_all, "verdict": f"account_{account['outcome']}"}, columns))
+        yield from self._text(_REST, len(columns))
 
-    def _text(self, name: str) -> Iterator[str]:
+    def _text(self, name: str, width: int) -> Iterator[str]:
         file = self._sections[name]
         file.seek(0)
-        while text := file.read(_CHUNK):
-            yield text
+        yield from (row(json.loads(texts)[:width]) for texts in file)

@@ -10,7 +10,7 @@ from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.action_sentences import action_lines
 from chalicelib.outputs.links import defuse_addresses, defuse_links
-from chalicelib.outputs.mail import INDENT, MAX_WIDTH, section, with_user, wrapped
+from chalicelib.outputs.mail import INDENT, MAX_WIDTH, awscurl_lines, section, with_user, wrapped
 from chalicelib.outputs.plan_sentences import PROTECT, approval_request, due_keys, due_title, how_to_approve
 from chalicelib.outputs.sentences import since_when
 
@@ -22,10 +22,11 @@ def plan_sections(report: AnyReport, room: int, account: _Account = lambda _find
     if not (plan := report.get("plan")):
         return []
     actions = report.get("actions", [])
+    done = len(actions) + (report.get("actions_left_out", 0) if "accounts" in report else 0)
     lines_of_actions = partial(_lines_of_actions, of_accounts="accounts" in report)
     return [
         *section(due_title(plan), due_keys(report), partial(_due_lines, account=account), room, plan["due"]),
-        *section(f"WHAT IAM-KEY-AGE DID since {since_when(report)}", actions, lines_of_actions, room),
+        *section(f"WHAT IAM-KEY-AGE DID since {since_when(report)}", actions, lines_of_actions, room, done),
     ]
 
 
@@ -39,7 +40,8 @@ def _lines_of_actions(actions: Sequence[Action], *, of_accounts: bool) -> Iterat
     for action in actions:
         key = with_user(f"{INDENT}{action['access_key_id']:<20}", action["user_name"])
         where = [f"Account {action['account_id']}"] if of_accounts else []
-        yield "\n".join([key, *wrapped(map(defuse_addresses, [*where, *action_lines(action)]), INDENT * 3)])
+        about = map(defuse_addresses, [*where, *action_lines(action)])
+        yield "\n".join([key, *wrapped(about, INDENT * 3, at_slashes=True)])
 
 
 def how_to_decide(report: AnyReport) -> Iterator[str]:
@@ -53,10 +55,8 @@ def how_to_decide(report: AnyReport) -> Iterator[str]:
         yield f"{INDENT}POST {path}"
         yield from wrapped([body], INDENT)
         yield "or with awscurl:"
-        yield f"{INDENT}awscurl --service execute-api -X POST \\"
-        yield f'{INDENT * 3}"${{ENDPOINT_URL}}{path[1:]}" \\'
-        yield f"{INDENT * 3}-H 'Content-Type: application/json' \\"
-        yield from wrapped([f"-d '{body}'"], INDENT * 3)
+        data = "\n".join(wrapped([f"-d '{body}'"], INDENT * 3))
+        yield from awscurl_lines(path, f"{INDENT * 3}-H 'Content-Type: application/json'", data)
         yield ""
     yield "To keep the keys of a user from being deactivated, tag the user:"
     yield INDENT + f" \\\n{INDENT * 3}--tags".join(PROTECT.split(" --tags"))

@@ -10,26 +10,34 @@ from chalicelib.outputs.sentences import counted
 
 PROTECT = f"aws iam tag-user --user-name USER --tags Key={PROTECTED_TAG},Value=yes"
 _PLAN_ALONE = "(Deactivation=plan changes nothing)"
-# By what keys are deactivated by, as `_way` has it: of a key that is due, of one that will be, and of both in a title.
+# By what keys are deactivated by, as `_way` has it: of a key that is due, of one that will be, and in a title.
 _DUE = {
     "plan": f"Due: would be deactivated now {_PLAN_ALONE}.",
     "required": "Due: can be deactivated now, once approved.",
     "none": "Due: will be deactivated after this scan unless it is used.",
+    "in_turn": "Due: will be deactivated after this scan or a later one, at most {most} a scan, unless it is used.",
 }
 _LATER = {
-    "plan": f"Would be deactivated on {{}} {_PLAN_ALONE}.",
-    "required": "Can be deactivated from {}, once approved.",
-    "none": "Will be deactivated on {} unless it is used.",
+    "plan": f"Would be deactivated on {{day}} {_PLAN_ALONE}.",
+    "required": "Can be deactivated from {day}, once approved.",
+    "none": "Will be deactivated on {day} or later, unless it is used.",
 }
 _TITLES = {
     "plan": f"WOULD BE DEACTIVATED NOW {_PLAN_ALONE}",
     "required": "CAN BE DEACTIVATED NOW, once approved",
     "none": "WILL BE DEACTIVATED AFTER THIS SCAN, unless used",
+    "in_turn": "WILL BE DEACTIVATED AFTER THIS SCAN OR LATER, at most {most} a scan, unless used",
 }
 
 
 def _way(plan: Plan) -> str:
     return "plan" if plan["mode"] == "plan" else plan["approval"]
+
+
+def _turn(plan: Plan) -> str:
+    """Return by what keys that are due are deactivated; `in_turn`, where that is not all of them after this scan."""
+    way = _way(plan)
+    return "in_turn" if way == "none" and plan["due"] > plan["max_per_scan"] else way
 
 
 def plan_lines(report: AnyReport) -> Iterator[str]:
@@ -66,9 +74,9 @@ def planned_lines(finding: Finding, report: AnyReport, *, brief: bool = False) -
     """
     if (key := finding.get("plan")) and (plan := report.get("plan")):
         if key["status"] == "due":
-            yield _DUE[_way(plan)]
+            yield _DUE[_turn(plan)].format(most=plan["max_per_scan"])
         elif day := _later(key, report["as_of"]):
-            yield _LATER[_way(plan)].format(day)
+            yield _LATER[_way(plan)].format(day=day)
         else:
             words = ", ".join(hold["by"].replace("_", " ") for hold in key["holds"])
             yield f"Held: {words}." if brief else f"Held: {held_because(key)}"
@@ -108,12 +116,12 @@ def due_in_short(report: AnyReport) -> str:
         return ""
     if _way(plan) == "required":
         return f", {counted(plan['due'], 'deactivation')} to approve"
-    return f", {plan['due']} to be deactivated"
+    return f", {min(plan['due'], plan['max_per_scan'])} to be deactivated"
 
 
 def due_title(plan: Plan) -> str:
     """Return the title of a list of the keys that are due."""
-    return _TITLES[_way(plan)]
+    return _TITLES[_turn(plan)].format(most=plan["max_per_scan"])
 
 
 def approval_request(report: AnyReport) -> tuple[str, str] | None:

@@ -85,7 +85,7 @@ def render_csv(report: Report) -> Iterator[str]:
     columns = columns_of(report)
     yield header(columns)
     for cells in rows_of(report):
-        yield record(cells, columns)
+        yield row(record(cells, columns))
 
 
 def columns_of(report: AnyReport, *more: str) -> tuple[str, ...]:
@@ -95,12 +95,12 @@ def columns_of(report: AnyReport, *more: str) -> tuple[str, ...]:
 
 def header(columns: Iterable[str]) -> str:
     """Return the first line."""
-    return _BYTE_ORDER_MARK + _row(columns)
+    return _BYTE_ORDER_MARK + row(columns)
 
 
-def record(cells: Mapping[str, Any], columns: Iterable[str]) -> str:
-    """Return a line, with the cells that there are columns for."""
-    return _row(_harmless(_text(cells.get(column))) for column in columns)
+def record(cells: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
+    """Return the texts of a line, with the cells that there are columns for."""
+    return [_harmless(_text(cells.get(column))) for column in columns]
 
 
 def rows_of(report: Report) -> Iterator[dict[str, Any]]:
@@ -211,7 +211,8 @@ def _text(cell: object) -> str:
     return str(cell).lower() if isinstance(cell, bool) else str(cell)
 
 
-def _row(cells: Iterable[str]) -> str:
+def row(cells: Iterable[str]) -> str:
+    """Return a line."""
     line = io.StringIO(newline="")
     csv.writer(line).writerow(cells)
     return line.getvalue()

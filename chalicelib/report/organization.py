@@ -40,7 +40,7 @@ from chalicelib.report.summary import (
     report_verdict,
 )
 
-MOST_FINDINGS, MOST_QUARANTINED, MOST_ACTIONS = 1_000, 100, 100  # in the report; report.csv has all
+MOST_FINDINGS, MOST_QUARANTINED, MOST_ACTIONS = 1_000, 100, 100  # in the report
 NO_ACCOUNT_OUTCOME = "the child execution left no outcome: its Map Run says why"
 DAMAGED = "its report is damaged"
 _ONE_IN = 5  # accounts at most may be without an outcome
@@ -242,9 +242,9 @@ class _Join:
         if "plan" in outcome:
             add_plan(self._report, outcome["plan"])
         if "actions" in outcome:
-            actions = self._report.setdefault("actions", [])
-            actions += outcome["actions"]
-            del actions[MOST_ACTIONS:]
+            report, actions = self._report, [*self._report.get("actions", []), *outcome["actions"]]
+            left_out = report.get("actions_left_out", 0) + len(actions[MOST_ACTIONS:])
+            report["actions"], report["actions_left_out"] = actions[:MOST_ACTIONS], left_out
 
     def _check(self) -> None:
         coverage, users = self._report["coverage"], self._report["users"]

@@ -33,11 +33,9 @@ EXEMPT = {"iam-key-age:exempt-until": "{date:+30}", "iam-key-age:exempt-reason":
 PROTECTED = "iam-key-age:never-deactivate"
 # A user a test, of one plan.
 USERS = [
-    *map(
-        user, ("alice", "bob", "carol", "dave", "erin", "used-since", "renamed", "user-deleted", "key-deleted", "taken")
-    ),
+    *map(user, ("alice", "bob", "carol", "dave", "used-since", "renamed", "user-deleted", "key-deleted", "taken")),
     *map(user, ("tagged-since", "exempt-since", "inactive-since", "tagged-late", "activated", "monday", "logged")),
-    *map(user, ("denied", "throttled", "odd", "first", "second", "third", "refused-role")),
+    *map(user, ("denied", "throttled", "first", "second", "third", "refused-role")),
     user("two-keys", key("two-keys-old", used=120), key("two-keys-new", age=30, used=0.01)),
     user("two-old", key("two-old-a", age=210), key("two-old-b", age=220)),
     user("used", key("used", used=1 / 24)),

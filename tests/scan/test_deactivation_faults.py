@@ -28,7 +28,7 @@ STOPPED_AT = (
 )
 USERS = [
     *map(user, ("refused", "throttled", "unanswered", "lost", "intent", "outcome-a", "outcome-b", "told-a", "told-b")),
-    *map(user, ("crashed", "late", "guarded", "both", "undone", "racing", "stopped-after")),
+    *map(user, ("crashed", "late", "guarded", "both", "racing")),
     *(user(f"at-{name.lower()}") for name in STOPPED_AT),
 ]
 UNAVAILABLE = s3_error(409, "ConditionalRequestConflict", "At the moment, no.")  # which boto3 does not try again

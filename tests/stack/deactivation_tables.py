@@ -39,7 +39,6 @@ _START = ("states:StartExecution", DEACTIVATION_MACHINE)
 _OF_PLANS = {("s3:GetObject", ACTION)}
 _OF_BOTH: dict[str, set[tuple[str, str]]] = {
     "ApiHandlerRole": {*_OF_PLANS, _START, ("states:DescribeExecution", DEACTIVATION_EXECUTION)},
-    "BuildReportRole": _OF_PLANS,
     "CheckDeactivationRole": {
         *_OF_PLANS,
         ("s3:PutObject", ACTION),
@@ -59,6 +58,7 @@ _OF_BOTH: dict[str, set[tuple[str, str]]] = {
 }
 _OF_ONE_ACCOUNT: dict[str, set[tuple[str, str]]] = {
     "ApiHandlerRole": {("s3:GetObject", LAST)},
+    "BuildReportRole": _OF_PLANS,
     "CheckDeactivationRole": {("s3:GetObject", LAST)},
     "ApplyPlansRole": {("sts:AssumeRole", OWN_DEACTIVATOR)},
 }
@@ -75,8 +75,7 @@ def may(role: str, accounts: str, deactivation: str, approval: str) -> set[tuple
     if deactivation == "apply":
         tables += [_OF_BOTH, _OF_AN_ORGANIZATION if accounts else _OF_ONE_ACCOUNT]
         if approval == "none":
-            machines = ["ScanStateMachineRole", *(["OrganizationScanRole"] if accounts else [])]
-            tables.append({machine: {_START} for machine in machines})
+            tables.append({"OrganizationScanRole" if accounts else "ScanStateMachineRole": {_START}})
     return set().union(*(table.get(role, set()) for table in tables))
 
 

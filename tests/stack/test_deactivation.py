@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -13,10 +14,18 @@ from chalicelib.settings import InvalidSettingError
 from deploy.companion import OF_ONE_STACK
 from localaws.environment import PROJECT
 from tests.stack.test_alarms import EVENTS, told
-from tests.stack.test_template import ORGANIZATION_TASKS, STACK, TASKS, states, transformed_by_sam
+from tests.stack.test_template import DEFINITION as OF_SCAN
+from tests.stack.test_template import (
+    OF_ORGANIZATION_SCAN,
+    ORGANIZATION_TASKS,
+    STACK,
+    TASKS,
+    states,
+    transformed_by_sam,
+)
 from tests.stack.test_template_parameters import KEY, PATTERNS, ends
 from tests.stack.test_template_security import encrypts
-from tests.support.cloudformation import exists, prerequisites, resolve
+from tests.support.cloudformation import exists, holds, prerequisites, resolve
 
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "deactivation.asl.json").read_text())
 DEACTIVATION_TASKS = {name: state for name, state in states(DEFINITION) if state["Type"] == "Task"}
@@ -52,12 +61,11 @@ def test_the_view_of_a_stack_with_deactivation_off_is_what_its_parameters_make_o
     everything = {**applied, "Accounts": "organization", "DeactivationApproval": "none"}
 
     assert holding == set()
-    assert not exists(whole, {"Condition": "DeactivatesHere"}, everything)
     assert {name for name in OF_ONE_STACK if exists(whole, {"Condition": name}, everything)} == {*OF_ONE_STACK} - {
-        "DeactivatesHere"
+        *("PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself")
     }
     assert {name for name in OF_ONE_STACK if exists(whole, {"Condition": name}, {**off, "Deactivation": "plan"})} == {
-        *("PlansDeactivations", "KeepsMoreThanScans")
+        *("PlansDeactivations", "PlansDeactivationsHere")
     }
 
 
@@ -127,6 +135,10 @@ def test_each_function_gets_the_settings_that_it_reads(
     wanted = {"APIHandler": {**of_api, **(arn if mode == "apply" else {})}, "BuildReport": {**settings, **by_itself}}
     if accounts:
         wanted |= {"ScanAccount": settings, "BuildOrganizationReport": {**settings, **by_itself}}
+        wanted["BuildReport"] = {name: value for name, value in settings.items() if name != "DEACTIVATION"}
+        assert (
+            parse_deactivation_settings(given["BuildReport"]) is None
+        )  # a plan of this account alone would count for nothing
     if mode == "apply":
         wanted["CheckDeactivation"] = settings
     assert {name: some for name, some in given.items() if some} == ({} if mode == "off" else wanted)
@@ -137,6 +149,35 @@ def test_the_check_knows_whether_reports_are_of_an_organization(whole: dict[str,
 
     assert resolve(whole, accounts, APPLIED_IN["organization"]) == "organization"
     assert resolve(whole, [accounts], APPLIED_IN[""]) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "accepted"),
+    [
+        ({}, True),
+        ({"Deactivation": "apply", "DeactivateAfterDays": "0"}, True),
+        ({"Deactivation": "apply", "DeactivateAfterDays": "1", "DeactivationApproval": "none"}, True),
+        ({"Deactivation": "apply", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, False),
+        ({"Deactivation": "plan", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, False),
+        ({"Deactivation": "off", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, True),
+    ],
+)
+def test_cloudformation_refuses_what_the_functions_would_refuse_in_each_scan(
+    whole: dict[str, Any], parameters: dict[str, str], accepted: bool
+) -> None:
+    chosen = {**{name: str(part["Default"]) for name, part in whole["Parameters"].items()}, **parameters}
+    [rule] = whole["Rules"].values()
+    [assertion] = rule["Assertions"]
+
+    kept = not holds(whole, rule["RuleCondition"], chosen) or holds(whole, assertion["Assert"], chosen)
+
+    assert kept is accepted
+    settings = {variable: chosen[name] for name, variable in VARIABLES.items()}
+    if accepted:
+        parse_deactivation_settings(settings)
+    else:
+        with pytest.raises(InvalidSettingError):
+            parse_deactivation_settings(settings)
 
 
 # The state machine.
@@ -160,6 +201,28 @@ def test_the_definition_is_the_file_in_the_repo_and_its_substitutions_resolve(
     assert resolve(whole, machine["Name"], STACK) == "iam-key-age-prod-deactivation"
     assert (machine["Type"], machine["Tracing"]) == ("STANDARD", {"Enabled": True})
     assert (machine["Logging"]["Level"], machine["Logging"]["IncludeExecutionData"]) == ("ERROR", False)
+
+
+def strings(part: Any) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, dict | list):
+        for item in part.values() if isinstance(part, dict) else part:
+            yield from strings(item)
+
+
+def test_no_expression_has_a_substitution_that_may_have_a_quote_in_it() -> None:
+    """A role's path may have any quote, and one would end the text within the expression."""
+    within = {
+        name
+        for definition in (OF_SCAN, OF_ORGANIZATION_SCAN, DEFINITION)
+        for text in strings(definition)
+        if text.startswith("{%")
+        for name in re.findall(r"\$\{(\w+)\}", text)
+    }
+
+    assert within <= {"IamConcurrency", "AccountConcurrency", "LookUpUsageArn"}
+    assert DEFINITION["States"]["BeginDeactivation"]["Assign"]["deactivatorRole"] == "${DeactivatorRoleArn}"
 
 
 def test_no_function_that_the_machine_calls_refers_to_it(whole: dict[str, Any]) -> None:
@@ -241,17 +304,32 @@ def test_a_deactivation_that_fails_is_told_in_words_of_its_own_and_once(whole: d
     text = told(whole, DEACTIVATION_FAILED, rule="FailedDeactivationRule", **stack)
 
     assert text == (
-        "iam-key-age: deactivation deactivate-scheduled-2026-11-22T080000Z in AWS account 123456789012 ended FAILED."
+        "iam-key-age: deactivate-scheduled-2026-11-22T080000Z of the stack in AWS account 123456789012 ended FAILED."
         " What it changed is on record: GET /actions. What to do: see why at"
         " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
         "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod-deactivation:"
         "deactivate-scheduled-2026-11-22T080000Z"
-        " - fix the cause, then redrive the execution there: no key is changed twice. Or leave it: the next full scan"
-        " plans anew."
+        " - fix the cause, then redrive the execution there: no key is changed twice. Or leave a deactivation"
+        " (deactivate-...): the next full scan plans anew. Or send the request of an undo (undo-...) again, or run"
+        " aws iam update-access-key --status Active."
     )
     assert told(whole, DEACTIVATION_FAILED, **stack) is None  # as a scan whose results are unknown
     for other in (EVENTS[2], failed("iam-key-age-prod-organization", "x"), failed("other-deactivation", "x")):
         assert told(whole, other, rule="FailedDeactivationRule", **stack) is None
+
+
+@pytest.mark.parametrize("form", ["json", "chat"])
+def test_an_undo_that_fails_is_told_as_one_with_what_to_do(whole: dict[str, Any], form: str) -> None:
+    machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod-deactivation"
+    undo = failed("iam-key-age-prod-deactivation", "undo-111122223333-AKIAIOSFODNN7EXAMPLE-1-1")
+
+    said = told(whole, undo, rule="FailedDeactivationRule", DeactivationStateMachine=machine, HttpsFormat=form)
+    text = said if form == "json" else json.dumps(said["content"])
+
+    assert "undo-111122223333-AKIAIOSFODNN7EXAMPLE-1-1" in text
+    assert "send the request of an undo" in text
+    assert "aws iam update-access-key --status Active" in text
+    assert not re.search(r"(?i)\bdeactivation undo|deactivation of|(?<!the stack) in AWS account", text)
 
 
 def test_chat_is_told_of_a_deactivation_that_fails_in_its_own_form(whole: dict[str, Any]) -> None:
@@ -266,7 +344,7 @@ def test_chat_is_told_of_a_deactivation_that_fails_in_its_own_form(whole: dict[s
     )
 
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
-    assert chat["content"]["title"] == "Deactivation of IAM access keys FAILED in AWS account 123456789012"
+    assert chat["content"]["title"] == "Change of IAM access keys FAILED, by the stack in AWS account 123456789012"
     assert chat["content"]["description"].startswith("`deactivate-scheduled-2026-11-22T080000Z` ended FAILED.")
     assert "https://eu-central-1.console.aws.amazon.com/states/" in chat["content"]["nextSteps"][0]
 
@@ -279,7 +357,7 @@ def test_each_way_to_fail_is_told(whole: dict[str, Any], status: str) -> None:
 
 
 @pytest.mark.parametrize("accounts", ["", "organization"])
-@pytest.mark.parametrize("mode", ["plan", "apply"])
+@pytest.mark.parametrize("mode", ["off", "plan", "apply"])
 def test_reports_expire_and_what_is_on_record_of_keys_does_not(whole: dict[str, Any], accounts: str, mode: str) -> None:
     known = {**STACK, "Accounts": accounts, "Deactivation": mode, "ReportRetentionDays": "400", "KmsKeyArn": ""}
     bucket = resolve(whole, whole["Resources"]["ReportsBucket"]["Properties"], known)

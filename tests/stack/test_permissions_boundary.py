@@ -113,6 +113,14 @@ def test_the_example_of_a_permissions_boundary_lets_one_role_alone_change_keys_a
         assert [role for role in ALL_ROLES if bounded(role, "sts:AssumeRole", deactivator)] == ["ApplyPlansRole"]
 
 
+def test_the_example_of_a_permissions_boundary_serves_the_deactivator_of_an_account_of_an_organization() -> None:
+    arn = "arn:aws:iam::123456789012:role/iam-key-age-deactivator"
+
+    assert [call for call in calls_of("DeactivatorRole") if not allows(BOUNDARY, *call, aws__PrincipalArn=arn)] == []
+    assert not allows(BOUNDARY, *CHANGE, aws__PrincipalArn=f"{arn}-other")
+    assert not allows(BOUNDARY, *CHANGE, aws__PrincipalArn=arn.replace("deactivator", "reader"))
+
+
 def test_the_example_of_a_permissions_boundary_knows_no_bucket_of_another_account() -> None:
     """A bucket's ARN has no account; one of the name of a stack that is gone may be anybody's."""
     for action in ("s3:GetObject", "s3:PutObject", "s3:ListBucket"):

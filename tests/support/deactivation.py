@@ -64,12 +64,15 @@ class Deactivation:
         self.scan_id, self.report = scan.scan_id, scan.report
         return scan.scan_id
 
+    @property
+    def machine(self) -> str:
+        """The ARN of the deactivation machine."""
+        return f"{self.aws.outputs()['StateMachineArn']}-deactivation"
+
     def start(self, name: str = "", /, **given: Any) -> str:
         """Start an execution with this input; return its ARN."""
-        states, outputs = self.aws.client("stepfunctions"), self.aws.outputs()
-        machine = outputs["StateMachineArn"].replace("iam-key-age-local", "iam-key-age-local-deactivation")
-        text = json.dumps({"by": APPROVER, "at": AT, **given})
-        started = states.start_execution(stateMachineArn=machine, name=name or str(uuid.uuid4()), input=text)
+        states, text = self.aws.client("stepfunctions"), json.dumps({"by": APPROVER, "at": AT, **given})
+        started = states.start_execution(stateMachineArn=self.machine, name=name or str(uuid.uuid4()), input=text)
         return str(started["executionArn"])
 
     def ended(self, arn: str) -> Execution:

@@ -23,6 +23,7 @@ def action(key_id: str, state: str = "done", undone_by: str | None = None, undo_
     """The action on a key of alice, a day ago."""
     arn = "arn:aws:states:eu-west-1:123456789012:execution:iam-key-age-prod-deactivation:deactivate-scan-0"
     undo = {"by": undone_by, "at": "", "execution_arn": "", "state": undo_state, "ended_at": None, "cause": None}
+    used = {"at": "2026-08-14T09:00:00Z", "service": "s3", "region": "us-east-1"}
     made: Any = {
         "schema_version": 1,
         "action_id": f"123456789012-{key_id}-1",
@@ -32,8 +33,8 @@ def action(key_id: str, state: str = "done", undone_by: str | None = None, undo_
         "scan_id": "scan-0",
         "approved_by": "arn:aws:iam::123456789012:user/ann",
         "approved_at": "2026-11-21T10:00:00Z",
-        "why": "Not used for 100 days, last on 2026-08-14 for s3 in us-east-1: deactivate it.",
-        "state_before": {"status": "Active", "created_at": "2026-05-06T08:00:00Z", "last_used": None},
+        "why": "Not used for 99 days, last on 2026-08-14 for s3 in us-east-1: deactivate it.",
+        "state_before": {"status": "Active", "created_at": "2026-05-06T08:00:00Z", "last_used": used},
         "execution_arn": arn,
         "intended_at": "2026-11-21T10:00:05Z",
         "state": state,

@@ -151,6 +151,7 @@ def test_it_has_the_first_actions_of_all_accounts() -> None:
     report = joined([(listed(number), reports[number - 1]) for number in (1, 2, 3)])
 
     assert len(report["actions"]) == MOST_ACTIONS
+    assert report["actions_left_out"] == 20
     assert [done["account_id"] for done in report["actions"]] == [account_id(1)] * 60 + [account_id(3)] * 40
     assert len(reports[0]["actions"]) == 60
 

@@ -42,7 +42,7 @@ from tests.support.plan_reports import (
     undo,
 )
 from tests.support.plans import APPLY, Stage
-from tests.support.reports import key, user
+from tests.support.reports import key, report_of, user
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EVERY_DAY = replace(APPLY, weekdays=WEEKDAYS)
@@ -103,7 +103,7 @@ def test_every_line_is_under_80_columns_and_the_subject_short_ascii_on_one_line(
         (
             "by-itself",
             "Due: will be deactivated after this scan unless it is used.",
-            "Will be deactivated on 2026-12-07 unless it is used.",
+            "Will be deactivated on 2026-12-07 or later, unless it is used.",
         ),
         (
             "alone",
@@ -166,6 +166,32 @@ def test_of_more_due_keys_than_a_scan_deactivates_the_request_has_as_many_as_it_
     assert ", 7 deactivations to approve in AWS account 123456789012" in message(report).subject
 
 
+def test_of_more_due_keys_than_a_scan_deactivates_no_more_are_announced_for_this_scan() -> None:
+    settings = replace(NOT_BEFOREHAND, needs_approval=False)
+    users = [user(f"u{number}", key(f"AKIA{number:016}", 200, used="never")) for number in range(9)]
+
+    announced, all_of_it = message(Stage(settings).scan(0, *users)), message(Stage(settings).scan(0, *users[:5]))
+
+    assert ", 5 to be deactivated in AWS account 123456789012" in announced.subject
+    assert "\nWILL BE DEACTIVATED AFTER THIS SCAN OR LATER, at most 5 a scan, unless used:\n" in announced.text
+    due = "Due: will be deactivated after this scan or a later one, at most 5 a scan, unless it is used."
+    assert in_one_line(announced.text).count(due) == 9
+    assert "after this scan unless it is used" not in in_one_line(announced.text)
+    assert ", 5 to be deactivated in AWS account 123456789012" in all_of_it.subject
+    assert "\nWILL BE DEACTIVATED AFTER THIS SCAN, unless used:\n" in all_of_it.text
+    assert all_of_it.text.count("Due: will be deactivated after this scan unless it is used.") == 5
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_arn_is_cut_in_the_middle_of_a_name(name: str) -> None:
+    lines = [line.strip() for line in mail(name).text.splitlines()]
+    of_scan = "User: arn:aws:sts::"  # why IAM refused a scan, which is as it is without a plan
+
+    assert not [line for line in lines if re.search(r"arn:\S*[^/]$", line) and of_scan not in line]
+    sessions = [line for line in lines if "AWSReserved" in line]
+    assert all("AWSReservedSSO_Security_0123456789abcdef/" in line for line in sessions)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_how_to_protect_a_user_is_said_wherever_a_key_is_planned(name: str) -> None:
     command = "aws iam tag-user --user-name USER \\\n      --tags Key=iam-key-age:never-deactivate,Value=yes\n"
@@ -189,7 +215,8 @@ def test_the_subject_says_how_many_keys_are_to_be_approved_or_will_be_deactivate
 def test_what_was_done_since_the_last_scan_is_told_with_who_approved_it() -> None:
     done = in_one_line(mail("approval").text.partition("WHAT IAM-KEY-AGE DID since the last full scan:")[2])
 
-    assert f"AKIAGONE000000000004 gone It was deactivated at 2026-11-21T10:00:06Z. Approved by {SAM[:50]}" in done
+    sam = SAM.replace("role/", "role/ ")  # on the next line
+    assert f"AKIAGONE000000000004 gone It was deactivated at 2026-11-21T10:00:06Z. Approved by {sam} at" in done
     assert "It was NOT deactivated, and nothing changed. No approval was needed (DeactivationApproval=none)" in done
     assert "AKIAUNDONE0000000005 undone It was activated again at 2026-11-21T12:00:07Z. Asked for by" in done
 
@@ -321,6 +348,43 @@ def test_the_csv_of_an_organization_has_them_after_the_name_of_the_account() -> 
         "2026-11-22",
         "",
     ]
+
+
+def test_the_csv_of_an_organization_has_them_in_each_row_whatever_was_planned_in_its_account() -> None:
+    before = report_of(WEB, scan_id="scan-1")  # when Deactivation was off
+    before["account_id"] = account_id(3)
+    planned = first_scan(WEB)
+    planned["account_id"], planned["scan_id"] = account_id(4), "scan-1"
+    with OrganizationCsv() as table:
+        report = joined([(listed(3), before), (listed(4), planned), (listed(5), "refused")], table=table)
+        lines = list(csv.reader(io.StringIO("".join(table.render(report)).removeprefix("\ufeff"), newline="")))
+
+    assert {len(line) for line in lines} == {len(lines[0])}
+    by_account = {line[lines[0].index("account_id")]: line[-4:] for line in lines[1:]}
+    assert by_account == {
+        account_id(3): ["member-3", "", "", ""],
+        account_id(4): ["member-4", "due", "2026-11-22", ""],
+        account_id(5): ["member-5", "", "", ""],
+    }
+
+
+def test_of_more_actions_than_an_organizations_report_has_each_output_says_how_many_are_left_out() -> None:
+    reports = []
+    for number in (1, 2):
+        one = first_scan(WEB)
+        one["account_id"], one["scan_id"] = account_id(number), "scan-1"
+        one["actions"] = [did("u", f"AKIAOLD{place:013}", account=account_id(number)) for place in range(80)]
+        reports.append((listed(number), one))
+    report = joined(reports)
+
+    text, page = message(report).text, "".join(render_organization_html(report))
+
+    assert (len(report["actions"]), report["actions_left_out"]) == (100, 60)
+    done = text.partition("WHAT IAM-KEY-AGE DID")[2].partition("\n\n")[0]
+    assert f"and {160 - done.count('AKIA')} more in the report." in done
+    assert "\nand 150 more in the report." in by_protocol(report, HttpsFormat.CHAT)["https"]["content"]["description"]
+    assert "and 60 more in the accounts' reports." in page
+    assert "more in the accounts" not in "".join(render_organization_html(organization()))
 
 
 @pytest.mark.parametrize(

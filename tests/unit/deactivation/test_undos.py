@@ -43,7 +43,15 @@ def test_a_key_that_somebody_activated_is_not_activated_again(world: World, done
     assert results(execution) == ["held"]
     assert why(execution) == "It is Active already."
     assert changed(world) == BOTH
-    assert world.messages[-1]["Subject"].startswith("NOT activated again: ")
+    assert world.messages[-1]["Subject"].startswith("Nothing to undo: ")
+
+
+def test_the_other_of_two_undos_at_the_same_moment_alarms_nobody(world: World, done: str) -> None:
+    first, other = world.undo(done), world.undo(done)
+    next(state for state in first.steps() if state == "RecordOutcome")
+
+    assert results(other.finish()) == ["held"]
+    assert world.messages[-1]["Subject"].startswith("Nothing to undo: ")
 
 
 def test_an_undo_that_was_stopped_after_its_intent_does_not_stand_in_the_way_of_another(
