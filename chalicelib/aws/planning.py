@@ -30,7 +30,7 @@ class Planner:
         def load() -> Report | None:
             last = load_last_report()
             if self._settings and last is not None and (told_at := kept_at()):
-                self._told = read_told(last, self._settings.mode, told_at)
+                self._told = read_told(last, self._settings, told_at)
             return last
 
         return load
