@@ -152,7 +152,7 @@ def _approval(applied: Deactivation) -> Approval:
 
 
 def _approved(scan_id: str, applied: Deactivation, wanted: ApprovalRequest) -> PlanApproved:
-    """Answer for the execution of a plan; DeactivationConflictError if it is of other keys than those wanted."""
+    """Answer for a plan's execution; DeactivationConflictError if it is of other keys than those wanted, or failed."""
     approval = _approval(applied)
     by, at, keys = (str(approval["approved_by"]), str(approval["approved_at"]), approval["access_key_ids"] or [])
     if applied.given.get("scan_id") != scan_id or set(keys) != set(wanted.access_key_ids):
@@ -160,8 +160,19 @@ def _approved(scan_id: str, applied: Deactivation, wanted: ApprovalRequest) -> P
         raise DeactivationConflictError(
             f"access_key_ids: this plan was approved by {by} at {at}, for {of_which}; a plan is approved once"
         )
-    arn = applied.execution_arn
-    return {"scan_id": scan_id, "execution_arn": arn, "approved_by": by, "approved_at": at, "access_key_ids": keys}
+    if not applied.running and applied.status != "SUCCEEDED":
+        raise DeactivationConflictError(
+            f"scan_id: this plan was approved by {by} at {at}, and its execution ended {applied.status}"
+            f" ({applied.error or 'it does not say why'}): redrive it, or approve the next full scan's plan"
+        )
+    return {
+        "scan_id": scan_id,
+        "execution_arn": applied.execution_arn,
+        "status": approval["status"],
+        "approved_by": by,
+        "approved_at": at,
+        "access_key_ids": keys,
+    }
 
 
 def _require_day(settings: DeactivationSettings, now: datetime) -> None:
