@@ -167,7 +167,8 @@ def _plan_key(
 
 def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
     """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
-    if as_of + _SCANS_BEGIN_WITHIN < told_since + settings.after_days * _DAY:
+    until = told_since + settings.after_days * _DAY
+    if as_of + _SCANS_BEGIN_WITHIN < until or as_of.date() < until.date():  # the day is what people were told
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:
         yield _hold("weekday", f"Keys are deactivated on {', '.join(settings.weekdays)} alone (UTC).")

@@ -144,6 +144,18 @@ def test_a_daily_scan_that_begins_some_seconds_earlier_or_later_keeps_the_day_th
     assert planned(report)["status"] == "due"
 
 
+def test_a_key_is_not_due_before_the_day_that_was_announced() -> None:
+    stage, ten_past_midnight = Stage(replace(APPLY, weekdays=WEEKDAYS)), 16 / 24 + 10 / 1440
+    first = stage.scan(ten_past_midnight, ALICE)
+
+    before = stage.scan(ten_past_midnight + 14 - 11 / 1440, ALICE)
+    on_the_day = stage.scan(ten_past_midnight + 14 - 9 / 1440, ALICE)
+
+    assert planned(first)["due_on"] == on_the_day["as_of"][:10] == "2026-12-07"
+    assert (statuses([before]), planned(before)["due_on"]) == (["told_recently"], "2026-12-07")
+    assert statuses([on_the_day]) == ["due"]
+
+
 @pytest.mark.parametrize(
     ("otherwise", "by"),
     [
