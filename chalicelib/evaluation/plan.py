@@ -146,7 +146,7 @@ def _plan_key(
 ) -> PlannedKey:
     """Plan a key that is held by these besides time; `told` is what people were told of it before."""
     lasting, idle_since = any(hold["by"] not in _PASSING for hold in holds), _idle_since(finding)
-    if lasting or idle_since is None or finding["tags"] == "unknown" or finding["user_path"] is None:
+    if lasting or idle_since is None or any(hold["by"] == "unknown_details" for hold in holds):
         told_since, due_since = (None, None) if lasting or not told else (told["told_since"], told["due_since"])
         return {"status": "held", "told_since": told_since, "due_since": due_since, "due_on": None, "holds": holds}
     if told is None or parse_instant(told["told_since"]) < idle_since:  # who was told has used it

@@ -385,8 +385,10 @@ def test_whatever_is_said_of_it_a_key_that_is_used_is_never_due(
     one: Finding = report["findings"][0]
     status = one["plan"]["status"] if "plan" in one else "not planned"
     event(status)
+    assert (status == "held") == bool(one["plan"]["holds"] if "plan" in one else [])
     if status != "due":
         return
+    assert (one["user_path"] or "/").startswith(settings.user_path)
     idle_since = one["last_used"]["at"] if isinstance(one["last_used"], dict) else one["created_at"]
     assert idle_since <= format_instant(AS_OF - max(settings.after_days, 1) * DAY)
     assert one["status"] == "Active"

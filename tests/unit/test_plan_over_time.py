@@ -197,6 +197,13 @@ def test_what_people_were_told_stands_while_the_details_of_a_key_are_unknown(unk
     assert sum(report["plan"]["newly_told"] for report in reports) == 1
 
 
+def test_a_key_is_announced_and_due_where_its_users_path_is_unknown_and_does_not_matter() -> None:
+    reports = scans(17, lambda _: user("alice", IDLE, path=None))
+
+    assert statuses(reports)[-1] == "due"
+    assert not [one for one in map(planned, reports) if one["status"] == "held" and not one["holds"]]
+
+
 def test_a_key_that_is_due_stays_told_of_as_due_while_its_details_are_unknown() -> None:
     unknown = user("alice", IDLE, tags="unknown")
 
