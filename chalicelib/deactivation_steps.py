@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from chalicelib import scan_ids, settings
 from chalicelib.aws import action_store, deactivations, report_store
+from chalicelib.aws.deactivations import NotTheLastScanError
 from chalicelib.deactivation_documents import (
     ACTION_ID_PATTERN,
     BY_ANOTHER,
@@ -59,10 +60,6 @@ class DeactivationIsOffError(Exception):
 
 class ApprovalRequiredError(Exception):
     """Nobody approved these keys, and somebody has to."""
-
-
-class NotTheLastScanError(Exception):
-    """A later full scan is on record, and only its plan counts."""
 
 
 class KeyNotDueError(Exception):

@@ -186,7 +186,10 @@ def _require_due(report: Report, plan: Plan, wanted: ApprovalRequest) -> None:
 
 
 def _require_last(report: Report, keys: list[Mapping[str, Any]]) -> None:
-    last_scan = deactivations.last_scans()
+    try:
+        last_scan = deactivations.last_scans()
+    except deactivations.NotTheLastScanError as error:
+        raise DeactivationConflictError(f"scan_id: {error}") from error
     for account_id in sorted({key.get("account_id", report["account_id"]) for key in keys}):
         if (last := last_scan(account_id)) != report["scan_id"]:
             raise DeactivationConflictError(

@@ -16,7 +16,7 @@ from chalicelib.deactivation_documents import (
     PlannedKey,
     Told,
 )
-from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings, Mode
+from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.advice import UNUSED_AFTER
 from chalicelib.instants import format_instant, parse_instant
@@ -32,16 +32,19 @@ _OTHER_POLICY = "No key is planned by this scan: its policy is not the stage's."
 _SUPERSEDED = "No key is planned by this scan: a later full scan is on record already."
 
 
-def read_told(last: Mapping[str, Any], mode: Mode, told_at: datetime) -> dict[str, Told]:
+def read_told(last: Mapping[str, Any], settings: DeactivationSettings, told_at: datetime) -> dict[str, Told]:
     """Return since when people have been told that keys will be deactivated, by access key id, by the last report.
 
-    What the last report announced first was told at `told_at`, when its message had been sent. What a plan alone told,
-    that keys would be deactivated, does not count where they now will be. Nothing is returned of a plan that is
-    damaged: whoever may write to the bucket may have put anything into the last report.
+    What the last report announced first was told at `told_at`, when its message had been sent. What it announced counts
+    unless keys now go that would not have, or sooner, or without the approval that was to come. Nothing is returned of
+    a plan that is damaged: whoever may write to the bucket may have put anything into the last report.
     """
     try:
         plan, as_of = last["plan"], parse_instant(last["as_of"])
-        if plan["mode"] == "plan" and mode == "apply":
+        only_would, asked_first = plan["mode"] == "plan", plan["approval"] == "required"
+        if (only_would and settings.mode == "apply") or (asked_first and not settings.needs_approval):
+            return {}
+        if plan["after_days"] > settings.after_days:
             return {}
         planned = {one["access_key_id"]: one.get("plan") for one in (*last["findings"], *last["exempt"])}
         told = {**plan["told"], **{key_id: key for key_id, key in planned.items() if key and key["told_since"]}}

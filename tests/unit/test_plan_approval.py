@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from tests.support.planned_scans import (
     started,
     told_by_gateway,
 )
-from tests.support.reports import report_of
+from tests.support.reports import AS_OF, report_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer")
 LATER = "scheduled-2026-11-23T080000Z-0123456789ab"
@@ -270,6 +270,20 @@ def test_only_the_plan_of_the_last_full_scan_counts(fake: FakeScans, api: Api) -
     assert message(older) == f"scan_id: only the plan of the last full scan counts; that of account {OWN} is {LATER}"
     assert started(fake) == {}
     assert api.approve(ALICE, scan_id=LATER).status_code == 202
+
+
+@pytest.mark.parametrize(("hours", "status"), [(25, 202), (26, 409)])
+def test_the_plan_of_a_scan_that_was_redriven_late_is_not_approved(
+    fake: FakeScans, api: Api, hours: int, status: int
+) -> None:
+    keep_scan(fake, planned_report(LATER), kept_at=AS_OF + timedelta(hours=hours))
+
+    answer = api.approve(ALICE, scan_id=LATER)
+
+    assert answer.status_code == status
+    assert len(started(fake)) == (status == 202)
+    if status == 409:
+        assert message(answer) == "scan_id: This plan was kept more than a day after its scan began: scan again."
 
 
 @pytest.mark.parametrize("kept", [None, b"", b"[]", b"{}", b"[" * 100_000])

@@ -249,6 +249,32 @@ def test_what_a_plan_alone_told_is_no_notice_of_what_will_be_done() -> None:
     assert planned(later)["told_since"] == applied["as_of"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ({"needs_approval": True}, {"needs_approval": False}, False),
+        ({"needs_approval": False}, {"needs_approval": True}, True),
+        ({"after_days": 30}, {"after_days": 14}, False),
+        ({"after_days": 14}, {"after_days": 0}, False),
+        ({"after_days": 14}, {"after_days": 30}, True),
+    ],
+)
+@pytest.mark.parametrize("between", [False, True])
+def test_a_notice_counts_unless_keys_go_sooner_than_it_said_or_without_an_approval(
+    before: dict[str, Any], after: dict[str, Any], counts: bool, between: bool
+) -> None:
+    stage = Stage(replace(APPLY, **before))
+    scans(3, stage=stage)
+    stage.settings = replace(APPLY, **after)
+    if between:
+        stage.scan(2.5, ALICE, max_age_days=365)
+
+    report = stage.scan(3, ALICE)
+
+    assert planned(report)["told_since"] == (TOLD_ON_SUNDAY if counts else report["as_of"])
+    assert report["plan"]["newly_told"] == (not counts)
+
+
 def test_what_will_be_done_is_notice_enough_of_a_plan_alone() -> None:
     stage = Stage()
     scans(3, stage=stage)
@@ -400,17 +426,17 @@ def test_what_no_report_has_was_told_to_nobody(key_id: str, told: dict[str, Any]
     report: Any = stage.scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {key_id: told, "AKIAGOOD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
-    assert read_told(report, "apply", AS_OF) == {}
+    assert read_told(report, APPLY, AS_OF) == {}
 
 
 def test_instants_are_read_as_reports_write_them() -> None:
     report: Any = Stage().scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {"AKIAOLD": {"told_since": "2026-11-02T01:00:00+01:00", "due_since": None}}
 
-    assert read_told(report, "apply", AS_OF) == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
+    assert read_told(report, APPLY, AS_OF) == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
 
 def test_a_report_without_a_plan_told_nothing() -> None:
-    assert read_told(report_of(ALICE), "apply", AS_OF) == {}
+    assert read_told(report_of(ALICE), APPLY, AS_OF) == {}
     assert holds(Stage().scan(0, ALICE)) == ["told_recently", "weekday"]
     assert AS_OF.weekday() == WEEKDAYS.index("SUN")

@@ -75,6 +75,30 @@ def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Exec
     assert changed(world) == []
 
 
+@pytest.mark.parametrize(("hours", "counts"), [(25, True), (25.01, False), (14 * 24, False)])
+def test_a_plan_of_a_scan_that_was_redriven_late_does_not_count(world: World, hours: float, counts: bool) -> None:
+    world.plan(sent_after=hours * 3600)
+
+    execution = world.approved(A, B).finish()
+
+    assert changed(world) == (BOTH if counts else [])
+    assert counts or execution.error == (
+        "NotTheLastScanError: This plan was kept more than a day after its scan began: scan again."
+    )
+
+
+def test_a_plan_counts_no_more_once_a_later_scan_is_kept_again_late(world: World, approved: Execution) -> None:
+    kept = world.bucket.objects["latest.json"]
+    for state in approved.steps():
+        if state == "GetUser":
+            world.clock.wait(26 * 3600)
+            world.bucket.keep("latest.json", json.loads(kept))
+            world.clock.wait(-26 * 3600)
+
+    assert results(approved) == ["held", "held"]
+    assert why(approved) == "This plan was kept more than a day after its scan began: scan again."
+
+
 def test_a_plan_counts_no_more_once_a_later_scan_is_on_record(world: World, approved: Execution) -> None:
     for state in approved.steps():
         if state == "GetUser":
