@@ -169,7 +169,7 @@ def _begin_undo(
     action, begun = action_store.load_action(given["undo"]), action_store.load_begun(given["undo"], arn)
     if action is None:
         return None, "There is no such action on record."
-    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action):
+    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings()):
         return begun.action if begun else action, why_not
     undo: Undo = {
         "by": given["by"],

@@ -193,7 +193,12 @@ def holds_of(
     """
     if finding["status"] != ACTIVE or not _could_go(finding, now):
         return None
-    return [*_holds_of_user(finding, settings), *_holds_of_use(finding, settings, now), *_holds_of_action(earlier)]
+    return [
+        *_holds_of_exemption(finding),
+        *holds_of_user(finding, settings),
+        *_holds_of_use(finding, settings, now),
+        *_holds_of_action(earlier),
+    ]
 
 
 def _could_go(finding: Finding, now: datetime) -> bool:
@@ -216,11 +221,15 @@ def _idle_since(finding: Finding) -> datetime | None:
     return parse_instant(last_used["at"] if last_used else finding["created_at"])
 
 
-def _holds_of_user(finding: Finding, settings: DeactivationSettings) -> Iterator[Hold]:
+def _holds_of_exemption(finding: Finding) -> Iterator[Hold]:
     if finding["verdict"] == Verdict.EXEMPT:
         until = finding["exemption"] and finding["exemption"]["until"]
         yield _hold("exempt", f"Its user is exempt until {until}.")
-    path, tags = finding["user_path"], finding["tags"]
+
+
+def holds_of_user(user: Mapping[str, Any], settings: DeactivationSettings) -> Iterator[Hold]:
+    """Yield what keeps all keys of a user as they are, by `user_path` and `tags`; an undo asks the same."""
+    path, tags = user["user_path"], user["tags"]
     if path is not None and not path.startswith(settings.user_path):
         yield _hold("not_in_scope", f"Its user's path, {path}, does not begin with {settings.user_path}.")
     if isinstance(tags, str):
