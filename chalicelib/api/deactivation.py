@@ -152,17 +152,26 @@ def _approval(applied: Deactivation) -> Approval:
 
 
 def _approved(report: Report, applied: Deactivation, wanted: ApprovalRequest) -> PlanApproved:
-    """Answer for the execution of a plan; DeactivationConflictError if it is of other keys than those wanted."""
-    approval = _approval(applied)
+    """Answer for a plan's execution; DeactivationConflictError if it is of other keys than those wanted, or failed."""
+    approval, scan_id = _approval(applied), report["scan_id"]
     by, at, keys = (str(approval["approved_by"]), str(approval["approved_at"]), approval["access_key_ids"] or [])
-    scan_id = report["scan_id"]
+    why, approved = "", f"this plan was approved by {by} at {at}"
     if applied.given.get("scan_id") != scan_id or set(keys) != set(wanted.access_key_ids):
         of_which = ", ".join(keys) or "all keys that were due"
-        why = [f"this plan was approved by {by} at {at}, for {of_which}", "a plan is approved once"]
-        why += filter(None, [_why_not_last(report, wanted)])
-        raise DeactivationConflictError(f"access_key_ids: {'; '.join(why)}")
-    arn = applied.execution_arn
-    return {"scan_id": scan_id, "execution_arn": arn, "approved_by": by, "approved_at": at, "access_key_ids": keys}
+        why = f"access_key_ids: {approved}, for {of_which}; a plan is approved once"
+    elif not applied.running and applied.status != "SUCCEEDED":
+        ended = f"ended {applied.status} ({applied.error or 'it does not say why'})"
+        why = f"scan_id: {approved}, and its execution {ended}: redrive it, or approve the next full scan's plan"
+    if why:
+        raise DeactivationConflictError("; ".join(filter(None, (why, _why_not_last(report, wanted)))))
+    return {
+        "scan_id": scan_id,
+        "execution_arn": applied.execution_arn,
+        "status": approval["status"],
+        "approved_by": by,
+        "approved_at": at,
+        "access_key_ids": keys,
+    }
 
 
 def _require_day(settings: DeactivationSettings, now: datetime) -> None:

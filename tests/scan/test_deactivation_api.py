@@ -254,7 +254,7 @@ def test_twenty_approvals_of_the_same_keys_at_once_are_one_execution(served: Ser
     other = plan.approve(keys[0])
 
     assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.text for answer in answers}) == 1
+    assert len({json.dumps({**answer.json(), "status": "any"}) for answer in answers}) == 1
     assert executions(served).count(f"deactivate-{plan.scan_id}") == 1
     assert other.status_code == 409
     assert f"this plan was approved by {CALLER} at {answers[0].json()['approved_at']}" in other.json()["Message"]
