@@ -48,6 +48,7 @@ _NOT_DUE = "It is not due in the plan of the last full scan."
 _ANOTHER = f"{BY_ANOTHER}."
 _TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
 _ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
+_REFUSED = "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
 
 
 class InvalidDeactivationInputError(Exception):
@@ -128,7 +129,9 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return what became of each key, and the message about those that were not changed."""
     given, results = event["run"]["input"], event["results"]
-    left = [_result(key, "held", _ENOUGH, None) for key in event["keys"][len(results) :]]
+    failed, changed = (sum(one["result"] in of for one in results) for of in (("failed",), ("done", "unknown")))
+    why_left = _REFUSED if failed > changed else _ENOUGH  # the machine ends at as many of either
+    left = [_result(key, "held", why_left, None) for key in event["keys"][len(results) :]]
     rest = [result for result in results if result["result"] == "held"]
     rest += left if given["by"] != BY_ITSELF else []  # which nobody waits for: the next plan has them
     answer = {"notify": bool(rest), "results": [*results, *left]}

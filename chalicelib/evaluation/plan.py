@@ -95,6 +95,7 @@ def add_plan(
         holds = holds_of(finding, settings, as_of, actions.get(key_id)) or []
         key = finding["plan"] = _plan_key(finding, holds, settings, as_of, told.get(key_id))
         plan[key["status"]] += 1
+        plan["waiting"] += key["status"] == "held" and key["due_on"] is not None
         plan["newly_told"] += key["told_since"] == format_instant(as_of)
         plan["newly_due"] += key["due_since"] == format_instant(as_of)
 
@@ -134,6 +135,7 @@ def _empty_plan(settings: DeactivationSettings) -> Plan:
         "max_per_scan": settings.max_per_scan,
         "due": 0,
         "held": 0,
+        "waiting": 0,
         "newly_told": 0,
         "newly_due": 0,
         "note": None,

@@ -47,8 +47,10 @@ class Plan:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        self.scan_id = served.post({"wait_seconds": 25}).json()["scan_id"]
+        scan = served.post({"wait_seconds": 25}).json()
+        self.scan_id = scan["scan_id"]
         assert served.wait_for(self.scan_id)["status"] == "SUCCEEDED"
+        assert scan["status"] == "RUNNING" or scan["links"]["plan"] == f"/scan/{self.scan_id}/plan"
         keys = self.read()["keys"]
         self.keys = {key["user_name"]: key["access_key_id"] for key in keys}
         self.due = [key["access_key_id"] for key in keys if key["plan"]["status"] == "due"]

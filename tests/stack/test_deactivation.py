@@ -25,7 +25,7 @@ from tests.stack.test_template import (
 )
 from tests.stack.test_template_parameters import KEY, PATTERNS, ends
 from tests.stack.test_template_security import encrypts
-from tests.support.cloudformation import exists, holds, prerequisites, resolve
+from tests.support.cloudformation import exists, prerequisites, resolve
 
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "deactivation.asl.json").read_text())
 DEACTIVATION_TASKS = {name: state for name, state in states(DEFINITION) if state["Type"] == "Task"}
@@ -149,35 +149,6 @@ def test_the_check_knows_whether_reports_are_of_an_organization(whole: dict[str,
 
     assert resolve(whole, accounts, APPLIED_IN["organization"]) == "organization"
     assert resolve(whole, [accounts], APPLIED_IN[""]) == []
-
-
-@pytest.mark.parametrize(
-    ("parameters", "accepted"),
-    [
-        ({}, True),
-        ({"Deactivation": "apply", "DeactivateAfterDays": "0"}, True),
-        ({"Deactivation": "apply", "DeactivateAfterDays": "1", "DeactivationApproval": "none"}, True),
-        ({"Deactivation": "apply", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, False),
-        ({"Deactivation": "plan", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, False),
-        ({"Deactivation": "off", "DeactivateAfterDays": "0", "DeactivationApproval": "none"}, True),
-    ],
-)
-def test_cloudformation_refuses_what_the_functions_would_refuse_in_each_scan(
-    whole: dict[str, Any], parameters: dict[str, str], accepted: bool
-) -> None:
-    chosen = {**{name: str(part["Default"]) for name, part in whole["Parameters"].items()}, **parameters}
-    [rule] = whole["Rules"].values()
-    [assertion] = rule["Assertions"]
-
-    kept = not holds(whole, rule["RuleCondition"], chosen) or holds(whole, assertion["Assert"], chosen)
-
-    assert kept is accepted
-    settings = {variable: chosen[name] for name, variable in VARIABLES.items()}
-    if accepted:
-        parse_deactivation_settings(settings)
-    else:
-        with pytest.raises(InvalidSettingError):
-            parse_deactivation_settings(settings)
 
 
 # The state machine.

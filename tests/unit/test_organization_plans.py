@@ -79,6 +79,10 @@ def test_a_plan_is_of_all_accounts_or_of_one(api: Api) -> None:
     assert "findings_left_out" not in of_web
 
 
+def test_a_scan_of_an_organization_says_where_its_plan_is(api: Api) -> None:
+    assert api.get(f"/scan/{SCAN}").json_body["links"]["plan"] == f"/scan/{SCAN}/plan"
+
+
 def test_a_place_among_the_keys_is_of_the_account_that_was_asked_for(api: Api) -> None:
     token = api.get(f"/scan/{SCAN}/plan?account_id={WEB}&limit=1").json_body["next"]
 

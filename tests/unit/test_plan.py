@@ -325,6 +325,7 @@ def test_a_plan_has_the_settings_that_it_was_made_by() -> None:
         "max_per_scan": 9,
         "due": 0,
         "held": 1,
+        "waiting": 0,
         "newly_told": 0,
         "newly_due": 0,
         "note": None,

@@ -201,6 +201,32 @@ def test_other_keys_after_an_approval_are_refused_with_who_approved_which_and_wh
     assert len(started(fake)) == 1
 
 
+def test_who_approves_an_older_plan_again_whose_execution_failed_is_told_which_plan_counts(
+    fake: FakeScans, api: Api
+) -> None:
+    api.approve(ALICE)
+    fake.states.end(f"deactivate-{SCAN}", "FAILED")
+    keep_scan(fake, planned_report(LATER))
+
+    answer = api.approve(ALICE)
+
+    assert message(answer).endswith(f"; only the plan of the last full scan counts; that of account {OWN} is {LATER}")
+
+
+@pytest.mark.parametrize("key_id", [BOB, "AKIAOFALATERPLAN"])
+def test_who_approves_other_keys_of_an_older_plan_is_told_which_plan_counts(
+    fake: FakeScans, api: Api, key_id: str
+) -> None:
+    api.approve(ALICE)
+    keep_scan(fake, planned_report(LATER))
+
+    answer = api.approve(key_id)
+
+    counts = f"only the plan of the last full scan counts; that of account {OWN} is {LATER}"
+    assert answer.status_code == 409
+    assert message(answer).endswith(f", for {ALICE}; a plan is approved once; {counts}")
+
+
 @pytest.mark.parametrize(("keys", "status"), [((BOB, ALICE), 202), ((BOB,), 409)])
 def test_of_two_approvals_of_one_moment_one_counts_and_each_is_told_so(
     fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], status: int
@@ -265,6 +291,19 @@ def test_an_execution_that_somebody_started_by_hand_keeps_the_plan_from_nobody(
 
     assert api.get(PLAN).status_code == 200
     assert api.approve(ALICE).status_code == 409
+
+
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_scan_says_where_its_plan_is_if_it_has_one(fake: FakeScans, api: Api, planned: bool) -> None:
+    report = planned_report(LATER)
+    if not planned:
+        del report["plan"]
+    keep_scan(fake, report)
+
+    links = api.get(f"/scan/{LATER}").json_body["links"]
+
+    assert links.get("plan") == (f"/scan/{LATER}/plan" if planned else None)
+    assert not planned or api.get(links["plan"]).json_body["plan"]["due"] == 2
 
 
 # What is not approved.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, why
+from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, states, why
 from tests.support.state_machine import Execution
 
 MOST_BYTES = 256 * 1024  # of a state
@@ -23,6 +23,31 @@ def test_no_more_keys_are_changed_than_the_plan_of_one_scan_may(
     assert changed(world) == BOTH[:1]
     assert "MaxDeactivationsPerScan" in approved.output["results"][1]["why"]
     assert world.messages[-1]["Subject"] == f"NOT deactivated: {B} of bob in account 123456789012"
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_where_iam_refuses_each_key_no_more_are_tried_than_may_be_changed(
+    monkeypatch: pytest.MonkeyPatch, by_itself: bool
+) -> None:
+    world = World({f"user{number}": User({f"AKIA{number}": idle()}) for number in range(5)}, monkeypatch)
+    monkeypatch.setenv("MAX_DEACTIVATIONS_PER_SCAN", "2")
+    monkeypatch.setenv("DEACTIVATION_APPROVAL", "none" if by_itself else "required")
+    monkeypatch.setenv("DEACTIVATE_AFTER_DAYS", "1" if by_itself else "0")
+    world.plan()
+    world.clock.wait(86_400)
+    due = world.plan()
+    world.faults = {"updateAccessKey": ["", *["refused"] * 9]}
+
+    by = {"by": "DeactivationApproval=none"} if by_itself else {"access_key_ids": due}
+    execution = world.execution(scan_id=world.scan_id, **by).finish()
+
+    assert results(execution) == ["done", "failed", "failed", "held", "held"]
+    assert {one["why"] for one in execution.output["results"][3:]} == {
+        "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
+    }
+    assert states(world) == ["done", "failed", "failed"]
+    subjects = [message["Subject"] for message in world.messages[3:]]
+    assert subjects == ([] if by_itself else ["NOT deactivated: 2 access keys in AWS account 123456789012"])
 
 
 def refusals() -> Iterator[Any]:
