@@ -44,8 +44,8 @@ class PlannedKey(TypedDict):
     """When a key is to be deactivated, and what keeps it from being due; a due key has no `holds`."""
 
     status: Literal["due", "held"]
-    # as_of of the first scan whose message said so or, from the next scan on, when that message had been sent; null until
-    # one did, and by a lasting hold
+    # as_of of the first scan whose message said so or, from the next scan on, when that message had been sent; null
+    # until one did, and by a lasting hold
     told_since: str | None
     due_since: str | None  # as_of of the first scan in which it was due; null where told_since is
     due_on: str | None  # the day in UTC, YYYY-MM-DD; null by a lasting hold, and where a detail is unknown

@@ -1,7 +1,7 @@
 """The steps of the deactivation machine that are not calls of IAM: choose keys, check one, record, conclude.
 
 An execution that is refused fails with the name of an error here, and its message: people read both. Lambda logs them,
-too, so they name no user.
+too, so they name no user and no key.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, cast
 
 from chalicelib import scan_ids, settings
 from chalicelib.aws import action_store, deactivations, report_store
+from chalicelib.aws.deactivations import NotTheLastScanError
 from chalicelib.deactivation_documents import (
     ACTION_ID_PATTERN,
     BY_ANOTHER,
@@ -47,6 +48,7 @@ _NOT_DUE = "It is not due in the plan of the last full scan."
 _ANOTHER = f"{BY_ANOTHER}."
 _TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
 _ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
+_REFUSED = "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
 
 
 class InvalidDeactivationInputError(Exception):
@@ -59,10 +61,6 @@ class DeactivationIsOffError(Exception):
 
 class ApprovalRequiredError(Exception):
     """Nobody approved these keys, and somebody has to."""
-
-
-class NotTheLastScanError(Exception):
-    """A later full scan is on record, and only its plan counts."""
 
 
 class KeyNotDueError(Exception):
@@ -83,14 +81,15 @@ def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     if "undo" in given:
         action = action_store.load_action(given["undo"])
         if action is None or action["state"] != "done" or (action["undo"] and action["undo"]["state"] == "done"):
-            raise CannotBeUndoneError(f"Action {given['undo']} deactivated no key, or was undone before.")
+            raise CannotBeUndoneError("The action deactivated no key, or was undone before.")
         return {"keys": [_chosen(action["account_id"], action)], "most_changes": 1, "undoes": True}
     of_stage, wanted = _settings(), given.get("access_key_ids")
     if of_stage.needs_approval and (wanted is None or given["by"] == BY_ITSELF):
         raise ApprovalRequiredError("Nobody approved these keys, and somebody has to (DeactivationApproval).")
     due = _due_keys(given)
-    if missing := [key_id for key_id in wanted or () if key_id not in due]:
-        raise KeyNotDueError(f"Not due in the plan of scan {given['scan_id']}: {', '.join(missing)}.")
+    if wanted and (missing := set(wanted) - due.keys()):
+        of = f"{len(missing)} of {len(wanted)}"
+        raise KeyNotDueError(f"Not due in the plan of scan {given['scan_id']}: {of} access keys.")
     longest_told = sorted(due, key=lambda key_id: due[key_id].told_since or "")
     keys = [due[key_id].key for key_id in wanted or longest_told[:MOST_KEYS]]
     return {"keys": keys, "most_changes": of_stage.max_per_scan, "undoes": False}
@@ -115,7 +114,7 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     run, action_id = event["run"], event["action_id"]
     begun = action_store.load_begun(action_id, run["execution_arn"])
     if begun is None:
-        raise NotBegunError(f"It is not on record that this execution began action {action_id}.")
+        raise NotBegunError("It is not on record that this execution began the action.")
     wanted = ACTIVE if begun.action["undo"] else INACTIVE
     state, cause = outcome_of(event["caught"], event["status_after"], wanted, redriven=event["redriven"])
     action = action_store.end(_ended(begun.action, state, cause, now), begun.number)
@@ -130,7 +129,9 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return what became of each key, and the message about those that were not changed."""
     given, results = event["run"]["input"], event["results"]
-    left = [_result(key, "held", _ENOUGH, None) for key in event["keys"][len(results) :]]
+    failed, changed = (sum(one["result"] in of for one in results) for of in (("failed",), ("done", "unknown")))
+    why_left = _REFUSED if failed > changed else _ENOUGH  # the machine ends at as many of either
+    left = [_result(key, "held", why_left, None) for key in event["keys"][len(results) :]]
     rest = [result for result in results if result["result"] == "held"]
     rest += left if given["by"] != BY_ITSELF else []  # which nobody waits for: the next plan has them
     answer = {"notify": bool(rest), "results": [*results, *left]}
@@ -172,7 +173,7 @@ def _begin_undo(
     action, begun = action_store.load_action(given["undo"]), action_store.load_begun(given["undo"], arn)
     if action is None:
         return None, "There is no such action on record."
-    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action):
+    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings()):
         return begun.action if begun else action, why_not
     undo: Undo = {
         "by": given["by"],

@@ -53,7 +53,6 @@ class CompanionError(Exception):
 def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Make the template: `deployed` is what Chalice recorded, by its names."""
     template = without_conditions(resources, *OF_ONE_STACK)
-    del template["Rules"]  # which are of deactivations
     parts = template["Resources"]
     environments = {name: _environment(parts[name]) for name in FUNCTIONS if name in parts}
     for name in (*FUNCTIONS, *(f"{name}Logs" for name in FUNCTIONS), *_OF_CHALICE):

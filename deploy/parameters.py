@@ -8,7 +8,7 @@ from typing import Any
 
 import regex
 
-from chalicelib.deactivation_settings import parse_deactivation_settings
+from chalicelib.deactivation_settings import DeactivationSettings, parse_deactivation_settings
 from chalicelib.organization_settings import parse_organization_settings
 from chalicelib.policy import InvalidPolicyError, ScanPolicy
 from chalicelib.settings import InvalidSettingError, parse_stage_defaults
@@ -174,15 +174,15 @@ def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
         check_organization_stage(stage)
 
 
-def check_deactivation(parameters: Mapping[str, str]) -> None:
-    """Refuse, by InvalidSettingError, settings of deactivations that no function would take."""
+def check_deactivation(parameters: Mapping[str, str], where: str = "") -> DeactivationSettings | None:
+    """Return the settings of deactivations, None for off; raise InvalidSettingError if no function would take them."""
     settings = {variable: parameters[name] for name, variable in _OF_DEACTIVATION.items() if name in parameters}
     try:
-        parse_deactivation_settings(settings)
+        return parse_deactivation_settings(settings)
     except InvalidSettingError as error:
         [name] = [name for name, variable in _OF_DEACTIVATION.items() if variable == error.field]
         takes = error.takes.replace("DEACTIVATION_APPROVAL", "DeactivationApproval=none")
-        raise InvalidSettingError(name, error.value, takes) from error
+        raise InvalidSettingError(f"{where}{name}", error.value, takes) from error
 
 
 def check_list_of_accounts(accounts: str, bucket: str | None) -> None:

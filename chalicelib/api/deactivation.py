@@ -59,7 +59,7 @@ def approve(scan_id: str, body: str | bytes, caller: str | None, now: datetime) 
         if of_account:
             given["account_id"] = of_account
         applied = deactivations.start(name, given)
-    return _approved(scan_id, applied, wanted)
+    return _approved(report, applied, wanted)
 
 
 def list_actions(query: Query) -> Actions:
@@ -151,17 +151,27 @@ def _approval(applied: Deactivation) -> Approval:
     }
 
 
-def _approved(scan_id: str, applied: Deactivation, wanted: ApprovalRequest) -> PlanApproved:
-    """Answer for the execution of a plan; DeactivationConflictError if it is of other keys than those wanted."""
-    approval = _approval(applied)
+def _approved(report: Report, applied: Deactivation, wanted: ApprovalRequest) -> PlanApproved:
+    """Answer for a plan's execution; DeactivationConflictError if it is of other keys than those wanted, or failed."""
+    approval, scan_id = _approval(applied), report["scan_id"]
     by, at, keys = (str(approval["approved_by"]), str(approval["approved_at"]), approval["access_key_ids"] or [])
+    why, approved = "", f"this plan was approved by {by} at {at}"
     if applied.given.get("scan_id") != scan_id or set(keys) != set(wanted.access_key_ids):
         of_which = ", ".join(keys) or "all keys that were due"
-        raise DeactivationConflictError(
-            f"access_key_ids: this plan was approved by {by} at {at}, for {of_which}; a plan is approved once"
-        )
-    arn = applied.execution_arn
-    return {"scan_id": scan_id, "execution_arn": arn, "approved_by": by, "approved_at": at, "access_key_ids": keys}
+        why = f"access_key_ids: {approved}, for {of_which}; a plan is approved once"
+    elif not applied.running and applied.status != "SUCCEEDED":
+        ended = f"ended {applied.status} ({applied.error or 'it does not say why'})"
+        why = f"scan_id: {approved}, and its execution {ended}: redrive it, or approve the next full scan's plan"
+    if why:
+        raise DeactivationConflictError("; ".join(filter(None, (why, _why_not_last(report, wanted)))))
+    return {
+        "scan_id": scan_id,
+        "execution_arn": applied.execution_arn,
+        "status": approval["status"],
+        "approved_by": by,
+        "approved_at": at,
+        "access_key_ids": keys,
+    }
 
 
 def _require_day(settings: DeactivationSettings, now: datetime) -> None:
@@ -179,20 +189,26 @@ def _require_due(report: Report, plan: Plan, wanted: ApprovalRequest) -> None:
             "scan_id: this plan says what would be deactivated (Deactivation was plan); the next full scan's counts"
         )
     planned = {key["access_key_id"]: key for key in planned_keys(report)}
-    _require_last(report, [planned[key_id] for key_id in wanted.access_key_ids if key_id in planned])
+    if why_not_last := _why_not_last(report, wanted):
+        raise DeactivationConflictError(f"scan_id: {why_not_last}")
     why = [_why_not(key_id, planned, report) for key_id in wanted.access_key_ids]
     if refused := "; ".join(filter(None, why)):
         raise DeactivationConflictError(f"access_key_ids: {refused}")
 
 
-def _require_last(report: Report, keys: list[Mapping[str, Any]]) -> None:
-    last_scan = deactivations.last_scans()
-    for account_id in sorted({key.get("account_id", report["account_id"]) for key in keys}):
+def _why_not_last(report: Report, wanted: ApprovalRequest) -> str | None:
+    """Return which plan counts instead of this one, of the accounts of the keys; None where this one does."""
+    keys = [one for one in planned_keys(report) if one["access_key_id"] in wanted.access_key_ids]
+    of_many = "findings_left_out" in report
+    try:
+        last_scan = deactivations.last_scans()
+    except deactivations.NotTheLastScanError as error:
+        return str(error)
+    for account_id in sorted({key["account_id"] for key in keys}) if of_many else [report["account_id"]]:
         if (last := last_scan(account_id)) != report["scan_id"]:
-            raise DeactivationConflictError(
-                f"scan_id: only the plan of the last full scan counts; that of account {account_id} "
-                f"is {last or 'not on record yet'}"
-            )
+            whose = f"that of account {account_id} is {last or 'not on record yet'}"
+            return f"only the plan of the last full scan counts; {whose}"
+    return None
 
 
 def _why_not(key_id: str, planned: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> str | None:

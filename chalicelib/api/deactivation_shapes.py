@@ -71,10 +71,14 @@ class ScanPlan(TypedDict):
 
 
 class PlanApproved(TypedDict):
-    """Who approved which keys of a scan's plan, and the execution that deactivates them, one after the other."""
+    """Who approved which keys of a scan's plan, and the execution that deactivates them, one after the other.
+
+    `status` is RUNNING or PENDING_REDRIVE, and SUCCEEDED where the same keys were approved before and it has ended.
+    """
 
     scan_id: str
     execution_arn: str
+    status: Status
     approved_by: str
     approved_at: str
     access_key_ids: list[str]

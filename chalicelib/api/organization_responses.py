@@ -48,7 +48,7 @@ def organization_status(
     status = scan_status(scan, progress, None, folder)
     if report:
         status["summary"], status["reports"] = summarize_organization(report), report_locations(folder)
-        status["links"] = {**links_to_report(scan.scan_id), "accounts": f"/scan/{scan.scan_id}/accounts"}
+        status["links"] = {**links_to_report(report), "accounts": f"/scan/{scan.scan_id}/accounts"}
     return status
 
 

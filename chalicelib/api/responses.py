@@ -8,7 +8,7 @@ from chalicelib.age import Verdict
 from chalicelib.api.parameters import DEFAULT_LIMIT, encode_next, page_of
 from chalicelib.documents import REPORT_FORMATS, Page, Progress, Report, Summary
 from chalicelib.key_documents import Finding
-from chalicelib.organization_documents import OrganizationFinding, OrganizationProgress, OrganizationSummary
+from chalicelib.organization_documents import AnyReport, OrganizationFinding, OrganizationProgress, OrganizationSummary
 from chalicelib.report.summary import is_complete, report_locations, summarize
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PEND
 class Links(TypedDict):
     """Paths below the endpoint: `findings` and the report's renderings once there is a report.
 
-    `accounts` is of a scan of an organization.
+    `accounts` is of a scan of an organization, `plan` of one whose report has a plan of deactivations.
     """
 
     self: str
@@ -33,6 +33,7 @@ class Links(TypedDict):
     json: NotRequired[str]
     csv: NotRequired[str]
     html: NotRequired[str]
+    plan: NotRequired[str]
 
 
 class ScanStarted(TypedDict):
@@ -178,7 +179,7 @@ def scan_status(
         "users": users,
         "error": scan.error,
         "reports": report_locations(folder) if report else {},
-        "links": links_to_report(scan.scan_id, scan.account_id) if report else _links(scan.scan_id),
+        "links": links_to_report(report, scan.account_id) if report else _links(scan.scan_id),
     }
 
 
@@ -263,8 +264,9 @@ def _links(scan_id: str) -> Links:
     return {"self": f"/scan/{scan_id}"}
 
 
-def links_to_report(scan_id: str, account_id: str | None = None) -> Links:
-    """Return the links of a scan with a report, or with one of that account."""
-    path, account = f"/scan/{scan_id}", f"account_id={account_id}" if account_id else ""
+def links_to_report(report: AnyReport, account_id: str | None = None) -> Links:
+    """Return the links of a scan with this report, or with this one of that account."""
+    path, account = f"/scan/{report['scan_id']}", f"account_id={account_id}" if account_id else ""
     reports = {kind: f"{path}/report?format={kind}{account and '&'}{account}" for kind in REPORT_FORMATS}
-    return cast(Links, {"self": path, "findings": f"{path}/findings{account and '?'}{account}", **reports})
+    links = {"self": path, "findings": f"{path}/findings{account and '?'}{account}", **reports}
+    return cast(Links, {**links, "plan": f"{path}/plan"} if "plan" in report else links)

@@ -8,16 +8,22 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from chalicelib.aws import clients, organization_store, report_store
 from chalicelib.aws.errors import ScansUnavailableError, translate_step_functions_errors
 from chalicelib.aws.executions import execution_arn, failure_in_words
 from chalicelib.deactivation_documents import BY_ITSELF, DeactivationInput, KeyResult
-from chalicelib.instants import format_instant
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_settings import organization_settings
 
 _LONGEST_NAME = 80  # of an execution
+_LONGEST_SCAN = timedelta(hours=25)  # which is more than its executions may take, the message included
+
+
+class NotTheLastScanError(Exception):
+    """The plan of this scan does not count: only that of the last full scan does, and not for ever."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,13 @@ def request_to_apply(scan_id: str, at: str) -> dict[str, Any]:
 
 def plan_name(scan_id: str) -> str:
     """Name the execution that applies the plan of a scan."""
-    return _name("deactivate", scan_id)
+    name = f"deactivate-{scan_id}"
+    return name if len(name) <= _LONGEST_NAME else f"deactivate-{hashlib.sha256(scan_id.encode()).hexdigest()[:32]}"
 
 
 def undo_name(action_id: str, number: int) -> str:
-    """Name an execution that undoes an action; each try has its number, from 1 on."""
-    return _name("undo", f"{action_id}-{number}")
+    """Name an execution that undoes an action, by no key's id: names are logged. Each try has its number, from 1 on."""
+    return f"undo-{hashlib.sha256(action_id.encode()).hexdigest()[:20]}-{number}"
 
 
 def start(name: str, given: DeactivationInput) -> Deactivation:
@@ -91,18 +98,22 @@ def describe(name: str) -> Deactivation | None:
 def last_scans() -> Callable[[str], str | None]:
     """Return what tells, of an account, which scan has its last full scan's report; None where none is on record.
 
-    Only the plan of that scan counts.
+    Only the plan of that scan counts. Raise NotTheLastScanError if that scan was redriven late: what held its keys, and
+    whom it had told, may have been another matter since.
     """
     if not organization_settings().scans_organization:
-        last = report_store.last_scan_id()
-        return lambda _account_id: last
+        last = report_store.load_pointer()
+        _require_fresh(last["as_of"] if last else None, report_store.last_kept_at)
+        return lambda _account_id: last["scan_id"] if last else None
     baselines = organization_store.load_usable_baselines()
+    _require_fresh(baselines["as_of"] if baselines else None, organization_store.last_kept_at)
     return (baselines["accounts"] if baselines else {}).get
 
 
-def _name(verb: str, subject: str) -> str:
-    name = f"{verb}-{subject}"
-    return name if len(name) <= _LONGEST_NAME else f"{verb}-{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
+def _require_fresh(as_of: str | None, kept_at: Callable[[], datetime | None]) -> None:
+    written = kept_at() if as_of else None
+    if as_of and written and written - parse_instant(as_of) > _LONGEST_SCAN:
+        raise NotTheLastScanError("This plan was kept more than a day after its scan began: scan again.")
 
 
 def _machine() -> str:

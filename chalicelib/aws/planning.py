@@ -30,7 +30,7 @@ class Planner:
         def load() -> Report | None:
             last = load_last_report()
             if self._settings and last is not None and (told_at := kept_at()):
-                self._told = read_told(last, self._settings.mode, told_at)
+                self._told = read_told(last, self._settings, told_at)
             return last
 
         return load
@@ -55,8 +55,13 @@ class Planner:
 
 
 def request_deactivation(report: AnyReport, at: str) -> dict[str, Any]:
-    """Make the request by which the machine of a new baseline applies its plan; {} where nothing is to be done yet."""
-    plan = report.get("plan")
+    """Make the request by which the machine of a new baseline applies its plan; {} where nothing is to be done yet.
+
+    The plans of an organization's accounts may be older than the settings of now.
+    """
+    plan, of_stage = report.get("plan"), deactivation_settings()
+    if not of_stage or of_stage.mode != "apply" or of_stage.needs_approval:
+        return {}
     if plan and plan["mode"] == "apply" and plan["approval"] == "none" and plan["due"]:
         return deactivations.request_to_apply(report["scan_id"], at)
     return {}

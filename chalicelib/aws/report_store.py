@@ -13,6 +13,7 @@ from typing import Any, cast
 from chalicelib.aws import bucket, clients
 from chalicelib.aws.errors import translate_s3_errors
 from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.key_documents import Usage
 from chalicelib.report.summary import report_locations
 from chalicelib.scan_ids import InvalidScanIdError
@@ -132,11 +133,12 @@ def load_last_report() -> Report | None:
     return _required(report, f"the report that {_LATEST_KEY} points to")
 
 
-def last_scan_id() -> str | None:
-    """Return the id of the last full scan, None if there is none, or if that is damaged."""
+def load_pointer() -> dict[str, str] | None:
+    """Return the `scan_id` and the `as_of` of the last full scan, None if there is none, or if that is damaged."""
     try:
-        return str(bucket.get_json(_LATEST_KEY)["scan_id"])  # type: ignore[index]  # None is among what is caught
-    except (ValueError, TypeError, KeyError, RecursionError):
+        latest: Any = bucket.get_json(_LATEST_KEY)
+        return {"scan_id": str(latest["scan_id"]), "as_of": format_instant(parse_instant(latest["as_of"]))}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
 
 

@@ -16,7 +16,7 @@ from chalicelib.deactivation_documents import (
     PlannedKey,
     Told,
 )
-from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings, Mode
+from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.advice import UNUSED_AFTER
 from chalicelib.instants import format_instant, parse_instant
@@ -32,16 +32,19 @@ _OTHER_POLICY = "No key is planned by this scan: its policy is not the stage's."
 _SUPERSEDED = "No key is planned by this scan: a later full scan is on record already."
 
 
-def read_told(last: Mapping[str, Any], mode: Mode, told_at: datetime) -> dict[str, Told]:
+def read_told(last: Mapping[str, Any], settings: DeactivationSettings, told_at: datetime) -> dict[str, Told]:
     """Return since when people have been told that keys will be deactivated, by access key id, by the last report.
 
-    What the last report announced first was told at `told_at`, when its message had been sent. What a plan alone told,
-    that keys would be deactivated, does not count where they now will be. Nothing is returned of a plan that is
-    damaged: whoever may write to the bucket may have put anything into the last report.
+    What the last report announced first was told at `told_at`, when its message had been sent. What it announced counts
+    unless keys now go that would not have, or sooner, or without the approval that was to come. Nothing is returned of
+    a plan that is damaged: whoever may write to the bucket may have put anything into the last report.
     """
     try:
         plan, as_of = last["plan"], parse_instant(last["as_of"])
-        if plan["mode"] == "plan" and mode == "apply":
+        only_would, asked_first = plan["mode"] == "plan", plan["approval"] == "required"
+        if (only_would and settings.mode == "apply") or (asked_first and not settings.needs_approval):
+            return {}
+        if plan["after_days"] > settings.after_days:
             return {}
         planned = {one["access_key_id"]: one.get("plan") for one in (*last["findings"], *last["exempt"])}
         told = {**plan["told"], **{key_id: key for key_id, key in planned.items() if key and key["told_since"]}}
@@ -166,7 +169,8 @@ def _plan_key(
 
 def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
     """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
-    if as_of + _SCANS_BEGIN_WITHIN < told_since + settings.after_days * _DAY:
+    until = told_since + settings.after_days * _DAY
+    if as_of + _SCANS_BEGIN_WITHIN < until or as_of.date() < until.date():  # the day is what people were told
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:
         yield _hold("weekday", f"Keys are deactivated on {', '.join(settings.weekdays)} alone (UTC).")
@@ -192,7 +196,12 @@ def holds_of(
     """
     if finding["status"] != ACTIVE or not _could_go(finding, now):
         return None
-    return [*_holds_of_user(finding, settings), *_holds_of_use(finding, settings, now), *_holds_of_action(earlier)]
+    return [
+        *_holds_of_exemption(finding),
+        *holds_of_user(finding, settings),
+        *_holds_of_use(finding, settings, now),
+        *_holds_of_action(earlier),
+    ]
 
 
 def _could_go(finding: Finding, now: datetime) -> bool:
@@ -215,11 +224,15 @@ def _idle_since(finding: Finding) -> datetime | None:
     return parse_instant(last_used["at"] if last_used else finding["created_at"])
 
 
-def _holds_of_user(finding: Finding, settings: DeactivationSettings) -> Iterator[Hold]:
+def _holds_of_exemption(finding: Finding) -> Iterator[Hold]:
     if finding["verdict"] == Verdict.EXEMPT:
         until = finding["exemption"] and finding["exemption"]["until"]
         yield _hold("exempt", f"Its user is exempt until {until}.")
-    path, tags = finding["user_path"], finding["tags"]
+
+
+def holds_of_user(user: Mapping[str, Any], settings: DeactivationSettings) -> Iterator[Hold]:
+    """Yield what keeps all keys of a user as they are, by `user_path` and `tags`; an undo asks the same."""
+    path, tags = user["user_path"], user["tags"]
     if path is not None and not path.startswith(settings.user_path):
         yield _hold("not_in_scope", f"Its user's path, {path}, does not begin with {settings.user_path}.")
     if isinstance(tags, str):

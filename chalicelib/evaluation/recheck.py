@@ -1,17 +1,17 @@
 """What IAM's answers of this moment say of a key that is to be deactivated, or activated again. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from chalicelib.deactivation_documents import ACTIVE_ALREADY, ACTIVE_BEFORE, Action, ChosenKey
 from chalicelib.deactivation_settings import DeactivationSettings
-from chalicelib.documents import AccountFacts
+from chalicelib.documents import AccountFacts, UserFacts
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts
 from chalicelib.evaluation.page import ScanContext, evaluate_page
-from chalicelib.evaluation.plan import holds_of, waits_of
+from chalicelib.evaluation.plan import holds_of, holds_of_user, waits_of
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.key_documents import ACTIVE, Finding
 from chalicelib.policy import ScanPolicy
@@ -25,6 +25,7 @@ _NOT_DONE = re.compile(
     r"not authorized|AccessDenied|Throttling|Rate exceeded|NoSuchEntity|States\.QueryEvaluationError"
 )
 _LONGEST_ERROR = 300
+_TO_CHANGE = {"protected": "remove it", "not_in_scope": "change that"}
 Outcome = Literal["done", "failed", "unknown"]
 _FINE = "By what IAM says of it now, nothing speaks for deactivating it."
 
@@ -73,8 +74,13 @@ def recheck(
     return Recheck(None, " ".join(user.get("cause", _FINE) for user in page["users"]))
 
 
-def why_not_undone(key: ChosenKey, answers: Mapping[str, Any], action: Action) -> str | None:
-    """Return why a key must not be activated again, None where it may: it was deactivated, and is inactive yet."""
+def why_not_undone(
+    key: ChosenKey, answers: Mapping[str, Any], action: Action, settings: DeactivationSettings | None
+) -> str | None:
+    """Return why a key must not be activated again, None where it may: it was deactivated, and is inactive yet.
+
+    IAM would refuse it for a user who is protected or out of scope by now. What is unknown of the user holds no undo.
+    """
     undo, status = action["undo"], _status_of(key, answers)
     if action["state"] != "done":
         return "It is not on record that it was deactivated."
@@ -82,7 +88,13 @@ def why_not_undone(key: ChosenKey, answers: Mapping[str, Any], action: Action) -
         return f"{ACTIVE_BEFORE}, on {undo['at'][:10]}."
     if status is None:
         return _not_there(answers)
-    return None if status == INACTIVE else f"{ACTIVE_ALREADY}."
+    if status != INACTIVE:
+        return f"{ACTIVE_ALREADY}."
+    user = _read_user(key, answers, ())[key["user_name"]]
+    for hold in holds_of_user({"user_path": user["path"], "tags": user["tags"]}, settings) if settings else ():
+        if first := _TO_CHANGE.get(hold["by"]):
+            return f"{hold['in_words'].removesuffix('.')}: {first} first, or activate the key by hand."
+    return None
 
 
 def outcome_of(
@@ -117,7 +129,7 @@ def _not_there(answers: Mapping[str, Any]) -> str:
     return f"IAM did not list it ({answers['cause']})." if answers.get("cause") else _NOT_THERE
 
 
-def _facts_of_user(key: ChosenKey, answers: Mapping[str, Any], terms: Terms) -> AccountFacts:
+def _read_user(key: ChosenKey, answers: Mapping[str, Any], owner_tags: Sequence[str]) -> dict[str, UserFacts]:
     """Return the path and the tags of the key's user; policies, which play no part, are none."""
     user = answers.get("user")
     path, tags = (user.get("path"), user.get("tags")) if isinstance(user, Mapping) else (None, None)
@@ -126,10 +138,15 @@ def _facts_of_user(key: ChosenKey, answers: Mapping[str, Any], terms: Terms) -> 
         "Path": path if isinstance(path, str) else None,
         "Tags": tags if isinstance(tags, list) else None,
     }
-    reader = AccountReader(terms.tags.owner_tags)
+    reader = AccountReader(owner_tags)
     reader.add({"UserDetailList": [described]})
+    return reader.users()
+
+
+def _facts_of_user(key: ChosenKey, answers: Mapping[str, Any], terms: Terms) -> AccountFacts:
+    users = _read_user(key, answers, terms.tags.owner_tags)
     wanted = Wanted(terms.scan_id, key["account_id"], terms.partition, [key["user_name"]], root=False)
-    return no_facts(wanted, format_instant(terms.now)) | {"users": reader.users()}
+    return no_facts(wanted, format_instant(terms.now)) | {"users": users}
 
 
 def _why_not(

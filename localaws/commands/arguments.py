@@ -8,8 +8,8 @@ from rich.console import Console
 from chalicelib.policy import InvalidPolicyError, ScanPolicy, ScanRequest, parse_policy_text, parse_request
 from chalicelib.settings import InvalidSettingError
 from deploy.package import PROJECT
+from deploy.parameters import check_deactivation, split_assignments
 from deploy.parameters import read_parameters as check_parameters
-from deploy.parameters import split_assignments
 from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.commands.console import print_wrapped
@@ -72,9 +72,11 @@ def read_stack_parameters(parameters: str) -> dict[str, str]:
     """Return the stack parameters of --parameters; raise BadInputError if the template does not take one."""
     known = read_resources(PROJECT / RESOURCES)["Parameters"]
     try:
-        return check_parameters(known, split_assignments(parameters, "--parameters"), "--parameters")
+        given = check_parameters(known, split_assignments(parameters, "--parameters"), "--parameters")
+        check_deactivation(given, "--parameters: ")
     except InvalidSettingError as error:
         raise BadInputError(str(error)) from error
+    return given
 
 
 def warn_of_strangers(console: Console, faults: Faults, account: Account) -> None:

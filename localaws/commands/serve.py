@@ -1,12 +1,15 @@
 """`python -m localaws serve`: the local AWS stays up, for clients of the API and the AWS CLI."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
+from chalicelib.deactivation_settings import WEEKDAYS
 from chalicelib.outputs.sentences import counted
 from chalicelib.scan_ids import keyed_id
+from deploy.parameters import check_deactivation
 from deploy.terminal import output_failure
 from localaws.clients import CALLER_OF_THE_API, REGION, no_proxy_to_export
 from localaws.commands.arguments import (
@@ -37,7 +40,9 @@ def serve(account_file: Path | None, port: int, api_port: int, faults: str, para
         require_room()
         with LocalAws(account, port, api_port, given) as aws:
             aws.inject(going_wrong)
-            _show_serving(console, aws, of_the_demo=account_file is None)
+            _show_serving(console, aws)
+            if account_file is None and deactivates_at_once(given):
+                console.print(f"{_HOW_TO_DEACTIVATE}\n\n{deactivation_calls()}", markup=False)
             while not output_failure():
                 time.sleep(0.5)  # signal.pause() sleeps on where another thread takes the signal
     except (LocalAwsError, OSError) as error:
@@ -65,6 +70,15 @@ def example_calls(api_url: str, body: str = _OF_THE_DEMO) -> str:
 
 # Of the demo account, whose keys have the same ids each time; the header makes the id of the scan known, too.
 _IDEMPOTENCY_KEY, _KEY_OF_THE_DEMO = "first-plan", "AKIAV7BUXDWKBKZL6MDR"
+_HOW_TO_DEACTIVATE = "To take a key from the plan to Inactive and back (docs/deactivation.md):"
+
+
+def deactivates_at_once(parameters: Mapping[str, str]) -> bool:
+    """Return whether a key can be approved right after the first scan, on whatever day that is."""
+    settings = check_deactivation(parameters)
+    if settings is None or settings.mode != "apply" or not settings.needs_approval or settings.tagged_only:
+        return False
+    return not settings.after_days and settings.user_path == "/" and settings.weekdays == WEEKDAYS
 
 
 def deactivation_calls() -> str:
@@ -81,7 +95,7 @@ def deactivation_calls() -> str:
     )
 
 
-def _show_serving(console: Console, aws: LocalAws, *, of_the_demo: bool) -> None:
+def _show_serving(console: Console, aws: LocalAws) -> None:
     outputs, (key_id, secret) = aws.outputs(), CALLER_OF_THE_API
     accounts = aws.account.all_accounts()
     users = counted(sum(len(account.users) for account in accounts), "user")
@@ -105,6 +119,3 @@ def _show_serving(console: Console, aws: LocalAws, *, of_the_demo: bool) -> None
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )
-    if deactivates and of_the_demo:
-        how = "To take a key from the plan to Inactive and back (docs/deactivation.md):"
-        console.print(f"{how}\n\n{deactivation_calls()}", markup=False)

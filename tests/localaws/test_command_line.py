@@ -348,6 +348,14 @@ def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
         (["serve", "--faults", '{"smtp": {}}'], "--faults: smtp: unknown field"),
         (["scan", "--parameters", "UsageEvidence=maybe"], '--parameters: UsageEvidence: "maybe" is not accepted'),
         (["serve", "--parameters", "Usage=on"], '--parameters: "Usage=on" is not accepted; it takes NAME=value with'),
+        *(
+            (
+                [command, "--parameters", f"Deactivation={mode} DeactivationApproval=none DeactivateAfterDays=0"],
+                "--parameters: DeactivateAfterDays: 0 is not accepted; it takes an integer from 1 to 365, where nobody",
+            )
+            for command in ("scan", "serve")
+            for mode in ("plan", "apply")
+        ),
         (["serve", "--port", "0"], 'argument --port: "0" is not accepted; it takes a port from 1 to 65535'),
         (["serve", "--port", "http"], 'argument --port: "http" is not accepted'),
         (["serve", "--api-port", "65536"], "argument --api-port"),

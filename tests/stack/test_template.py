@@ -68,6 +68,13 @@ def actions(statement: dict[str, Any]) -> set[str]:
     return {statement["Action"]} if isinstance(statement["Action"], str) else set(statement["Action"])
 
 
+def test_the_template_has_only_sections_that_sam_documents(whole: dict[str, Any]) -> None:
+    # https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy.html
+    documented = "AWSTemplateFormatVersion Transform Globals Description Metadata Parameters Mappings Conditions"
+
+    assert whole.keys() <= {*documented.split(), "Resources", "Outputs"}
+
+
 def test_the_definition_is_the_file_in_the_repo_and_its_substitutions_resolve(
     template: dict[str, Any], packaged: Path
 ) -> None:

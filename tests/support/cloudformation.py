@@ -21,7 +21,7 @@ def resolve(template: dict[str, Any], part: Any, known: dict[str, str]) -> Any:
 def exists(template: dict[str, Any], resource: dict[str, Any], known: dict[str, str]) -> bool:
     """Whether CloudFormation makes a resource, by its condition."""
     condition = resource.get("Condition")
-    return condition is None or holds(template, template["Conditions"][condition], known)
+    return condition is None or _holds(template, template["Conditions"][condition], known)
 
 
 def prerequisites(template: dict[str, Any], conditions: dict[str, bool]) -> dict[str, set[str]]:
@@ -63,24 +63,23 @@ def _listed(one_or_more: str | list[str]) -> list[str]:
 
 def _if(template: dict[str, Any], argument: Any, known: dict[str, str]) -> Any:
     condition, if_so, if_not = argument
-    return resolve(template, if_so if holds(template, template["Conditions"][condition], known) else if_not, known)
+    return resolve(template, if_so if _holds(template, template["Conditions"][condition], known) else if_not, known)
 
 
 def _is_no_value(template: dict[str, Any], item: Any, known: dict[str, str]) -> bool:
     """Whether an item of a list, or a value, is AWS::NoValue, which removes it."""
     if isinstance(item, dict) and "Fn::If" in item:
         condition, if_so, if_not = item["Fn::If"]
-        item = if_so if holds(template, template["Conditions"][condition], known) else if_not
+        item = if_so if _holds(template, template["Conditions"][condition], known) else if_not
     return bool(item == {"Ref": "AWS::NoValue"})
 
 
-def holds(template: dict[str, Any], condition: dict[str, Any], known: dict[str, str]) -> bool:
-    """Whether a condition holds, of a template's conditions or of its rules."""
+def _holds(template: dict[str, Any], condition: dict[str, Any], known: dict[str, str]) -> bool:
     if "Fn::Not" in condition:
-        return not holds(template, condition["Fn::Not"][0], known)
+        return not _holds(template, condition["Fn::Not"][0], known)
     for function, enough in (("Fn::And", all), ("Fn::Or", any)):
         if function in condition:
-            return enough(holds(template, one, known) for one in condition[function])
+            return enough(_holds(template, one, known) for one in condition[function])
     one, other = resolve(template, condition["Fn::Equals"], known)
     return bool(one == other)
 

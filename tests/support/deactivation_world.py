@@ -122,8 +122,8 @@ class World:
         for name, value in {**ENVIRONMENT, **environment}.items():
             monkeypatch.setenv(name, value)
 
-    def plan(self) -> list[str]:
-        """Scan the account, and make that the last scan; return the keys that are due."""
+    def plan(self, sent_after: float = 0) -> list[str]:
+        """Scan the account, and make that the last scan so many seconds later; return the keys that are due."""
         now, scan_id = self.clock.now(), f"scan-{next(self._numbers)}"
         reader = AccountReader(settings.tag_settings().owner_tags)
         reader.add({"UserDetailList": [self._described(name) for name in self.users]})
@@ -137,6 +137,7 @@ class World:
         )
         planner.plan(report)
         self.bucket.keep(f"scans/{scan_id}/report.json", report)
+        self.clock.wait(sent_after)
         self.bucket.keep("latest.json", {"scan_id": scan_id, "account_id": OWN, "as_of": report["as_of"]})
         due = [one["access_key_id"] for one in report["findings"] if one.get("plan", {}).get("status") == "due"]
         self.scan_id, self.report = scan_id, report

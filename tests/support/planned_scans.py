@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -95,14 +95,15 @@ def planned_report(
     return report
 
 
-def keep_scan(fake: FakeScans, report: Any, *, is_last: bool = True) -> None:
+def keep_scan(fake: FakeScans, report: Any, *, is_last: bool = True, kept_at: datetime = AS_OF) -> None:
     """Keep a scan of the own account that has ended."""
     scan_id = report["scan_id"]
     fake.states.start_execution(stateMachineArn=MACHINE, name=scan_id, input="{}")
     fake.states.end(scan_id)
     fake.bucket.keep(f"scans/{scan_id}/report.json", report)
     if is_last:
-        fake.bucket.keep("latest.json", {"scan_id": scan_id})
+        fake.bucket.keep("latest.json", {"scan_id": scan_id, "as_of": report["as_of"]})
+        fake.bucket.written["latest.json"] = kept_at
 
 
 def started(fake: FakeScans) -> dict[str, Any]:

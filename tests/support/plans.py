@@ -59,7 +59,7 @@ class Stage:
         report = report_of(*outcomes, last=self.last, as_of_scan=at(day), scan_id=f"scan-{day}", **policy)
         told = {}
         if self.last:
-            told = read_told(self.last, self.settings.mode, self.kept_at or parse_instant(self.last["as_of"]))
+            told = read_told(self.last, self.settings, self.kept_at or parse_instant(self.last["as_of"]))
         add_plan(report, self.settings, ScanPolicy().to_json(), told, self.actions)
         if is_new_baseline(report):
             self.last = report

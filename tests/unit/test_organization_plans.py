@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from chalicelib.instants import parse_instant
 from tests.support.fake_scans import ORGANIZATION_MACHINE, FakeScans, installed
 from tests.support.organization_reports import account_id, baselines, joined, listed
 from tests.support.planned_scans import (
@@ -26,11 +29,12 @@ WEB, DATA = account_id(1), account_id(2)
 OF_WEB, OF_DATA = (OUTCOMES[0], OUTCOMES[2]), (OUTCOMES[1],)  # alice and vault, bob
 
 
-def keep_last(fake: FakeScans, **scan_ids: str) -> None:
+def keep_last(fake: FakeScans, hours: float = 1, **scan_ids: str) -> None:
     """Let these scans have the last report of each account, by name."""
     accounts = {"web": WEB, "data": DATA}
-    last = {**baselines(1, 2), "accounts": {accounts[name]: scan_id for name, scan_id in scan_ids.items()}}
+    last: Any = {**baselines(1, 2), "accounts": {accounts[name]: scan_id for name, scan_id in scan_ids.items()}}
     fake.bucket.keep("organization/latest.json", {"scan_id": last["scan_id"]})
+    fake.bucket.written["organization/latest.json"] = parse_instant(last["as_of"]) + timedelta(hours=hours)
     fake.bucket.keep(f"scans/{last['scan_id']}/baselines.json", last)
 
 
@@ -73,6 +77,10 @@ def test_a_plan_is_of_all_accounts_or_of_one(api: Api) -> None:
     assert (of_web["account_id"], of_web["plan"]["due"], of_web["plan"]["held"]) == (WEB, 1, 1)
     assert {key["access_key_id"] for key in of_web["keys"]} == {ALICE, VAULT}
     assert "findings_left_out" not in of_web
+
+
+def test_a_scan_of_an_organization_says_where_its_plan_is(api: Api) -> None:
+    assert api.get(f"/scan/{SCAN}").json_body["links"]["plan"] == f"/scan/{SCAN}/plan"
 
 
 def test_a_place_among_the_keys_is_of_the_account_that_was_asked_for(api: Api) -> None:
@@ -134,6 +142,21 @@ def test_of_an_account_that_was_scanned_again_this_plan_is_not_the_last(
     assert api.approve(ALICE, BOB, scan_id=SCAN).status_code == 409
     assert started(fake) == {}
     assert api.approve(BOB, scan_id=SCAN).status_code == 202
+
+
+@pytest.mark.parametrize(("hours", "status"), [(25, 202), (26, 409)])
+def test_the_plan_of_a_scan_that_was_redriven_late_is_not_approved(
+    fake: FakeScans, api: Api, hours: float, status: int
+) -> None:
+    keep_last(fake, hours, web=SCAN, data=SCAN)
+
+    answer = api.approve(ALICE, scan_id=SCAN)
+
+    assert answer.status_code == status
+    if status == 409:
+        assert answer.json_body["Message"] == (
+            "scan_id: This plan was kept more than a day after its scan began: scan again."
+        )
 
 
 @pytest.mark.parametrize("damaged", ["none", "baselines", "latest"])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ from tests.support.planned_scans import (
     started,
     told_by_gateway,
 )
-from tests.support.reports import report_of
+from tests.support.reports import AS_OF, report_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer")
 LATER = "scheduled-2026-11-23T080000Z-0123456789ab"
@@ -132,6 +132,7 @@ def test_an_approval_starts_one_execution_that_has_who_when_and_which_keys(fake:
     assert answer.json_body == {
         "scan_id": SCAN,
         "execution_arn": f"{DEACTIVATION_MACHINE.replace(':stateMachine:', ':execution:')}:{name}",
+        "status": "RUNNING",
         "approved_by": ANN,
         "approved_at": given["at"],
         "access_key_ids": [BOB, ALICE],
@@ -144,17 +145,44 @@ def test_the_own_account_may_be_named_and_its_report_is_still_the_scans(fake: Fa
     assert api.approve(ALICE, account_id="111122223333").status_code == 404
 
 
-def test_the_same_keys_again_have_the_same_answer_whoever_asks_and_however_it_ended(fake: FakeScans, api: Api) -> None:
+def test_the_same_keys_again_have_the_same_answer_whoever_asks_and_also_at_its_end(fake: FakeScans, api: Api) -> None:
     first = api.approve(ALICE, BOB)
     api.caller = BEN
     again = api.approve(BOB, ALICE)
-    fake.states.end(f"deactivate-{SCAN}", "FAILED")
+    fake.states.end(f"deactivate-{SCAN}")
     keep_scan(fake, planned_report(LATER))
     after_its_end = api.approve(ALICE, BOB)
 
     assert (again.status_code, again.json_body) == (202, first.json_body)
-    assert (after_its_end.status_code, after_its_end.json_body) == (202, first.json_body)
+    assert (after_its_end.status_code, after_its_end.json_body) == (202, {**first.json_body, "status": "SUCCEEDED"})
     assert list(started(fake)) == [f"deactivate-{SCAN}"]
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_an_approval_again_after_its_execution_failed_says_why_and_what_to_do(
+    fake: FakeScans, api: Api, status: str
+) -> None:
+    approved = api.approve(ALICE).json_body
+    fake.states.end(f"deactivate-{SCAN}", status)
+    fake.states.executions[approved["execution_arn"]] |= {"error": "Sns.SnsException", "cause": "refused"}
+
+    answer = api.approve(ALICE)
+
+    assert (answer.status_code, answer.json_body["Code"]) == (409, "ConflictError")
+    assert message(answer) == (
+        f"scan_id: this plan was approved by {ANN} at {approved['approved_at']}, and its execution ended {status} "
+        "(Sns.SnsException: refused): redrive it, or approve the next full scan's plan"
+    )
+    assert len(started(fake)) == 1
+
+
+def test_an_approval_again_while_its_execution_waits_for_a_redrive_is_that_one(fake: FakeScans, api: Api) -> None:
+    first = api.approve(ALICE).json_body
+    fake.states.end(f"deactivate-{SCAN}", "PENDING_REDRIVE")
+
+    answer = api.approve(ALICE)
+
+    assert (answer.status_code, answer.json_body) == (202, {**first, "status": "PENDING_REDRIVE"})
 
 
 @pytest.mark.parametrize("keys", [(ALICE,), (BOB,), (ALICE, VAULT)])
@@ -171,6 +199,32 @@ def test_other_keys_after_an_approval_are_refused_with_who_approved_which_and_wh
         f"access_key_ids: this plan was approved by {ANN} at {at}, for {ALICE}, {BOB}; a plan is approved once"
     )
     assert len(started(fake)) == 1
+
+
+def test_who_approves_an_older_plan_again_whose_execution_failed_is_told_which_plan_counts(
+    fake: FakeScans, api: Api
+) -> None:
+    api.approve(ALICE)
+    fake.states.end(f"deactivate-{SCAN}", "FAILED")
+    keep_scan(fake, planned_report(LATER))
+
+    answer = api.approve(ALICE)
+
+    assert message(answer).endswith(f"; only the plan of the last full scan counts; that of account {OWN} is {LATER}")
+
+
+@pytest.mark.parametrize("key_id", [BOB, "AKIAOFALATERPLAN"])
+def test_who_approves_other_keys_of_an_older_plan_is_told_which_plan_counts(
+    fake: FakeScans, api: Api, key_id: str
+) -> None:
+    api.approve(ALICE)
+    keep_scan(fake, planned_report(LATER))
+
+    answer = api.approve(key_id)
+
+    counts = f"only the plan of the last full scan counts; that of account {OWN} is {LATER}"
+    assert answer.status_code == 409
+    assert message(answer).endswith(f", for {ALICE}; a plan is approved once; {counts}")
 
 
 @pytest.mark.parametrize(("keys", "status"), [((BOB, ALICE), 202), ((BOB,), 409)])
@@ -239,6 +293,19 @@ def test_an_execution_that_somebody_started_by_hand_keeps_the_plan_from_nobody(
     assert api.approve(ALICE).status_code == 409
 
 
+@pytest.mark.parametrize("planned", [True, False])
+def test_a_scan_says_where_its_plan_is_if_it_has_one(fake: FakeScans, api: Api, planned: bool) -> None:
+    report = planned_report(LATER)
+    if not planned:
+        del report["plan"]
+    keep_scan(fake, report)
+
+    links = api.get(f"/scan/{LATER}").json_body["links"]
+
+    assert links.get("plan") == (f"/scan/{LATER}/plan" if planned else None)
+    assert not planned or api.get(links["plan"]).json_body["plan"]["due"] == 2
+
+
 # What is not approved.
 
 
@@ -270,6 +337,20 @@ def test_only_the_plan_of_the_last_full_scan_counts(fake: FakeScans, api: Api) -
     assert message(older) == f"scan_id: only the plan of the last full scan counts; that of account {OWN} is {LATER}"
     assert started(fake) == {}
     assert api.approve(ALICE, scan_id=LATER).status_code == 202
+
+
+@pytest.mark.parametrize(("hours", "status"), [(25, 202), (26, 409)])
+def test_the_plan_of_a_scan_that_was_redriven_late_is_not_approved(
+    fake: FakeScans, api: Api, hours: int, status: int
+) -> None:
+    keep_scan(fake, planned_report(LATER), kept_at=AS_OF + timedelta(hours=hours))
+
+    answer = api.approve(ALICE, scan_id=LATER)
+
+    assert answer.status_code == status
+    assert len(started(fake)) == (status == 202)
+    if status == 409:
+        assert message(answer) == "scan_id: This plan was kept more than a day after its scan began: scan again."
 
 
 @pytest.mark.parametrize("kept", [None, b"", b"[]", b"{}", b"[" * 100_000])

@@ -144,6 +144,18 @@ def test_a_daily_scan_that_begins_some_seconds_earlier_or_later_keeps_the_day_th
     assert planned(report)["status"] == "due"
 
 
+def test_a_key_is_not_due_before_the_day_that_was_announced() -> None:
+    stage, ten_past_midnight = Stage(replace(APPLY, weekdays=WEEKDAYS)), 16 / 24 + 10 / 1440
+    first = stage.scan(ten_past_midnight, ALICE)
+
+    before = stage.scan(ten_past_midnight + 14 - 11 / 1440, ALICE)
+    on_the_day = stage.scan(ten_past_midnight + 14 - 9 / 1440, ALICE)
+
+    assert planned(first)["due_on"] == on_the_day["as_of"][:10] == "2026-12-07"
+    assert (statuses([before]), planned(before)["due_on"]) == (["told_recently"], "2026-12-07")
+    assert statuses([on_the_day]) == ["due"]
+
+
 @pytest.mark.parametrize(
     ("otherwise", "by"),
     [
@@ -247,6 +259,32 @@ def test_what_a_plan_alone_told_is_no_notice_of_what_will_be_done() -> None:
     assert planned(applied)["told_since"] == applied["as_of"]
     assert counts(applied) == {"due": 0, "held": 1, "told": 1, "newly_due": 0}
     assert planned(later)["told_since"] == applied["as_of"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ({"needs_approval": True}, {"needs_approval": False}, False),
+        ({"needs_approval": False}, {"needs_approval": True}, True),
+        ({"after_days": 30}, {"after_days": 14}, False),
+        ({"after_days": 14}, {"after_days": 0}, False),
+        ({"after_days": 14}, {"after_days": 30}, True),
+    ],
+)
+@pytest.mark.parametrize("between", [False, True])
+def test_a_notice_counts_unless_keys_go_sooner_than_it_said_or_without_an_approval(
+    before: dict[str, Any], after: dict[str, Any], counts: bool, between: bool
+) -> None:
+    stage = Stage(replace(APPLY, **before))
+    scans(3, stage=stage)
+    stage.settings = replace(APPLY, **after)
+    if between:
+        stage.scan(2.5, ALICE, max_age_days=365)
+
+    report = stage.scan(3, ALICE)
+
+    assert planned(report)["told_since"] == (TOLD_ON_SUNDAY if counts else report["as_of"])
+    assert report["plan"]["newly_told"] == (not counts)
 
 
 def test_what_will_be_done_is_notice_enough_of_a_plan_alone() -> None:
@@ -400,17 +438,17 @@ def test_what_no_report_has_was_told_to_nobody(key_id: str, told: dict[str, Any]
     report: Any = stage.scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {key_id: told, "AKIAGOOD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
-    assert read_told(report, "apply", AS_OF) == {}
+    assert read_told(report, APPLY, AS_OF) == {}
 
 
 def test_instants_are_read_as_reports_write_them() -> None:
     report: Any = Stage().scan(0, ALICE, max_age_days=365)
     report["plan"]["told"] = {"AKIAOLD": {"told_since": "2026-11-02T01:00:00+01:00", "due_since": None}}
 
-    assert read_told(report, "apply", AS_OF) == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
+    assert read_told(report, APPLY, AS_OF) == {"AKIAOLD": {"told_since": "2026-11-02T00:00:00Z", "due_since": None}}
 
 
 def test_a_report_without_a_plan_told_nothing() -> None:
-    assert read_told(report_of(ALICE), "apply", AS_OF) == {}
+    assert read_told(report_of(ALICE), APPLY, AS_OF) == {}
     assert holds(Stage().scan(0, ALICE)) == ["told_recently", "weekday"]
     assert AS_OF.weekday() == WEEKDAYS.index("SUN")

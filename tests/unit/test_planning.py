@@ -288,6 +288,22 @@ def test_the_machine_is_asked_to_apply_a_plan_where_keys_are_due_and_nobody_has_
     assert request == ({"Name": ("scan-1", "2026-11-22T08:01:00Z")} if is_asked else {})
 
 
+@pytest.mark.parametrize("now", [("off", "none"), ("plan", "none"), ("apply", "required")])
+def test_nothing_is_asked_where_the_stage_was_changed_since_the_plan_was_made(
+    now: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEACTIVATION_APPROVAL", "none")
+    monkeypatch.setenv("DEACTIVATION_WEEKDAYS", "SUN")
+    first = scan(ALICE)
+    first["as_of"] = planned(first)["told_since"] = "2026-11-02T08:00:00Z"
+    report = scan(ALICE, last=first)
+    for name, value in zip(("DEACTIVATION", "DEACTIVATION_APPROVAL"), now, strict=True):
+        monkeypatch.setenv(name, value)
+
+    assert report["plan"]["due"] == 1
+    assert request_deactivation(report, "2026-11-22T08:01:00Z") == {}
+
+
 def test_nothing_is_asked_of_a_stage_without_deactivation() -> None:
     assert request_deactivation(report_of(ALICE), "2026-11-22T08:01:00Z") == {}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, why
+from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, states, why
 from tests.support.state_machine import Execution
 
 MOST_BYTES = 256 * 1024  # of a state
@@ -23,6 +23,31 @@ def test_no_more_keys_are_changed_than_the_plan_of_one_scan_may(
     assert changed(world) == BOTH[:1]
     assert "MaxDeactivationsPerScan" in approved.output["results"][1]["why"]
     assert world.messages[-1]["Subject"] == f"NOT deactivated: {B} of bob in account 123456789012"
+
+
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_where_iam_refuses_each_key_no_more_are_tried_than_may_be_changed(
+    monkeypatch: pytest.MonkeyPatch, by_itself: bool
+) -> None:
+    world = World({f"user{number}": User({f"AKIA{number}": idle()}) for number in range(5)}, monkeypatch)
+    monkeypatch.setenv("MAX_DEACTIVATIONS_PER_SCAN", "2")
+    monkeypatch.setenv("DEACTIVATION_APPROVAL", "none" if by_itself else "required")
+    monkeypatch.setenv("DEACTIVATE_AFTER_DAYS", "1" if by_itself else "0")
+    world.plan()
+    world.clock.wait(86_400)
+    due = world.plan()
+    world.faults = {"updateAccessKey": ["", *["refused"] * 9]}
+
+    by = {"by": "DeactivationApproval=none"} if by_itself else {"access_key_ids": due}
+    execution = world.execution(scan_id=world.scan_id, **by).finish()
+
+    assert results(execution) == ["done", "failed", "failed", "held", "held"]
+    assert {one["why"] for one in execution.output["results"][3:]} == {
+        "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
+    }
+    assert states(world) == ["done", "failed", "failed"]
+    subjects = [message["Subject"] for message in world.messages[3:]]
+    assert subjects == ([] if by_itself else ["NOT deactivated: 2 access keys in AWS account 123456789012"])
 
 
 def refusals() -> Iterator[Any]:
@@ -66,6 +91,21 @@ def test_an_input_that_the_api_does_not_give_is_refused(world: World, given: Any
     assert (changed(world), world.actions(), world.messages) == ([], [], [])
 
 
+def test_no_refusal_names_a_key_because_lambda_logs_it(world: World, done: str) -> None:
+    world.plan()
+    refused = [world.approved(A, B).finish(), world.undo(f"123456789012-{B}-9").finish(), world.undo(done)]
+    for state in refused[2].steps():
+        if state == "RecordOutcome":
+            for key in [key for key in world.bucket.objects if key.startswith("actions/")]:
+                del world.bucket.objects[key]
+
+    assert [one.error for one in refused] == [
+        "KeyNotDueError: Not due in the plan of scan scan-3: 2 of 2 access keys.",
+        "CannotBeUndoneError: The action deactivated no key, or was undone before.",
+        "NotBegunError: It is not on record that this execution began the action.",
+    ]
+
+
 def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Execution) -> None:
     world.plan()
 
@@ -73,6 +113,30 @@ def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Exec
 
     assert (approved.status, approved.error.split(":")[0]) == ("FAILED", "NotTheLastScanError")
     assert changed(world) == []
+
+
+@pytest.mark.parametrize(("hours", "counts"), [(25, True), (25.01, False), (14 * 24, False)])
+def test_a_plan_of_a_scan_that_was_redriven_late_does_not_count(world: World, hours: float, counts: bool) -> None:
+    world.plan(sent_after=hours * 3600)
+
+    execution = world.approved(A, B).finish()
+
+    assert changed(world) == (BOTH if counts else [])
+    assert counts or execution.error == (
+        "NotTheLastScanError: This plan was kept more than a day after its scan began: scan again."
+    )
+
+
+def test_a_plan_counts_no_more_once_a_later_scan_is_kept_again_late(world: World, approved: Execution) -> None:
+    kept = world.bucket.objects["latest.json"]
+    for state in approved.steps():
+        if state == "GetUser":
+            world.clock.wait(26 * 3600)
+            world.bucket.keep("latest.json", json.loads(kept))
+            world.clock.wait(-26 * 3600)
+
+    assert results(approved) == ["held", "held"]
+    assert why(approved) == "This plan was kept more than a day after its scan began: scan again."
 
 
 def test_a_plan_counts_no_more_once_a_later_scan_is_on_record(world: World, approved: Execution) -> None:

@@ -68,6 +68,44 @@ def test_an_undo_that_was_stopped_after_its_intent_does_not_stand_in_the_way_of_
     assert changed(world)[2:] == [(A, "Active")]
 
 
+@pytest.mark.parametrize(
+    ("of_stage", "says"),
+    [
+        ({}, "Its user has the tag iam-key-age:never-deactivate: remove it first"),
+        ({"DEACTIVATION_USER_PATH": "/people/"}, "Its user's path, /, does not begin with /people/: change that first"),
+        (
+            {"DEACTIVATION_SCOPE": "tagged"},
+            "Its user does not have the tag iam-key-age:may-deactivate with the value true: change that first",
+        ),
+    ],
+)
+def test_an_undo_that_iam_would_refuse_by_the_user_says_what_to_change_first(
+    world: World, done: str, monkeypatch: pytest.MonkeyPatch, of_stage: dict[str, str], says: str
+) -> None:
+    world.users["alice"].tags = {} if of_stage else {"iam-key-age:never-deactivate": ""}
+    for name, value in of_stage.items():
+        monkeypatch.setenv(name, value)
+
+    execution = world.undo(done).finish()
+
+    assert results(execution) == ["held"]
+    assert why(execution) == f"{says}, or activate the key by hand."
+    assert changed(world) == BOTH
+
+
+@pytest.mark.parametrize("exempt", [False, True])
+def test_neither_an_exemption_nor_what_is_unknown_of_the_user_holds_an_undo(
+    world: World, done: str, monkeypatch: pytest.MonkeyPatch, exempt: bool
+) -> None:
+    monkeypatch.setenv("DEACTIVATION_USER_PATH", "/" if exempt else "/people/")
+    if exempt:
+        world.users["alice"].tags = {"iam-key-age:exempt-until": "2026-12-24", "iam-key-age:exempt-reason": "x"}
+    else:
+        world.faults = {"getUser": ["refused"] * 9}
+
+    assert results(world.undo(done).finish()) == ["done"]
+
+
 @pytest.mark.parametrize("fault", ["refused", "time_out"])
 def test_what_is_not_on_record_as_deactivated_cannot_be_undone(world: World, fault: str) -> None:
     world.plan()
