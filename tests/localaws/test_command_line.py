@@ -48,7 +48,7 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
     assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("Subject:")) <= 80
     report = json.loads((PROJECT / "out" / "demo" / "report.json").read_text())
     assert report["totals"]["expired"] == 20
-    assert (report["plan"]["mode"], report["plan"]["due"], report["plan"]["held"]) == ("plan", 0, 9)
+    assert [report["plan"][name] for name in ("mode", "due", "held", "waiting")] == ["plan", 0, 9, 8]
     assert done.stdout.count("Would be deactivated on 20") == 8
     assert {finding["seen_from"]["status"] for finding in report["findings"]} == {"seen", "nothing", "not_asked"}
     [transcript] = re.findall(r"```\n\$ make demo\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)

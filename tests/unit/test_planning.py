@@ -252,7 +252,7 @@ def test_nobody_is_named_for_what_no_action_explains(
 
 
 def test_a_summary_has_the_counts_of_the_plan() -> None:
-    assert summarize(scan(ALICE))["plan"] == {"mode": "apply", "due": 0, "held": 1}
+    assert summarize(scan(ALICE))["plan"] == {"mode": "apply", "due": 0, "held": 1, "waiting": 1}
 
 
 def test_a_bad_setting_fails_before_anything_is_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
