@@ -24,7 +24,16 @@ from chalicelib.deactivation_documents import (
 )
 from chalicelib.deactivation_settings import DeactivationSettings, deactivation_settings
 from chalicelib.documents import SCAN_ID_PATTERN, SCHEMA_VERSION, InvalidEvidenceError
-from chalicelib.evaluation.recheck import INACTIVE, Outcome, Recheck, Terms, outcome_of, recheck, why_not_undone
+from chalicelib.evaluation.recheck import (
+    INACTIVE,
+    NOT_CALLED,
+    Outcome,
+    Recheck,
+    Terms,
+    outcome_of,
+    recheck,
+    why_not_undone,
+)
 from chalicelib.instants import format_instant
 from chalicelib.key_documents import ACTIVE, Finding
 from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
@@ -119,10 +128,10 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     action = action_store.end(_ended(begun.action, state, cause, now), begun.number)
     undo, key = action["undo"], _chosen(action["account_id"], action)
     became, why = (undo or action)["state"], f"Asked for by {undo['by']}." if undo else action["why"]
-    return {
-        "result": _result(key, became, (undo or action)["cause"] or why, action_id),
-        "notification": compose_action_notification(action, settings.https_format()),
-    }
+    result, form = _result(key, became, (undo or action)["cause"] or why, action_id), settings.https_format()
+    if undo and event["caught"].get("Error") == NOT_CALLED:
+        return {"result": result, "notification": compose_rest_notification(run["input"], [result], form)}
+    return {"result": result, "notification": compose_action_notification(action, form)}
 
 
 def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
@@ -167,12 +176,13 @@ def _begin(
 def _begin_undo(
     run: Mapping[str, Any], key: ChosenKey, answers: Mapping[str, Any], now: datetime
 ) -> tuple[Action | None, str | None]:
-    """Keep that a key is to be activated again; return the action and None, or why it must not be."""
+    """Keep that a key is to be activated again, also where it must not be; return the action, and why it must not."""
     given, arn = run["input"], run["execution_arn"]
     action, begun = action_store.load_action(given["undo"]), action_store.load_begun(given["undo"], arn)
     if action is None:
         return None, "There is no such action on record."
-    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings()):
+    why_not = _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings())
+    if begun or (why_not and not _may_fail_to_undo(action)):
         return begun.action if begun else action, why_not
     undo: Undo = {
         "by": given["by"],
@@ -183,7 +193,13 @@ def _begin_undo(
         "cause": None,
     }
     action = action_store.begin_undo(action, undo)
-    return action, None if action["undo"] and _is_by(run, action["undo"]) else _ANOTHER
+    return action, why_not if action["undo"] and _is_by(run, action["undo"]) else _ANOTHER
+
+
+def _may_fail_to_undo(action: Action) -> bool:
+    """Return whether an undo that cannot be is kept: not where it would hide one that is done, or may be yet."""
+    last = action["undo"]
+    return action["state"] == "done" and (last is None or last["state"] in ("failed", "unknown"))
 
 
 def _recheck(
