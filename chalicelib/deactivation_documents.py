@@ -71,6 +71,7 @@ class Plan(TypedDict):
     max_per_scan: int
     due: int
     held: int
+    waiting: int  # of those held: only their day (`due_on`) has to come
     newly_told: int  # keys that are told of for the first time
     newly_due: int
     note: str | None  # why no key is planned
@@ -78,11 +79,12 @@ class Plan(TypedDict):
 
 
 class PlanCounts(TypedDict):
-    """How many keys are due and held."""
+    """How many keys are due and held, and how many of those that are held merely wait for their day."""
 
     mode: Literal["plan", "apply"]
     due: int
     held: int
+    waiting: int
 
 
 class PlanSummary(TypedDict):

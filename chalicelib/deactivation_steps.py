@@ -1,7 +1,7 @@
 """The steps of the deactivation machine that are not calls of IAM: choose keys, check one, record, conclude.
 
 An execution that is refused fails with the name of an error here, and its message: people read both. Lambda logs them,
-too, so they name no user.
+too, so they name no user and no key.
 """
 
 import re
@@ -90,14 +90,15 @@ def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     if "undo" in given:
         action = action_store.load_action(given["undo"])
         if action is None or action["state"] != "done" or (action["undo"] and action["undo"]["state"] == "done"):
-            raise CannotBeUndoneError(f"Action {given['undo']} deactivated no key, or was undone before.")
+            raise CannotBeUndoneError("The action deactivated no key, or was undone before.")
         return {"keys": [_chosen(action["account_id"], action)], "most_changes": 1, "undoes": True}
     of_stage, wanted = _settings(), given.get("access_key_ids")
     if of_stage.needs_approval and (wanted is None or given["by"] == BY_ITSELF):
         raise ApprovalRequiredError("Nobody approved these keys, and somebody has to (DeactivationApproval).")
     due = _due_keys(given)
-    if missing := [key_id for key_id in wanted or () if key_id not in due]:
-        raise KeyNotDueError(f"Not due in the plan of scan {given['scan_id']}: {', '.join(missing)}.")
+    if wanted and (missing := set(wanted) - due.keys()):
+        of = f"{len(missing)} of {len(wanted)}"
+        raise KeyNotDueError(f"Not due in the plan of scan {given['scan_id']}: {of} access keys.")
     longest_told = sorted(due, key=lambda key_id: due[key_id].told_since or "")
     keys = [due[key_id].key for key_id in wanted or longest_told[:MOST_KEYS]]
     return {"keys": keys, "most_changes": of_stage.max_per_scan, "undoes": False}
@@ -122,7 +123,7 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     run, action_id = event["run"], event["action_id"]
     begun = action_store.load_begun(action_id, run["execution_arn"])
     if begun is None:
-        raise NotBegunError(f"It is not on record that this execution began action {action_id}.")
+        raise NotBegunError("It is not on record that this execution began the action.")
     wanted = ACTIVE if begun.action["undo"] else INACTIVE
     state, cause = outcome_of(event["caught"], event["status_after"], wanted, redriven=event["redriven"])
     action = action_store.end(_ended(begun.action, state, cause, now), begun.number)

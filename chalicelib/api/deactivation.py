@@ -213,8 +213,9 @@ def _why_not_last(report: Report, wanted: ApprovalRequest) -> str | None:
 
 def _why_not(key_id: str, planned: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> str | None:
     if key_id in planned:
-        holds = planned[key_id]["plan"]["holds"]
-        return f"{key_id} is held: {', '.join(hold['in_words'] for hold in holds)}" if holds else None
+        key = planned[key_id]["plan"]
+        words = ", ".join(hold["in_words"] for hold in key["holds"])
+        return f"{key_id} is held: {words}" if key["status"] != "due" else None
     if report.get("findings_left_out"):
         return f"{key_id} is not among the keys that this report has of the plan (account_id asks that of an account)"
     note = report["plan"]["note"]

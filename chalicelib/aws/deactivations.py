@@ -54,12 +54,13 @@ def request_to_apply(scan_id: str, at: str) -> dict[str, Any]:
 
 def plan_name(scan_id: str) -> str:
     """Name the execution that applies the plan of a scan."""
-    return _name("deactivate", scan_id)
+    name = f"deactivate-{scan_id}"
+    return name if len(name) <= _LONGEST_NAME else f"deactivate-{hashlib.sha256(scan_id.encode()).hexdigest()[:32]}"
 
 
 def undo_name(action_id: str, number: int) -> str:
-    """Name an execution that undoes an action; each try has its number, from 1 on."""
-    return _name("undo", f"{action_id}-{number}")
+    """Name an execution that undoes an action, by no key's id: names are logged. Each try has its number, from 1 on."""
+    return f"undo-{hashlib.sha256(action_id.encode()).hexdigest()[:20]}-{number}"
 
 
 def start(name: str, given: DeactivationInput) -> Deactivation:
@@ -113,11 +114,6 @@ def _require_fresh(as_of: str | None, kept_at: Callable[[], datetime | None]) ->
     written = kept_at() if as_of else None
     if as_of and written and written - parse_instant(as_of) > _LONGEST_SCAN:
         raise NotTheLastScanError("This plan was kept more than a day after its scan began: scan again.")
-
-
-def _name(verb: str, subject: str) -> str:
-    name = f"{verb}-{subject}"
-    return name if len(name) <= _LONGEST_NAME else f"{verb}-{hashlib.sha256(subject.encode()).hexdigest()[:32]}"
 
 
 def _machine() -> str:

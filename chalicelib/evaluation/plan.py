@@ -95,6 +95,7 @@ def add_plan(
         holds = holds_of(finding, settings, as_of, actions.get(key_id)) or []
         key = finding["plan"] = _plan_key(finding, holds, settings, as_of, told.get(key_id))
         plan[key["status"]] += 1
+        plan["waiting"] += key["status"] == "held" and key["due_on"] is not None
         plan["newly_told"] += key["told_since"] == format_instant(as_of)
         plan["newly_due"] += key["due_since"] == format_instant(as_of)
 
@@ -134,6 +135,7 @@ def _empty_plan(settings: DeactivationSettings) -> Plan:
         "max_per_scan": settings.max_per_scan,
         "due": 0,
         "held": 0,
+        "waiting": 0,
         "newly_told": 0,
         "newly_due": 0,
         "note": None,
@@ -146,7 +148,7 @@ def _plan_key(
 ) -> PlannedKey:
     """Plan a key that is held by these besides time; `told` is what people were told of it before."""
     lasting, idle_since = any(hold["by"] not in _PASSING for hold in holds), _idle_since(finding)
-    if lasting or idle_since is None or finding["tags"] == "unknown" or finding["user_path"] is None:
+    if lasting or idle_since is None or any(hold["by"] == "unknown_details" for hold in holds):
         told_since, due_since = (None, None) if lasting or not told else (told["told_since"], told["due_since"])
         return {"status": "held", "told_since": told_since, "due_since": due_since, "due_on": None, "holds": holds}
     if told is None or parse_instant(told["told_since"]) < idle_since:  # who was told has used it
@@ -167,7 +169,8 @@ def _plan_key(
 
 def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
     """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
-    if as_of + _SCANS_BEGIN_WITHIN < told_since + settings.after_days * _DAY:
+    until = told_since + settings.after_days * _DAY
+    if as_of + _SCANS_BEGIN_WITHIN < until or as_of.date() < until.date():  # the day is what people were told
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:
         yield _hold("weekday", f"Keys are deactivated on {', '.join(settings.weekdays)} alone (UTC).")

@@ -1,5 +1,6 @@
 """The message in chat, as Amazon Q Developer shows it. Pure."""
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
     next_steps = [
         *(steps if report["findings"] else []),
         *described.next_steps,
-        *([f"{how_to_approve(report['plan'])} `POST {request[0]} {request[1]}`"] if request else []),
+        *([f"{how_to_approve(report['plan'])} `POST {request[0]} {json.dumps(request[1])}`"] if request else []),
         f"Read the report: `{report_locations(folder)['html']}`",
     ]
     about = report["scan_id"], report_verdict(report), report["account_id"]

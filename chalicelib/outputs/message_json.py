@@ -7,6 +7,7 @@ from typing import Any
 from chalicelib.documents import SCHEMA_VERSION, Quarantined
 from chalicelib.key_documents import Finding
 from chalicelib.organization_documents import AnyReport, OrganizationReport
+from chalicelib.outputs.plan_sentences import approval_request
 from chalicelib.report.counts import count
 from chalicelib.report.summary import (
     first_findings,
@@ -38,10 +39,12 @@ _FOR_REPORTS_ONLY = (
 
 def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
     """Return the message as docs/report.md has it, with the most urgent findings that there is room for."""
+    request = approval_request(report)
     first: list[dict[str, Any]] = [
         {**_for_messages(finding), "change": change} for finding, change in first_findings(report, _FIRST_FINDINGS)
     ]
-    while len(compact_json(first).encode()) > _MAX_FINDINGS_BYTES:
+    to_approve = {"plan_to_approve": {"path": request[0], "body": request[1]}} if request else {}
+    while first and len(compact_json([*first, to_approve]).encode()) > _MAX_FINDINGS_BYTES:
         first.pop()
     if "accounts" in report:
         summary: Mapping[str, Any] = summarize_organization(report)
@@ -64,6 +67,7 @@ def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
         "unchecked": first_unchecked,
         "unchecked_left_out": len(unchecked) - len(first_unchecked),
         "reports": report_locations(folder),
+        **to_approve,
     }
 
 

@@ -1,5 +1,6 @@
 """What mails say of a plan besides a line for each key, and of what was done by the plans before. Pure."""
 
+import json
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -50,7 +51,7 @@ def how_to_decide(report: AnyReport) -> Iterator[str]:
     if not plan or not plan["due"] + plan["held"]:
         return
     if request := approval_request(report):
-        path, body = request
+        path, body = request[0], json.dumps(request[1])
         yield from textwrap.wrap(how_to_approve(plan), MAX_WIDTH)
         yield f"{INDENT}POST {path}"
         yield from wrapped([body], INDENT)

@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,6 +71,7 @@ def render_page(template: str, report: AnyReport, **values: object) -> Iterator[
 
     planned = plan_sentences.planned_keys(report)
     in_plan = report["plan"]["due"] + report["plan"]["held"] if "plan" in report else 0
+    approval = plan_sentences.approval_request(report)
 
     style, script = ((_TEMPLATES / name).read_text("utf-8") for name in ("report.css", "report.js"))
     stream = (
@@ -88,7 +90,7 @@ def render_page(template: str, report: AnyReport, **values: object) -> Iterator[
             of_accounts="accounts" in report,
             planned=planned[:_MOST_PLANNED],
             planned_left_out=in_plan - len(planned[:_MOST_PLANNED]),
-            approval=plan_sentences.approval_request(report),
+            approval=(approval[0], json.dumps(approval[1])) if approval else None,
             style=Markup(style),  # noqa: S704  # the project's own file
             script=Markup(script),  # noqa: S704  # the project's own file
             style_hash=_csp_hash(style),

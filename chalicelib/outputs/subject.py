@@ -23,23 +23,27 @@ def first_fitting(*wordings: str) -> str:
 def wordings(report: AnyReport) -> tuple[str, ...]:
     """Return a report in a line, in several wordings, the longest first.
 
-    Each begins with what is most severe, and says how many keys are overdue and whether the report is complete.
+    Each begins with what is most severe, and says how many keys are overdue, whether the report is complete, and how
+    many keys somebody has to approve or will be deactivated.
     """
     counts = count(report)
     places = _places(report)
-    (lead, lead_in_short, most_severe), unused = _lead(counts), _unused(counts) + due_in_short(report)
+    (lead, lead_in_short, most_severe), (plan, plan_in_short) = _lead(counts), due_in_short(report)
+    unused = _unused(counts) + plan
     keys, complete = _found(counts, "overdue key"), _how_complete(report, counts)
     in_short = _how_complete(report, counts, short=True)
+    overdue, bare = f"{counts.totals['expired']} overdue", " - INCOMPLETE" if find_gaps(report) else in_short
     return (
         f"{lead}{_found(counts, 'overdue access key')}{unused} in {places[0]}{complete}",
         f"{lead}{keys}{unused} in {places[1]}{complete}",
         *([f"{lead_in_short}{keys}{unused} in {places[2]}{in_short}"] if places[2] != places[4] else []),
         f"{lead}{keys}{unused} in {places[3]}{complete}",
-        f"{lead}{keys} in {places[3]}{in_short}",
-        f"{lead_in_short}{keys} in {places[4]}{in_short}",
-        f"{most_severe}{keys} in {places[4]}{in_short}",
-        f"{most_severe}{_found(counts)} in {places[4]}{in_short.replace(' named users', ' users')}",
-        f"{counts.totals['expired']} overdue in {places[4]}{in_short.replace(' named users', ' users')}",
+        f"{lead}{keys}{plan_in_short} in {places[3]}{in_short}",
+        f"{lead_in_short}{keys}{plan_in_short} in {places[4]}{in_short}",
+        f"{most_severe}{keys}{plan_in_short} in {places[4]}{in_short}",
+        f"{most_severe}{_found(counts)}{plan_in_short} in {places[4]}{in_short.replace(' named users', ' users')}",
+        *(f"{most_severe}{overdue}{plan_in_short} in {places[4]}{how}" for how in (in_short, bare) if plan),
+        f"{overdue} in {places[4]}{in_short.replace(' named users', ' users')}",
     )
 
 

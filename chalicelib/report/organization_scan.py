@@ -22,7 +22,7 @@ _SUPERSEDED = "A later scan of the organization is on record already: the next o
 _PARTLY_SUPERSEDED = "Of {} of {} accounts, a later report is on record already: their next scan is compared with that."
 _SETTINGS_CHANGED = "Its parameters were changed while the accounts were scanned: scan again."
 _MOST_NOTES = 5
-_PLAN_SUMS = ("due", "held", "newly_told", "newly_due")
+_PLAN_SUMS = ("due", "held", "waiting", "newly_told", "newly_due")
 _NO_BASELINES: Mapping[str, Any] = {"accounts": {}, "instants": {}, "names": {}, "not_active": []}
 
 

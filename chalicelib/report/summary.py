@@ -113,8 +113,9 @@ def summarize(report: Report) -> Summary:
 
 
 def _plan_of(report: AnyReport) -> PlanSummary:
-    plan = report.get("plan")
-    return {"plan": {"mode": plan["mode"], "due": plan["due"], "held": plan["held"]}} if plan else {}
+    if not (plan := report.get("plan")):
+        return {}
+    return {"plan": {"mode": plan["mode"], "due": plan["due"], "held": plan["held"], "waiting": plan["waiting"]}}
 
 
 def summarize_organization(report: OrganizationReport) -> OrganizationSummary:

@@ -170,7 +170,7 @@ def test_a_key_that_is_not_due_cannot_be_approved(deactivation: Deactivation, na
 
     assert (execution.status, execution.error) == (
         "FAILED",
-        f"KeyNotDueError: Not due in the plan of scan {deactivation.scan_id}: {key_id(name)}.",
+        f"KeyNotDueError: Not due in the plan of scan {deactivation.scan_id}: 1 of 2 access keys.",
     )
     assert deactivation.files("dave") == deactivation.files(name) == {}
 

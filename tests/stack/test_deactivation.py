@@ -292,12 +292,12 @@ def test_a_deactivation_that_fails_is_told_in_words_of_its_own_and_once(whole: d
 @pytest.mark.parametrize("form", ["json", "chat"])
 def test_an_undo_that_fails_is_told_as_one_with_what_to_do(whole: dict[str, Any], form: str) -> None:
     machine = "arn:aws:states:eu-central-1:123456789012:stateMachine:iam-key-age-prod-deactivation"
-    undo = failed("iam-key-age-prod-deactivation", "undo-111122223333-AKIAIOSFODNN7EXAMPLE-1-1")
+    undo = failed("iam-key-age-prod-deactivation", "undo-0123456789abcdef0123-1")
 
     said = told(whole, undo, rule="FailedDeactivationRule", DeactivationStateMachine=machine, HttpsFormat=form)
     text = said if form == "json" else json.dumps(said["content"])
 
-    assert "undo-111122223333-AKIAIOSFODNN7EXAMPLE-1-1" in text
+    assert "undo-0123456789abcdef0123-1" in text
     assert "send the request of an undo" in text
     assert "aws iam update-access-key --status Active" in text
     assert not re.search(r"(?i)\bdeactivation undo|deactivation of|(?<!the stack) in AWS account", text)

@@ -1,5 +1,6 @@
 """Actions, undos and what all routes of deactivations do alike, on an AWS in memory; tests/scan has them over HTTP."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -31,6 +32,7 @@ from tests.support.planned_scans import (
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer")
 ACTION = f"{OWN}-{ALICE}-1"
+UNDO = f"undo-{hashlib.sha256(ACTION.encode()).hexdigest()[:20]}-1"
 PLAN, APPROVE = f"/scan/{SCAN}/plan", f"/scan/{SCAN}/plan/approve"
 
 
@@ -106,7 +108,7 @@ def test_an_undo_starts_one_execution_that_has_who_when_and_what(fake: FakeScans
     answer = api.undo(ACTION)
 
     [(name, given)] = started(fake).items()
-    assert (name, given) == (f"undo-{ACTION}-1", {"by": BEN, "at": given["at"], "undo": ACTION})
+    assert (name, given) == (UNDO, {"by": BEN, "at": given["at"], "undo": ACTION})
     assert answer.status_code == 202
     assert answer.json_body == {
         "action_id": ACTION,
@@ -133,13 +135,13 @@ def test_an_undo_that_ended_without_success_leaves_room_for_another(
 ) -> None:
     keep_action(fake, action())
     api.undo(ACTION)
-    fake.states.end(f"undo-{ACTION}-1", "FAILED")
+    fake.states.end(UNDO, "FAILED")
     keep_action(fake, action(undo=undo))
 
     answer = api.undo(ACTION)
 
-    assert answer.json_body["execution_arn"].endswith(f":undo-{ACTION}-2")
-    assert list(started(fake)) == [f"undo-{ACTION}-1", f"undo-{ACTION}-2"]
+    assert answer.json_body["execution_arn"].endswith(f":{UNDO[:-1]}2")
+    assert list(started(fake)) == [UNDO, f"{UNDO[:-1]}2"]
 
 
 def test_of_two_undos_the_one_that_comes_as_the_other_ends_starts_nothing(
@@ -151,7 +153,7 @@ def test_of_two_undos_the_one_that_comes_as_the_other_ends_starts_nothing(
     def start_after_another(**given: Any) -> Any:
         monkeypatch.setattr(fake.states, "start_execution", start)
         api.undo(ACTION)
-        fake.states.end(f"undo-{ACTION}-1")
+        fake.states.end(UNDO)
         keep_action(fake, action(undo=undone("done")))
         return start(**given)
 

@@ -46,9 +46,9 @@ def test_an_organizations_plan_is_the_sum_of_its_accounts() -> None:
 
     report = joined([(listed(1), one), (listed(2), two)])
 
-    assert report["plan"] == {**one["plan"], "due": 2, "held": 2, "newly_told": 1, "newly_due": 2}
+    assert report["plan"] == {**one["plan"], "due": 2, "held": 2, "waiting": 1, "newly_told": 1, "newly_due": 2}
     assert one["plan"]["newly_told"] == 1, "a sum changes no account's report"
-    assert summarize_organization(report)["plan"] == {"mode": "apply", "due": 2, "held": 2}
+    assert summarize_organization(report)["plan"] == {"mode": "apply", "due": 2, "held": 2, "waiting": 1}
 
 
 def test_its_findings_have_their_plans() -> None:

@@ -325,6 +325,7 @@ def test_a_plan_has_the_settings_that_it_was_made_by() -> None:
         "max_per_scan": 9,
         "due": 0,
         "held": 1,
+        "waiting": 0,
         "newly_told": 0,
         "newly_due": 0,
         "note": None,
@@ -385,8 +386,10 @@ def test_whatever_is_said_of_it_a_key_that_is_used_is_never_due(
     one: Finding = report["findings"][0]
     status = one["plan"]["status"] if "plan" in one else "not planned"
     event(status)
+    assert (status == "held") == bool(one["plan"]["holds"] if "plan" in one else [])
     if status != "due":
         return
+    assert (one["user_path"] or "/").startswith(settings.user_path)
     idle_since = one["last_used"]["at"] if isinstance(one["last_used"], dict) else one["created_at"]
     assert idle_since <= format_instant(AS_OF - max(settings.after_days, 1) * DAY)
     assert one["status"] == "Active"

@@ -328,6 +328,17 @@ def test_all_keys_are_due_or_none_is_deactivated(fake: FakeScans, api: Api, keys
     assert started(fake) == {}
 
 
+def test_a_key_that_is_held_for_no_reason_is_not_due_either(fake: FakeScans, api: Api) -> None:
+    report = planned_report(LATER)
+    next(one for one in report["findings"] if one["access_key_id"] == ALICE)["plan"]["status"] = "held"
+    keep_scan(fake, report)
+
+    answer = api.approve(ALICE, scan_id=LATER)
+
+    assert (answer.status_code, started(fake)) == (409, {})
+    assert message(answer).startswith(f"access_key_ids: {ALICE} is held")
+
+
 def test_only_the_plan_of_the_last_full_scan_counts(fake: FakeScans, api: Api) -> None:
     keep_scan(fake, planned_report(LATER))
 

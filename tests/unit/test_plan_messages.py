@@ -17,6 +17,7 @@ from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.mail import MAX_MESSAGE_BYTES, Message
+from chalicelib.outputs.message_json import compact_json
 from chalicelib.outputs.message_text import compose_message
 from chalicelib.outputs.organization_csv import OrganizationCsv
 from chalicelib.outputs.organization_html import render_organization_html
@@ -31,8 +32,10 @@ from localaws.commands.console import show_result
 from localaws.scan_run import ScanResult
 from tests.support.organization_reports import FOLDER, account_id, joined, listed
 from tests.support.plan_reports import (
+    IN_USE,
     NO_APPROVAL,
     PLAN_ALONE,
+    ROTATED,
     SAM,
     WEB,
     all_held,
@@ -107,14 +110,16 @@ def test_every_line_is_under_80_columns_and_the_subject_short_ascii_on_one_line(
         ),
         (
             "alone",
-            "Due: would be deactivated now (Deactivation=plan changes nothing).",
-            "Would be deactivated on 2026-12-07 (Deactivation=plan changes nothing).",
+            "Due: would be deactivated now at the earliest (Deactivation=plan changes nothing).",
+            "Would be deactivated on 2026-12-07 at the earliest (Deactivation=plan changes nothing).",
         ),
     ],
 )
 def test_a_key_says_when_it_is_deactivated_and_by_whose_will(name: str, due: str, later: str) -> None:
-    assert f"\n      {due}\n" in mail(name).text
-    assert f"\n      {later}\n" in mail(name).text
+    lines = mail(name).text.replace("\n      changes", " changes").replace("\n      nothing", " nothing").splitlines()
+
+    assert f"      {due}" in lines
+    assert f"      {later}" in lines
 
 
 def test_a_held_key_says_all_that_holds_it() -> None:
@@ -135,7 +140,9 @@ def test_a_key_that_waits_for_an_approved_weekday_alone_says_so_and_not_a_day_th
     on_friday = message(stage.scan(5, WEB)).text
 
     assert "Can be deactivated from 2026-11-23, once approved." in text
-    assert "Held: Keys are deactivated on MON, TUE, WED, THU alone (UTC)." in on_friday
+    assert "Waits: Keys are deactivated on MON, TUE, WED, THU alone (UTC)." in on_friday
+    assert "Deactivation: 0 keys due, 1 waits for its day, 0 held." in on_friday
+    assert "Held" not in on_friday
 
 
 @pytest.mark.parametrize("name", ["by-itself", "alone", "all-held"])
@@ -162,7 +169,11 @@ def test_of_more_due_keys_than_a_scan_deactivates_the_request_has_as_many_as_it_
 
     [body] = re.findall(r"^  ({\"access_key_ids.*?})$", text, re.MULTILINE | re.DOTALL)
     assert len(json.loads(body)["access_key_ids"]) == report["plan"]["max_per_scan"] == 5
-    assert "These are the first 5 of them." in in_one_line(text)
+    assert (
+        "on one of DeactivationWeekdays (MON, TUE, WED, THU, FRI, SAT, SUN in UTC), without the keys that are to stay"
+        " active; a plan is approved once. These are the first 5 of them. Other keys that are due can be approved in"
+        " the next full scan's plan." in in_one_line(text)
+    )
     assert ", 7 deactivations to approve in AWS account 123456789012" in message(report).subject
 
 
@@ -197,6 +208,58 @@ def test_how_to_protect_a_user_is_said_wherever_a_key_is_planned(name: str) -> N
     command = "aws iam tag-user --user-name USER \\\n      --tags Key=iam-key-age:never-deactivate,Value=yes\n"
 
     assert command in mail(name).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (APPLY, "Keys that are due are deactivated once somebody approves them, at most 5 a scan."),
+        (NO_APPROVAL, "Keys that are due are deactivated after each full scan, at most 5 a scan."),
+        (PLAN_ALONE, "keys that are due would be deactivated once somebody approves them, at most 5 a scan."),
+        (
+            replace(NO_APPROVAL, mode="plan", max_per_scan=2),
+            "keys that are due would be deactivated after each full scan, at most 2 a scan.",
+        ),
+    ],
+)
+def test_how_many_keys_go_in_a_scan_and_by_whose_will_is_said_once(settings: DeactivationSettings, says: str) -> None:
+    assert in_one_line(message(two_weeks(settings)).text).count(says) == 1
+
+
+def leaked(**more: Any) -> Any:
+    return user("leaked", key("AKIALEAKED", 200, used=1), quarantined_by="AWSCompromisedKeyQuarantineV2", **more)
+
+
+def test_a_leaked_key_that_is_in_use_says_why_it_is_not_planned() -> None:
+    report = first_scan(leaked(), IN_USE, WEB)
+    page, chat = "".join(render_html(report)), by_protocol(report, HttpsFormat.CHAT)["https"]["content"]
+
+    assert message(report).text.count("\n      Not planned: it is in use.\n") == 1
+    assert page.count("<dt>Deactivation</dt><dd>Not planned: it is in use.</dd>") == 1
+    assert "Not planned" not in chat["description"]
+
+
+def test_a_key_that_was_used_since_its_successor_was_created_says_why_it_is_not_planned() -> None:
+    report = first_scan(user("r", key("AKIAOLD", 200, used=1), key("AKIANEW", 20, used=1)))
+
+    assert "Finish rotating AKIAOLD" in message(report).text
+    assert "Not planned: it is in use." in message(report).text
+
+
+def test_nothing_is_said_of_keys_in_use_where_no_key_is_planned() -> None:
+    for report in (report_of(leaked()), first_scan(leaked(), max_age_days=30, warn_days=5)):
+        assert "Not planned" not in message(report).text + "".join(render_html(report))
+
+
+def test_a_leaked_key_that_is_not_overdue_or_was_never_used_is_not_called_in_use() -> None:
+    quarantined: Any = {"quarantined_by": "AWSCompromisedKeyQuarantineV2"}
+    young = user("young", key("AKIAYOUNG", 80, used=1), **quarantined)
+    new = user("new", key("AKIANEW", 95, used=94), key("AKIANEWER", 5, used="never"), **quarantined)
+
+    report = first_scan(young, new, max_age_days=90)
+
+    assert {one["access_key_id"] for one in report["findings"]} >= {"AKIAYOUNG", "AKIANEW"}
+    assert "Not planned" not in message(report).text
 
 
 def test_a_scan_by_another_policy_says_that_it_plans_nothing() -> None:
@@ -266,7 +329,7 @@ def test_nothing_of_it_is_markup_in_chat() -> None:
 def test_chat_says_the_plan_and_how_to_approve_it() -> None:
     chat = by_protocol(two_weeks(), HttpsFormat.CHAT)["https"]["content"]
 
-    assert "Deactivation: 1 key due, 7 held; 1 newly due, 3 announced for the first time.\n" in chat["description"]
+    assert "Deactivation: 1 key due, 3 wait for their day, 4 held; 1 newly due, 3 announced" in chat["description"]
     assert "deactivate it. Due: can be deactivated now, once approved.\n" in chat["description"]
     [step] = [step for step in chat["nextSteps"] if "approve" in step]
     assert step.endswith('`POST /scan/scan-1/plan/approve {"access_key_ids": ["AKIAWEB0000000000001"]}`')
@@ -275,8 +338,46 @@ def test_chat_says_the_plan_and_how_to_approve_it() -> None:
 def test_programs_get_the_counts_of_the_plan_and_the_plan_of_each_key() -> None:
     for_programs = by_protocol(two_weeks())["sqs"]
 
-    assert for_programs["summary"]["plan"] == {"mode": "apply", "due": 1, "held": 7}
+    assert for_programs["summary"]["plan"] == {"mode": "apply", "due": 1, "held": 7, "waiting": 3}
     assert {finding["plan"]["status"] for finding in for_programs["findings"] if "plan" in finding} == {"due", "held"}
+
+
+def test_programs_get_the_request_that_approves_the_due_keys_though_more_severe_keys_come_first() -> None:
+    severe = [
+        user(f"a{one}", key(f"AKIAADMIN{one}", 300, used=1), can_administer=True, administers_by="AdministratorAccess")
+        for one in range(10)
+    ]
+
+    for_programs = by_protocol(first_scan(*severe, ROTATED))["sqs"]
+
+    assert "AKIAROTATED000000006" not in json.dumps(for_programs["findings"])
+    assert for_programs["plan_to_approve"] == {
+        "path": "/scan/scan-0/plan/approve",
+        "body": {"access_key_ids": ["AKIAROTATED000000006"]},
+    }
+
+
+@pytest.mark.parametrize("name", ["by-itself", "alone", "all-held"])
+def test_programs_get_no_request_where_nothing_is_to_be_approved(name: str) -> None:
+    assert "plan_to_approve" not in by_protocol(CASES[name]())["sqs"]
+
+
+def test_a_request_of_the_most_keys_leaves_the_message_for_programs_as_small_as_it_was() -> None:
+    users = [
+        user("n" * 59 + f"{one:05}", key(f"AKIA{one:016}", 200, used="never"), tags={"owner": "o" * 256})
+        for one in range(100)
+    ]
+
+    few, many = (
+        by_protocol(first_scan(*users, settings=replace(NOT_BEFOREHAND, max_per_scan=most)))["sqs"] for most in (1, 100)
+    )
+
+    assert len(few["plan_to_approve"]["body"]["access_key_ids"]) == 1
+    assert len(many["plan_to_approve"]["body"]["access_key_ids"]) == 100
+    for each in (few, many):
+        assert len(compact_json([*each["findings"], each["plan_to_approve"]])) <= 4_700
+        assert each["findings"]
+        assert len(each["findings"]) + each["findings_left_out"] == 100
 
 
 def test_the_message_of_thousands_of_planned_keys_is_no_larger_than_any_other() -> None:
@@ -453,4 +554,4 @@ def test_the_console_shows_when_a_key_would_be_deactivated(columns: int, shown: 
     show_result(Console(file=written, width=columns), ScanResult("scan-1", "SUCCEEDED", None, files, [], [], {}))
 
     assert shown in written.getvalue()
-    assert "Deactivation: 1 key due, 7 held; " in in_one_line(written.getvalue())
+    assert "Deactivation: 1 key due, 3 wait for their day, 4 held; " in in_one_line(written.getvalue())

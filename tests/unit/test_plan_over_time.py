@@ -144,6 +144,18 @@ def test_a_daily_scan_that_begins_some_seconds_earlier_or_later_keeps_the_day_th
     assert planned(report)["status"] == "due"
 
 
+def test_a_key_is_not_due_before_the_day_that_was_announced() -> None:
+    stage, ten_past_midnight = Stage(replace(APPLY, weekdays=WEEKDAYS)), 16 / 24 + 10 / 1440
+    first = stage.scan(ten_past_midnight, ALICE)
+
+    before = stage.scan(ten_past_midnight + 14 - 11 / 1440, ALICE)
+    on_the_day = stage.scan(ten_past_midnight + 14 - 9 / 1440, ALICE)
+
+    assert planned(first)["due_on"] == on_the_day["as_of"][:10] == "2026-12-07"
+    assert (statuses([before]), planned(before)["due_on"]) == (["told_recently"], "2026-12-07")
+    assert statuses([on_the_day]) == ["due"]
+
+
 @pytest.mark.parametrize(
     ("otherwise", "by"),
     [
@@ -183,6 +195,13 @@ def test_what_people_were_told_stands_while_the_details_of_a_key_are_unknown(unk
     assert planned(reports[16])["told_since"] == TOLD_ON_SUNDAY
     assert [planned(reports[day])["status"] for day in (14, 15, 16)] == ["held", "held", "due"]
     assert sum(report["plan"]["newly_told"] for report in reports) == 1
+
+
+def test_a_key_is_announced_and_due_where_its_users_path_is_unknown_and_does_not_matter() -> None:
+    reports = scans(17, lambda _: user("alice", IDLE, path=None))
+
+    assert statuses(reports)[-1] == "due"
+    assert not [one for one in map(planned, reports) if one["status"] == "held" and not one["holds"]]
 
 
 def test_a_key_that_is_due_stays_told_of_as_due_while_its_details_are_unknown() -> None:

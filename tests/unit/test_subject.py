@@ -47,6 +47,12 @@ def largest(found: tuple[int, int, int], root: str, gap: str, kind: dict[str, An
     }
 
 
+def lead(quarantined: int, has_root_keys: bool, admins: int) -> str:
+    """What a subject has to begin with."""
+    leads = [(quarantined, f"{quarantined} "), (has_root_keys, "Root "), (admins, f"{admins} admin")]
+    return next((lead for holds, lead in leads if holds), "")
+
+
 @pytest.mark.parametrize("kind", [OF_ALL, OF_NAMED, OF_THE_PAST, {**OF_NAMED, **OF_THE_PAST}])
 @pytest.mark.parametrize("gap", GAPS)
 @pytest.mark.parametrize("quarantined", [0, 1, 5_000])
@@ -65,12 +71,54 @@ def test_the_subject_is_short_names_the_most_severe_first_and_keeps_its_counts(
         assert "as_of" not in kind or " at 2020-11-22" in line
         incomplete = gap or (root == "unknown" and not kind)
         assert ("INCOMPLETE: " in line) is bool(incomplete), line
-        leads = [
-            (quarantined, f"{quarantined} "),
-            (root == "root_access_keys" and not kind, "Root "),
-            (admins, f"{admins} admin"),
-        ]
-        assert line.startswith(next((lead for holds, lead in leads if holds), "")), line
+        assert line.startswith(lead(quarantined, root == "root_access_keys" and not kind, admins)), line
+
+
+def planned(report: Any, due: int, approval: str = "required") -> Any:
+    return {**report, "plan": {"mode": "apply", "approval": approval, "due": due, "max_per_scan": 100}}
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize("quarantined", [0, 1, 5_000])
+@pytest.mark.parametrize("approval", ["required", "none"])
+def test_the_subject_says_what_is_to_be_approved_or_goes_whatever_else_leads(
+    quarantined: int, gap: str, approval: str
+) -> None:
+    found = product((0, 10_000), (0, 10_000), ROOT, (None, "a" * 63), (1, 10_000))
+    for admins, expired, root, alias, due in found:
+        report = largest((quarantined, admins, expired), root, gap, OF_ALL, alias)
+        line, without = subject(planned(report, due, approval)), subject(report)
+
+        assert len(line) < 100, line
+        assert f"{expired} overdue" in line
+        assert "123456789012" in line
+        assert ("INCOMPLETE" in line) is ("INCOMPLETE" in without), line
+        assert line.startswith(lead(quarantined, root == "root_access_keys", admins)), line
+        if approval == "required":
+            assert f", {due} to approve in " in line or f", {due} deactivation{'s' * (due > 1)} to approve in " in line
+        else:
+            assert f", {min(due, 100)} to be deactivated in " in line
+
+
+@pytest.mark.parametrize(
+    ("found", "root", "gap", "says"),
+    [
+        (
+            (1, 0, 20),
+            "ok",
+            "",
+            "1 quarantined, 10 new of 20 overdue keys, 8 to approve in 123456789012 (complete: 5000 users)",
+        ),
+        (
+            (1, 0, 20),
+            "root_access_keys",
+            "unchecked",
+            "1 quarantined, 20 overdue, 8 to approve in 123456789012 - INCOMPLETE: 4999 of 5000 unchecked",
+        ),
+    ],
+)
+def test_with_a_plan_the_subject_says(found: tuple[int, int, int], root: str, gap: str, says: str) -> None:
+    assert subject(planned(largest(found, root, gap, OF_ALL, None), 8)) == says
 
 
 @pytest.mark.parametrize(

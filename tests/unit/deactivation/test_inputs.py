@@ -91,6 +91,21 @@ def test_an_input_that_the_api_does_not_give_is_refused(world: World, given: Any
     assert (changed(world), world.actions(), world.messages) == ([], [], [])
 
 
+def test_no_refusal_names_a_key_because_lambda_logs_it(world: World, done: str) -> None:
+    world.plan()
+    refused = [world.approved(A, B).finish(), world.undo(f"123456789012-{B}-9").finish(), world.undo(done)]
+    for state in refused[2].steps():
+        if state == "RecordOutcome":
+            for key in [key for key in world.bucket.objects if key.startswith("actions/")]:
+                del world.bucket.objects[key]
+
+    assert [one.error for one in refused] == [
+        "KeyNotDueError: Not due in the plan of scan scan-3: 2 of 2 access keys.",
+        "CannotBeUndoneError: The action deactivated no key, or was undone before.",
+        "NotBegunError: It is not on record that this execution began the action.",
+    ]
+
+
 def test_only_the_plan_of_the_last_full_scan_counts(world: World, approved: Execution) -> None:
     world.plan()
 
