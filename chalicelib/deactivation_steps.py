@@ -44,6 +44,7 @@ _LONGEST_WHY = 300  # so that the results of all keys fit into a state
 _TOO_OLD = "IAM was asked about it more than two minutes before it was to be checked."
 _NOT_DUE = "It is not due in the plan of the last full scan."
 _ANOTHER = f"{BY_ANOTHER}."
+_BEFORE = "This execution has been done with it."
 _TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
 _ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
 _REFUSED = "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
@@ -148,10 +149,10 @@ def _begin(
     """Keep that a key is to be deactivated; return the action and None, or why it must not be."""
     earlier = action_store.load_last_action(key["account_id"], key["access_key_id"])
     # Where this function was called before for this key, and its answer was lost, IAM was not called yet.
-    is_ours = earlier is not None and earlier["state"] == "intended" and _is_by(run, earlier)
+    is_ours = earlier is not None and _is_by(run, earlier)
     finding, why_not = _recheck(run, key, answers, None if is_ours else earlier, now)
     if earlier and is_ours:
-        return earlier, why_not
+        return earlier, why_not if earlier["state"] == "intended" else _BEFORE
     attempt = 1 + int(earlier["action_id"].rpartition("-")[2]) if earlier else 1
     if why_not or finding is None or attempt > _MOST_ATTEMPTS:
         return None, why_not or _TOO_OFTEN

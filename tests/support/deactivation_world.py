@@ -49,7 +49,8 @@ A, B = "AKIAALICE", "AKIABOB"
 BOTH = [(A, "Inactive"), (B, "Inactive")]
 # What may go wrong with a call: nothing happens, or it happens and its answer is lost; a crash is not tried again. Or a
 # function is invoked twice at once, and of the one that takes longer nobody sees the answer.
-FAULTS = ("refused", "throttled", "time_out", "lose", "crash", "stop", "stop_after", "duplicate")
+FAULTS = ("refused", "throttled", "time_out", "lose", "crash", "stop", "stop_after", "duplicate", "late_duplicate")
+_DUPLICATES = {"duplicate": "record", "late_duplicate": "publish"}  # before which call the other one is done
 
 
 class StoppedError(Exception):
@@ -112,7 +113,7 @@ class World:
         self.bucket = _Store(self)
         self.faults: dict[str, list[str]] = {}
         self.meanwhile: list[Execution] = []  # run right before an intent is put
-        self._duplicates: list[dict[str, Any]] = []  # payloads of invocations that go on
+        self._duplicates: dict[str, list[dict[str, Any]]] = {}  # payloads of invocations that go on until a call
         self.changes: list[Change] = []
         self.largest = 0  # bytes that a task was given or answered
         self._asked: dict[str, dict[str, Asked]] = {}  # by execution and key
@@ -174,12 +175,11 @@ class World:
         service, _, name = operation.rpartition(":")
         if name == "invoke":
             name = arguments["Payload"]["step"]
-        if name in ("publish", "updateAccessKey", "record"):  # late enough for much to have changed
-            while self._duplicates:
-                with suppress(TaskFailedError):
-                    self._invoke(self._duplicates.pop())
-        if self.faults.get(name, [])[:1] == ["duplicate"] and service == "lambda":
-            self._duplicates.append(arguments["Payload"])
+        for payload in self._duplicates.pop(name, ()):
+            with suppress(TaskFailedError):
+                self._invoke(payload)
+        if service == "lambda" and (until := _DUPLICATES.get("".join(self.faults.get(name, [])[:1]))):
+            self._duplicates.setdefault(until, []).append(arguments["Payload"])
         with self.fault_at(name):
             if service == "lambda":
                 return self._invoke(arguments["Payload"])

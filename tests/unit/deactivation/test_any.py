@@ -27,7 +27,7 @@ CALLS = (
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
 GOOD_FOR = 2 * MINUTE + timedelta(seconds=2)  # and how long a call may take
-EXEMPT = {"iam-key-age:exempt-until": "2027-01-15", "iam-key-age:exempt-reason": "moved in January"}
+EXEMPT = {"iam-key-age:exempt-until": "2027-10-15", "iam-key-age:exempt-reason": "moved in October"}
 KINDS_OF_EVENTS = (
     *("used", "deactivated", "activated", "key deleted", "user deleted", "renamed", "name taken"),
     *("protected", "exempt", "two minutes", "ten hours", "ten days", "a scan"),
@@ -119,6 +119,8 @@ def test_no_key_is_ever_deactivated_that_must_not_be_and_what_is_on_record_is_wh
             assert used is None or used.replace(microsecond=0) <= parse_instant(told[change.key_id] or "")
         else:
             assert_may_be_activated(world, change)
+    begun = [(action["execution_arn"], action["access_key_id"]) for action in world.actions()]
+    assert len(set(begun)) == len(begun)
     for action in world.actions():
         event(action["state"])
         assert_is_what_happened(world, action, happened)

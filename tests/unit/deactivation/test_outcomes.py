@@ -255,6 +255,15 @@ def test_an_undo_that_crashed_after_its_intent_and_may_not_go_on_is_on_record_as
     assert why(undo) == "IAM was asked about it more than two minutes before it was to be checked."
 
 
+def test_an_invocation_whose_answer_nobody_sees_does_not_begin_anew_what_failed(world: World) -> None:
+    world.plan()
+    world.faults = {"check": ["late_duplicate"], "updateAccessKey": ["refused"]}
+    execution = world.approved(A)
+
+    assert results(execution.finish()) == ["failed"]
+    assert states(world) == ["failed"]
+
+
 @pytest.mark.parametrize("change", ["a scan", "two minutes"])
 def test_an_invocation_whose_answer_nobody_sees_does_not_say_what_became_of_a_key(world: World, change: str) -> None:
     world.plan()
