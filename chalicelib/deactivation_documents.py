@@ -157,7 +157,10 @@ class ChosenKey(TypedDict):
 
 
 class KeyResult(TypedDict):
-    """What became of a key in an execution; `held` where the check right before found that it must not be."""
+    """What became of a key in an execution; `held` where the check right before found that it must not be.
+
+    Of an undo that cannot be, `failed`, which is on record, unless another undo is done or may be yet.
+    """
 
     account_id: str
     user_name: str

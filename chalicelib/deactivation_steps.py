@@ -4,16 +4,14 @@ An execution that is refused fails with the name of an error here, and its messa
 too, so they name no user and no key.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from chalicelib import scan_ids, settings
 from chalicelib.aws import action_store, deactivations, report_store
 from chalicelib.aws.deactivations import NotTheLastScanError
 from chalicelib.deactivation_documents import (
-    ACTION_ID_PATTERN,
     BY_ANOTHER,
     BY_ITSELF,
     Action,
@@ -22,27 +20,27 @@ from chalicelib.deactivation_documents import (
     KeyResult,
     Undo,
 )
+from chalicelib.deactivation_input import MOST_KEYS, read_input
 from chalicelib.deactivation_settings import DeactivationSettings, deactivation_settings
-from chalicelib.documents import SCAN_ID_PATTERN, SCHEMA_VERSION, InvalidEvidenceError
-from chalicelib.evaluation.recheck import INACTIVE, Outcome, Recheck, Terms, outcome_of, recheck, why_not_undone
+from chalicelib.documents import SCHEMA_VERSION, InvalidEvidenceError
+from chalicelib.evaluation.recheck import (
+    INACTIVE,
+    NOT_CALLED,
+    Outcome,
+    Recheck,
+    Terms,
+    outcome_of,
+    recheck,
+    why_not_undone,
+)
 from chalicelib.instants import format_instant
 from chalicelib.key_documents import ACTIVE, Finding
-from chalicelib.organization_documents import ACCOUNT_ID_PATTERN
 from chalicelib.outputs.deactivation_text import compose_action_notification, compose_rest_notification
 
 Step = Callable[[Mapping[str, Any], datetime], dict[str, Any]]
 
-MOST_KEYS = 100  # of an execution
 _MOST_ATTEMPTS = 999
 _LONGEST_WHY = 300  # so that the results of all keys fit into a state
-_KEY_ID = "[A-Za-z0-9_]{1,128}"
-_TEXTS = {
-    "by": "[ -~]{1,2048}",
-    "at": "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z",
-    "scan_id": SCAN_ID_PATTERN,
-    "account_id": ACCOUNT_ID_PATTERN,
-    "undo": ACTION_ID_PATTERN,
-}
 _TOO_OLD = "IAM was asked about it more than two minutes before it was to be checked."
 _NOT_DUE = "It is not due in the plan of the last full scan."
 _ANOTHER = f"{BY_ANOTHER}."
@@ -50,10 +48,6 @@ _BEFORE = "This execution has been done with it."
 _TOO_OFTEN = f"IAM refused to deactivate it {_MOST_ATTEMPTS} times."
 _ENOUGH = "The plan of one scan deactivates no more keys (MaxDeactivationsPerScan)."
 _REFUSED = "It was not tried: IAM refused too many keys before it, as many as one scan's plan may deactivate."
-
-
-class InvalidDeactivationInputError(Exception):
-    """The execution's input is not one that the API gives."""
 
 
 class DeactivationIsOffError(Exception):
@@ -78,7 +72,7 @@ class NotBegunError(Exception):
 
 def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return the keys that an execution is to change, and how many at most; raise if its input is refused."""
-    given = _read_input(event["run"]["input"])
+    given = read_input(event["run"]["input"])
     if "undo" in given:
         action = action_store.load_action(given["undo"])
         if action is None or action["state"] != "done" or (action["undo"] and action["undo"]["state"] == "done"):
@@ -121,10 +115,10 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     action = action_store.end(_ended(begun.action, state, cause, now), begun.number)
     undo, key = action["undo"], _chosen(action["account_id"], action)
     became, why = (undo or action)["state"], f"Asked for by {undo['by']}." if undo else action["why"]
-    return {
-        "result": _result(key, became, (undo or action)["cause"] or why, action_id),
-        "notification": compose_action_notification(action, settings.https_format()),
-    }
+    result, form = _result(key, became, (undo or action)["cause"] or why, action_id), settings.https_format()
+    if undo and event["caught"].get("Error") == NOT_CALLED:
+        return {"result": result, "notification": compose_rest_notification(run["input"], [result], form)}
+    return {"result": result, "notification": compose_action_notification(action, form)}
 
 
 def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
@@ -169,12 +163,13 @@ def _begin(
 def _begin_undo(
     run: Mapping[str, Any], key: ChosenKey, answers: Mapping[str, Any], now: datetime
 ) -> tuple[Action | None, str | None]:
-    """Keep that a key is to be activated again; return the action and None, or why it must not be."""
+    """Keep that a key is to be activated again, also where it must not be; return the action, and why it must not."""
     given, arn = run["input"], run["execution_arn"]
     action, begun = action_store.load_action(given["undo"]), action_store.load_begun(given["undo"], arn)
     if action is None:
         return None, "There is no such action on record."
-    if why_not := _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings()):
+    why_not = _too_old(answers, now) or why_not_undone(key, answers, action, deactivation_settings())
+    if begun or (why_not and not _may_fail_to_undo(action)):
         return begun.action if begun else action, why_not
     undo: Undo = {
         "by": given["by"],
@@ -185,7 +180,13 @@ def _begin_undo(
         "cause": None,
     }
     action = action_store.begin_undo(action, undo)
-    return action, None if action["undo"] and _is_by(run, action["undo"]) else _ANOTHER
+    return action, why_not if action["undo"] and _is_by(run, action["undo"]) else _ANOTHER
+
+
+def _may_fail_to_undo(action: Action) -> bool:
+    """Return whether an undo that cannot be is kept: not where it would hide one that is done, or may be yet."""
+    last = action["undo"]
+    return action["state"] == "done" and (last is None or last["state"] in ("failed", "unknown"))
 
 
 def _recheck(
@@ -224,23 +225,6 @@ def _due_keys(given: DeactivationInput) -> dict[str, _DueKey]:
     if due and not current:
         raise NotTheLastScanError("A later full scan is on record, and only its plan counts.")
     return {one.key["access_key_id"]: one for one in current}
-
-
-def _read_input(given: Any) -> DeactivationInput:
-    """Return an execution's input; raise InvalidDeactivationInputError for one that the API does not give."""
-    fields = given if isinstance(given, dict) else {}
-    needed = {"by", "at", "undo" if "undo" in fields else "scan_id"}
-    if not needed <= fields.keys() or not all(_is_fine(name, value) for name, value in fields.items()):
-        raise InvalidDeactivationInputError("The input is not one that the API gives.")
-    return cast(DeactivationInput, given)
-
-
-def _is_fine(name: str, value: object) -> bool:
-    if name == "access_key_ids":
-        texts = value if isinstance(value, list) else []
-        strange = [one for one in texts if not isinstance(one, str) or not re.fullmatch(_KEY_ID, one, re.ASCII)]
-        return not strange and 1 <= len(texts) <= MOST_KEYS and len(set(texts)) == len(texts)
-    return isinstance(value, str) and bool(re.fullmatch(_TEXTS.get(name, ""), value, re.ASCII))
 
 
 def _settings() -> DeactivationSettings:

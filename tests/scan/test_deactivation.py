@@ -127,8 +127,10 @@ def test_a_key_that_somebody_activated_is_not_undone(deactivation: Deactivation,
 
     execution = deactivation.undo("activated")
 
-    assert execution.result == ("held", "It is Active already.")
-    assert deactivation.record("activated")["undo"] is None
+    assert execution.result == ("failed", "It is Active already.")
+    undo = deactivation.record("activated")["undo"]
+    assert (undo["state"], undo["by"], undo["cause"]) == ("failed", UNDOER, "It is Active already.")
+    assert deactivation.aws.mail()[-1]["Subject"].startswith(f"Nothing to undo: {key_id('activated')} of activated")
 
 
 def test_no_more_keys_are_deactivated_than_the_plan_of_one_scan_may(deactivation: Deactivation) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import deactivation_steps, policy
+from chalicelib import deactivation_input, deactivation_steps, policy
 from chalicelib.api.operations import OPERATIONS
-from chalicelib.aws import report_store
+from chalicelib.aws import deactivations, report_store
 from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
 from chalicelib.report import account_list
@@ -39,7 +39,15 @@ def test_there_is_no_other_alarm(template: dict[str, Any]) -> None:
 def test_each_error_that_ends_a_scan_or_a_deactivation_has_its_cause_and_cure() -> None:
     ours = [
         error.__name__
-        for module in (policy, evaluation, report_store, account_list, deactivation_steps)
+        for module in (
+            policy,
+            evaluation,
+            report_store,
+            account_list,
+            deactivation_input,
+            deactivation_steps,
+            deactivations,
+        )
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
     ]

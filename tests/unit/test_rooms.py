@@ -14,7 +14,7 @@ ALL = [*PRODUCT, *(path for room in ("deploy", "localaws", "bench") for path in 
 FLOORS = (
     {"age", "console", "instants", "schema", "severity", "documents", "scan_ids"}
     | {"key_documents", "organization_documents", "deactivation_documents"},
-    {"policy", "settings", "organization_settings", "deactivation_settings"},
+    {"policy", "settings", "organization_settings", "deactivation_settings", "deactivation_input"},
     {"report"},
     {"evaluation"},
     {"aws"},
@@ -25,7 +25,7 @@ FLOORS = (
 # What reads no clock: time is an argument.
 PURE = (
     *("age", "console", "instants", "severity", "policy", "schema", "documents", "evaluation", "report", "outputs"),
-    *("key_documents", "organization_documents", "deactivation_documents"),
+    *("key_documents", "organization_documents", "deactivation_documents", "deactivation_input"),
 )
 SETTINGS = (
     *("chalicelib/settings.py", "chalicelib/organization_settings.py", "chalicelib/deactivation_settings.py"),

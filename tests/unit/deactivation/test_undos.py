@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.deactivation_world import BOTH, A, World, changed, results, states, why
+from tests.support.deactivation_world import BOTH, UNDOER, A, World, changed, results, states, why
 
 
 def test_an_undone_key_is_active_on_record_told_of_and_held_for_good(world: World, done: str) -> None:
@@ -35,15 +35,72 @@ def test_an_undo_that_went_wrong_can_be_asked_for_again(world: World, done: str,
         assert states(world, A) == ["done"]
 
 
-def test_a_key_that_somebody_activated_is_not_activated_again(world: World, done: str) -> None:
+@pytest.mark.parametrize(
+    ("deleted", "why_not", "subject"),
+    [
+        (False, "It is Active already.", "Nothing to undo: "),
+        (True, "IAM lists no such key of this user now: it was deleted, or its user was renamed.", "NOT activated "),
+    ],
+)
+def test_an_undo_that_cannot_be_is_on_record_with_why(
+    world: World, done: str, deleted: bool, why_not: str, subject: str
+) -> None:
     world.users["alice"].keys[A].status = "Active"
+    if deleted:
+        del world.users["alice"].keys[A]
 
     execution = world.undo(done).finish()
 
-    assert results(execution) == ["held"]
-    assert why(execution) == "It is Active already."
+    [action] = world.actions(A)
+    assert (results(execution), why(execution)) == (["failed"], why_not)
+    assert (action["state"], action["undo"]["state"], action["undo"]["cause"]) == ("done", "failed", why_not)
+    assert (action["undo"]["by"], action["undo"]["execution_arn"]) == (UNDOER, execution.arn)
+    assert action["undo"]["ended_at"]
     assert changed(world) == BOTH
-    assert world.messages[-1]["Subject"].startswith("Nothing to undo: ")
+    assert [message["Subject"].startswith(subject) for message in world.messages[2:]] == [True]
+
+
+def test_an_undo_that_could_not_be_can_be_asked_for_again(world: World, done: str) -> None:
+    world.users["alice"].tags = {"iam-key-age:never-deactivate": ""}
+    world.undo(done).finish()
+    world.users["alice"].tags = {}
+
+    again = world.undo(done).finish()
+
+    assert results(again) == ["done"]
+    assert states(world, A) == ["done"]
+    assert changed(world)[2:] == [(A, "Active")]
+
+
+def test_an_undo_whose_check_answered_nothing_at_first_fails_once(world: World, done: str) -> None:
+    world.users["alice"].keys[A].status = "Active"
+    world.faults = {"check": ["lose", "lose"], "record": ["lose"]}
+
+    execution = world.undo(done).finish()
+
+    assert results(execution) == ["failed"]
+    assert sorted(key.rpartition("/")[2] for key in world.bucket.objects if A in key) == [
+        "00-intent.json",
+        "00-outcome.json",
+        "01-intent.json",
+        "01-outcome.json",
+    ]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_undo_that_comes_too_late_hides_none_that_is_done_or_may_be_yet(
+    world: World, done: str, ended: bool
+) -> None:
+    first, late = world.undo(done), world.undo(done)
+    next(state for state in late.steps() if state == "ListAccessKeys")
+    next(state for state in first.steps() if state == "RecordOutcome")
+    if ended:
+        first.finish()
+
+    assert results(late.finish()) == ["held"]
+    first.finish()
+    [action] = world.actions(A)
+    assert (action["undo"]["state"], action["undo"]["execution_arn"]) == ("done", first.arn)
 
 
 def test_the_other_of_two_undos_at_the_same_moment_alarms_nobody(world: World, done: str) -> None:
@@ -88,8 +145,8 @@ def test_an_undo_that_iam_would_refuse_by_the_user_says_what_to_change_first(
 
     execution = world.undo(done).finish()
 
-    assert results(execution) == ["held"]
-    assert why(execution) == f"{says}, or activate the key by hand."
+    assert results(execution) == ["failed"]
+    assert why(execution) == world.actions(A)[0]["undo"]["cause"] == f"{says}, or activate the key by hand."
     assert changed(world) == BOTH
 
 
