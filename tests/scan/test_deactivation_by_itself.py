@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.s3.models import s3_backends
 
 from chalicelib.instants import format_instant, parse_instant
 from localaws.environment import LocalAws
@@ -35,17 +36,23 @@ def deactivation(deployed: Deactivation, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def announce_earlier(deactivation: Deactivation) -> None:
-    """Let the last scan, and the announcements in its report, be of two days ago."""
-    report = deactivation.report
-    before = format_instant(parse_instant(report["as_of"]) - timedelta(days=2))
+    """Let the last scan, the announcements in its report and its message be of two days ago."""
+    report, bucket = deactivation.report, deactivation.aws.outputs()["ReportsBucket"]
+    at = parse_instant(report["as_of"]) - timedelta(days=2)
+    before = format_instant(at)
     report["as_of"] = report["started_at"] = before
     for finding in report["findings"]:
         finding["plan"]["told_since"] = before
     deactivation.aws.client("s3").put_object(
-        Bucket=deactivation.aws.outputs()["ReportsBucket"],
-        Key=f"scans/{deactivation.scan_id}/report.json",
-        Body=json.dumps(report).encode(),
+        Bucket=bucket, Key=f"scans/{deactivation.scan_id}/report.json", Body=json.dumps(report).encode()
     )
+    tell_at(deactivation, at)
+
+
+def tell_at(deactivation: Deactivation, at: datetime) -> None:
+    """Let the last scan have been made the last then, after its message."""
+    bucket = deactivation.aws.outputs()["ReportsBucket"]
+    s3_backends[OWN]["aws"].buckets[bucket].keys["latest.json"].last_modified = at
 
 
 def applied(deactivation: Deactivation, scan_id: str) -> Execution | None:
@@ -88,6 +95,17 @@ def test_keys_that_were_announced_are_deactivated_by_the_next_scans_as_many_as_m
     assert [one["access_key_id"] for one in execution.results] == [key_id("carol")]
     assert deactivation.status("carol") == "Inactive"
     assert {action["access_key_id"] for action in second.report["actions"]} == {key_id("alice"), key_id("bob")}
+
+
+def test_no_key_is_deactivated_where_the_scan_that_announced_it_was_redriven_just_now(
+    deactivation: Deactivation,
+) -> None:
+    tell_at(deactivation, datetime.now(UTC))
+
+    redriven = scan(deactivation)
+
+    assert (redriven.report["plan"]["held"], redriven.report["plan"]["newly_told"]) == (3, 0)
+    assert applied(deactivation, redriven.scan_id) is None
 
 
 def test_no_key_is_deactivated_by_a_scan_whose_message_was_not_sent(deactivation: Deactivation) -> None:
