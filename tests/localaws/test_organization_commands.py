@@ -86,8 +86,8 @@ def test_the_stats_are_of_all_accounts_and_of_the_children_too(
     assert scanned.returncode == 0
     assert stats["calls"]["sts:AssumeRole"] == stats["child_executions"] == 3
     assert stats["calls"]["iam:ListUsers"] == 2
-    # The parent's ten states, and of each child its start and its state.
-    assert stats["state_transitions"] == 10 + 2 * 3
+    # The parent's eleven states, and of each child its start and its state.
+    assert stats["state_transitions"] == 11 + 2 * 3
 
 
 def test_files_of_accounts_that_are_no_longer_scanned_go_and_others_stay(
