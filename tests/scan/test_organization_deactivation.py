@@ -13,7 +13,7 @@ from localaws.faults import Faults, parse_faults
 from localaws.moto_patches.wiring import Wiring
 from localaws.scan_run import ScanResult
 from localaws.sigv4 import SignedBy
-from tests.support.deactivation import SETTINGS, Deactivation, Execution, key, key_id, user
+from tests.support.deactivation import SETTINGS, Deactivation, Execution, key, key_id, skip_waits, user
 from tests.support.organizations import OWN, account_id, deployed, member, organization
 
 DEACTIVATOR = "iam-key-age-deactivator"
@@ -57,7 +57,12 @@ def plan(stack: Deactivation) -> ScanResult:
 
 
 @pytest.fixture(autouse=True)
-def as_before(stack: Deactivation, plan: ScanResult) -> Iterator[None]:  # noqa: ARG001  # the scan comes first
+def as_before(
+    stack: Deactivation,
+    plan: ScanResult,  # noqa: ARG001  # the scan comes first
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    skip_waits(monkeypatch)
     closed = stack.aws.gate.closed
     yield
     stack.aws.gate.closed = closed
