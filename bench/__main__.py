@@ -15,6 +15,7 @@ PARTS = (
     "scan_account",
     "organization_report",
     "organization",
+    "deactivation",
 )
 
 
