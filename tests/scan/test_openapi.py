@@ -107,7 +107,9 @@ def test_whatever_is_asked_the_server_answers_as_the_document_says(served: Serve
     answer = requests.get(f"{served.settings['ENDPOINT_URL']}openapi.json", auth=served.signed, timeout=10)
     scan_id = served.post({"users": ["alice", "dan"], "wait_seconds": 25}).json()["scan_id"]
 
-    made = run_schemathesis(answer.json(), served, tmp_path, scan_id, "--max-examples", "60")
+    # Plans and actions have their own run, in test_deactivation_api.py, on a stage that has some.
+    rest = ("--exclude-path-regex", "plan|actions", "--max-examples", "60")
+    made = run_schemathesis(answer.json(), served, tmp_path, scan_id, *rest)
 
     assert answer.json() == DOCUMENT
     assert made > 200
