@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from moto.s3.models import s3_backends
 
 from chalicelib.aws import action_store, clients
 from chalicelib.deactivation_documents import Action, Undo
@@ -25,6 +26,10 @@ class Bucket:
 
     def put(self, key: str, body: object) -> None:
         self._s3.put_object(Bucket=self._name, Key=key, Body=body if isinstance(body, str) else json.dumps(body))
+
+    def put_at_once(self, key: str, body: object) -> None:
+        """Put an object without a request, for there may be many."""
+        s3_backends[OWN]["aws"].put_object(self._name, key, json.dumps(body).encode())
 
     def names(self) -> list[str]:
         listed = self._s3.list_objects_v2(Bucket=self._name, Prefix="actions/").get("Contents", [])
@@ -198,7 +203,7 @@ def test_an_id_that_names_no_action_finds_none(bucket: Bucket, action_id: str) -
 
 def test_more_actions_than_s3_lists_at_once_are_all_found(bucket: Bucket) -> None:
     for number in range(1001):
-        bucket.put(f"actions/{OWN}/AKIA{number:04}-1/00-intent.json", action(f"AKIA{number:04}"))
+        bucket.put_at_once(f"actions/{OWN}/AKIA{number:04}-1/00-intent.json", action(f"AKIA{number:04}"))
 
     by_key, _ = action_store.load_last_actions(OWN, {"AKIA0000", "AKIA1000"}, None)
 
