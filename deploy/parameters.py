@@ -25,15 +25,10 @@ from deploy.stage_file import path_of, read_assignments
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
-_OF_DEACTIVATION = {
-    "Deactivation": "DEACTIVATION",
-    "DeactivationApproval": "DEACTIVATION_APPROVAL",
-    "DeactivateAfterDays": "DEACTIVATE_AFTER_DAYS",
-    "DeactivationWeekdays": "DEACTIVATION_WEEKDAYS",
-    "MaxDeactivationsPerScan": "MAX_DEACTIVATIONS_PER_SCAN",
-    "DeactivationScope": "DEACTIVATION_SCOPE",
-    "DeactivationUserPath": "DEACTIVATION_USER_PATH",
-}
+_OF_DEACTIVATION = (
+    *("Deactivation", "DeactivationApproval", "DeactivateAfterDays", "DeactivationWeekdays"),
+    *("MaxDeactivationsPerScan", "DeactivationScope", "DeactivationUserPath"),
+)
 # Parameters that the companion stack does not have, each with what takes `make deploy`.
 OF_ONE_STACK = {
     **dict.fromkeys(
@@ -176,11 +171,12 @@ def check_accounts(stage: str, parameters: Mapping[str, str]) -> None:
 
 def check_deactivation(parameters: Mapping[str, str], where: str = "") -> DeactivationSettings | None:
     """Return the settings of deactivations, None for off; raise InvalidSettingError if no function would take them."""
-    settings = {variable: parameters[name] for name, variable in _OF_DEACTIVATION.items() if name in parameters}
+    variables = {name: re.sub("(?<=[a-z])(?=[A-Z])", "_", name).upper() for name in _OF_DEACTIVATION}
+    settings = {variable: parameters[name] for name, variable in variables.items() if name in parameters}
     try:
         return parse_deactivation_settings(settings)
     except InvalidSettingError as error:
-        [name] = [name for name, variable in _OF_DEACTIVATION.items() if variable == error.field]
+        [name] = [name for name, variable in variables.items() if variable == error.field]
         takes = error.takes.replace("DEACTIVATION_APPROVAL", "DeactivationApproval=none")
         raise InvalidSettingError(f"{where}{name}", error.value, takes) from error
 

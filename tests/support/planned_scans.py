@@ -22,6 +22,9 @@ DEACTIVATION_MACHINE = f"{MACHINE}-deactivation"
 ANN, BEN = (f"arn:aws:sts::{OWN}:assumed-role/approver/{name}" for name in ("ann", "ben"))
 ALICE, BOB, VAULT = (f"AKIA{name:X<16}" for name in ("ALICE", "BOB", "VAULT"))  # of vault, it is protected
 SCAN = "scheduled-2026-11-22T080000Z-0123456789ab"
+LATER = "scheduled-2026-11-23T080000Z-0123456789ab"
+ACTION = f"{OWN}-{ALICE}-1"
+PLAN, APPROVE = f"/scan/{SCAN}/plan", f"/scan/{SCAN}/plan/approve"
 APPLY = DeactivationSettings("apply", weekdays=WEEKDAYS)
 OUTCOMES = (
     user("alice", key(ALICE, 400, used="never")),
@@ -51,6 +54,11 @@ class Api:
     def post(self, path: str, body: str = "") -> HTTPResponse:
         headers = {"Content-Type": "application/json"} if body else {}
         return self.client.http.post(path, headers=headers, body=body.encode())
+
+
+def message(answer: Any) -> str:
+    """Return what an answer of the API says."""
+    return str(answer.json_body["Message"])
 
 
 def told_by_gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -12,44 +11,26 @@ import pytest
 from chalicelib.deactivation_documents import Action
 from tests.support.fake_scans import OWN, FakeScans, refusal
 from tests.support.planned_scans import (
+    ACTION,
     ALICE,
     ANN,
+    APPROVE,
     BEN,
     BOB,
     DEACTIVATION_MACHINE,
+    PLAN,
     SCAN,
     VAULT,
     Api,
     action,
     keep_action,
-    keep_scan,
-    planned_report,
-    stage_that_deactivates,
+    message,
     started,
-    told_by_gateway,
     undone,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:IAMAuthorizer")
-ACTION = f"{OWN}-{ALICE}-1"
 UNDO = f"undo-{hashlib.sha256(ACTION.encode()).hexdigest()[:20]}-1"
-PLAN, APPROVE = f"/scan/{SCAN}/plan", f"/scan/{SCAN}/plan/approve"
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeScans]:
-    for fake in stage_that_deactivates(monkeypatch):
-        keep_scan(fake, planned_report())
-        yield fake
-
-
-@pytest.fixture
-def api(fake: FakeScans, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:  # noqa: ARG001  # it has to be there
-    yield from told_by_gateway(monkeypatch)
-
-
-def message(answer: Any) -> str:
-    return str(answer.json_body["Message"])
 
 
 # Actions.
