@@ -1,18 +1,27 @@
 """Reports with plans and with what was done, for the tests of what people read of them."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 from chalicelib.deactivation_documents import BY_ITSELF, Action
-from chalicelib.deactivation_settings import DeactivationSettings
+from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.plan import add_actions
-from chalicelib.organization_documents import OrganizationReport
+from chalicelib.organization_documents import AnyReport, OrganizationReport
+from chalicelib.outputs.mail import Message
+from chalicelib.outputs.message_text import compose_message
 from chalicelib.outputs.organization_csv import OrganizationCsv
-from tests.support.organization_reports import account_id, baselines, joined, listed
+from chalicelib.outputs.organization_text import compose_organization_message
+from chalicelib.outputs.sns import compose_notification
+from chalicelib.settings import HttpsFormat
+from tests.support.organization_reports import FOLDER, account_id, baselines, joined, listed
 from tests.support.plans import ALLOWED, APPLY, EXEMPT, PROTECTED, Stage, action
 from tests.support.reports import DENIED, key, unchecked, user
 
+EVERY_DAY = replace(APPLY, weekdays=WEEKDAYS)
+NOT_BEFOREHAND = replace(EVERY_DAY, after_days=0)
+EVIL = "www.evil.example.com"
 NO_APPROVAL = replace(APPLY, needs_approval=False)
 PLAN_ALONE = replace(APPLY, mode="plan")
 TOLD_ON, TODAY = -13, 1  # days from AS_OF: both are Mondays, with DeactivateAfterDays between them
@@ -95,3 +104,39 @@ def organization(settings: DeactivationSettings = APPLY, table: OrganizationCsv 
         add_actions(report, [did("old", f"AKIAOLD000000000001{number}", "done", account_id(number))])
         reports.append((listed(number), report))
     return joined(reports, last=baselines(1, 2), table=table)
+
+
+def message(report: AnyReport) -> Message:
+    """Return the mail of a report."""
+    return compose_organization_message(report, FOLDER) if "accounts" in report else compose_message(report, FOLDER)
+
+
+def in_one_line(text: str) -> str:
+    """Return a text without its line breaks."""
+    return " ".join(text.split())
+
+
+def first_scan(*users: Any, settings: DeactivationSettings = NOT_BEFOREHAND, **policy: Any) -> Report:
+    """Return the report of a first scan, without a notice unless the settings have one."""
+    return Stage(settings).scan(0, *users, **policy)
+
+
+def by_protocol(report: AnyReport, https_format: HttpsFormat = HttpsFormat.JSON) -> dict[str, Any]:
+    """Return what is published of a report, by protocol; what is JSON as documents."""
+    published: dict[str, str] = json.loads(compose_notification(report, FOLDER, https_format=https_format)["message"])
+    return {name: json.loads(text) if name in {"sqs", "https"} else text for name, text in published.items()}
+
+
+def hostile() -> Report:
+    """Whoever may tag a user, make a user or choose a session's name writes what looks like a link."""
+    last = Stage(replace(NOT_BEFOREHAND, user_path="/people/"))
+    last.actions = {"AKIA2": did("b", "AKIA2", undo=undo("done", by=f"arn:aws:sts::1:assumed-role/x/{EVIL}"))}
+    report = last.scan(
+        0,
+        user(EVIL, key("AKIA1", 200, used="never"), tags={"owner": f"https://{EVIL}"}, path=f"/<!channel>{EVIL}/"),
+        user("b", key("AKIA2", 200, used="never"), path=f"/people/{EVIL}/"),
+        user("c", key("AKIA3", 200, used="never"), tags={"owner": f"https://{EVIL}"}, path="/people/"),
+    )
+    cause = f"Iam.IamException: https://{EVIL}/ says no"
+    report["actions"] = [did(EVIL, "AKIA4", "failed", cause=cause, approved_by=f"arn:aws:sts::1:assumed-role/x/{EVIL}")]
+    return report
