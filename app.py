@@ -184,9 +184,9 @@ def read_account(event: dict[str, Any], _context: object) -> dict[str, Any]:
 @app.lambda_function()
 def validate_keys(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Judge a page of users and keep it as evidence; called by the state machine, any number of times."""
-    from chalicelib import scan_steps
     from chalicelib.aws import report_store
     from chalicelib.evaluation.page import ScanContext, evaluate_page
+    from chalicelib.steps import scans as scan_steps
 
     scan = event["scan"]
     policy = parse_policy(scan["policy"], settings.stage_defaults())
@@ -223,13 +223,13 @@ def look_up_usage(event: dict[str, Any], context: Any) -> dict[str, int]:
 @app.lambda_function()
 def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join a scan's pages into its report, keep it and compose the message; called by the state machine."""
-    from chalicelib import scan_steps
     from chalicelib.aws import report_store
     from chalicelib.aws.planning import Planner
     from chalicelib.evaluation.usage import join_usage
     from chalicelib.outputs.reports import RENDERERS
     from chalicelib.report.changes import is_new_baseline, join_and_compare
     from chalicelib.report.summary import summarize
+    from chalicelib.steps import scans as scan_steps
 
     scan_id = event["scan"]["scan_id"]
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
@@ -282,7 +282,6 @@ def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @app.lambda_function()
 def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
-    from chalicelib import scan_steps
     from chalicelib.aws import organization_outcomes, organization_store, report_store
     from chalicelib.outputs.organization_csv import OrganizationCsv
     from chalicelib.outputs.organization_reports import renderings
@@ -290,6 +289,7 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     from chalicelib.report.organization import check_outcomes, join_accounts
     from chalicelib.report.organization_scan import describe_scan, next_baselines
     from chalicelib.report.summary import summarize_organization
+    from chalicelib.steps import scans as scan_steps
 
     how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
     scan_id, arn = event["scan"]["scan_id"], event["scan"]["execution_arn"]
@@ -311,6 +311,30 @@ def check_deactivation(event: dict[str, Any], _context: object) -> dict[str, Any
 
     It calls no operation of IAM: what IAM says it is given, and what changes a key the machine does.
     """
-    from chalicelib import deactivation_steps
+    from chalicelib.steps import deactivations as deactivation_steps
 
     return deactivation_steps.STEPS[event["step"]](event, datetime.now(UTC))
+
+
+@app.lambda_function()
+def send_events(event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Put what changed on the event bus, where EventBus is set; called by the scans' state machines."""
+    from chalicelib.steps import events
+
+    return events.send_events(event["scan"])
+
+
+@app.lambda_function()
+def import_findings(event: dict[str, Any], _context: object) -> dict[str, int]:
+    """Put the findings into Security Hub, where SecurityHub is on; called by the scans' state machines."""
+    from chalicelib.steps import findings
+
+    return findings.import_findings(event["scan"])
+
+
+@app.lambda_function()
+def notify_owners(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Send each owner a notice of their keys, where OwnerNotices is on; called by the scans' state machines."""
+    from chalicelib.steps import notices
+
+    return notices.notify_owners(event["scan"], lambda: context.get_remaining_time_in_millis() / 1000)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from chalicelib.settings import InvalidSettingError
+from chalicelib.settings import InvalidSettingError, choice, number
 
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MOST_DAYS, _MOST_PER_SCAN = 365, 100
@@ -29,11 +29,14 @@ class DeactivationSettings:
 
 def parse_deactivation_settings(settings: Mapping[str, str]) -> DeactivationSettings | None:
     """Read DEACTIVATION and what belongs to it, None for off; raise InvalidSettingError for an invalid value."""
-    mode = _choice(settings, "DEACTIVATION", "off", ("off", "plan", "apply"))
+    mode = choice("DEACTIVATION", settings.get("DEACTIVATION", "off"), ("off", "plan", "apply"))
     if mode == "off":
         return None
-    needs_approval = _choice(settings, "DEACTIVATION_APPROVAL", "required", ("required", "none")) == "required"
-    after_days = _number(settings, "DEACTIVATE_AFTER_DAYS", 14, 0, _MOST_DAYS)
+    needs_approval = (
+        choice("DEACTIVATION_APPROVAL", settings.get("DEACTIVATION_APPROVAL", "required"), ("required", "none"))
+        == "required"
+    )
+    after_days = number(settings, "DEACTIVATE_AFTER_DAYS", 14, 0, _MOST_DAYS)
     if not after_days and not needs_approval:
         takes = f"an integer from 1 to {_MOST_DAYS}, where nobody has to approve (DEACTIVATION_APPROVAL)"
         raise InvalidSettingError("DEACTIVATE_AFTER_DAYS", after_days, takes)
@@ -45,24 +48,11 @@ def parse_deactivation_settings(settings: Mapping[str, str]) -> DeactivationSett
         needs_approval=needs_approval,
         after_days=after_days,
         weekdays=_weekdays(settings.get("DEACTIVATION_WEEKDAYS", "MON,TUE,WED,THU")),
-        max_per_scan=_number(settings, "MAX_DEACTIVATIONS_PER_SCAN", 5, 1, _MOST_PER_SCAN),
-        tagged_only=_choice(settings, "DEACTIVATION_SCOPE", "all", ("all", "tagged")) == "tagged",
+        max_per_scan=number(settings, "MAX_DEACTIVATIONS_PER_SCAN", 5, 1, _MOST_PER_SCAN),
+        tagged_only=choice("DEACTIVATION_SCOPE", settings.get("DEACTIVATION_SCOPE", "all"), ("all", "tagged"))
+        == "tagged",
         user_path=path,
     )
-
-
-def _choice(settings: Mapping[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
-    text = settings.get(name, default)
-    if text not in choices:
-        raise InvalidSettingError(name, text, f"one of {', '.join(choices)}")
-    return text
-
-
-def _number(settings: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = settings.get(name, str(default))
-    if not re.fullmatch("[0-9]{1,4}", text, re.ASCII) or not least <= int(text) <= most:
-        raise InvalidSettingError(name, text, f"an integer from {least} to {most}")
-    return int(text)
 
 
 def _weekdays(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NotRequired, TypedDict, final
 
 from chalicelib.deactivation_documents import Action, Plan, PlanSummary
 from chalicelib.key_documents import (
+    EarlyKey,
     Exemption,
     ExpiredKey,
     Finding,
@@ -143,6 +144,13 @@ class Changes(TypedDict):
     became_safe: list[str]  # access key ids of findings that are safe to deactivate now and were not then
     new_root_access_keys: bool
     superseded: bool  # a later full scan is on record already: this one took longer, or was redriven
+    new_due_soon: list[str]  # access key ids
+    resolved_early: list[ResolvedKey]  # due soon or unused then, and not found any more, without having been overdue
+    unknown_early: list[EarlyKey]  # due soon or unused then; it could not be found out what became of them
+    last_message_at: (
+        str | None
+    )  # started_at of the last full scan that sent a message, this one included; null for none
+    reminder: bool  # the message is sent although nothing changed: the last one is RemindDays ago
 
 
 class Root(TypedDict):

@@ -140,14 +140,21 @@ class ExpiredKey(TypedDict):
     reported_since: str
 
 
+class EarlyKey(ExpiredKey):
+    """A key that was due soon or unused at the last full scan."""
+
+    was: Literal["due_soon", "unused"]
+
+
 class ResolvedKey(TypedDict):
-    """A key that was expired at the last full scan, is not any more, and why."""
+    """A key that was found at the last full scan, is not any more, and why."""
 
     user_name: str
     access_key_id: str
     how: Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching"]
     action_id: NotRequired[str]  # of a key that this product deactivated
     by: NotRequired[str]  # who approved that
+    was: NotRequired[Literal["due_soon", "unused"]]  # of a key that was not expired
 
 
 class KeyStatus(TypedDict):

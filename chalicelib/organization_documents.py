@@ -89,6 +89,7 @@ class Baselines(TypedDict):
     instants: dict[str, str]  # by account id, the as_of of that report
     names: dict[str, str | None]  # by account id
     not_active: list[str]  # ids of accounts that an earlier scan found not active
+    last_message_at: NotRequired[str | None]  # started_at of the last scan of all accounts that sent a message
 
 
 class OrganizationPointer(TypedDict):
@@ -175,6 +176,8 @@ class OrganizationChanges(TypedDict):
     accounts_gone: list[ListedAccount]
     accounts_stopped: list[str]  # ids of accounts with an earlier report that are not active for the first time
     superseded: bool  # each account that was scanned has a later report on record already
+    last_message_at: str | None  # as of an account's changes
+    reminder: bool
 
 
 @final

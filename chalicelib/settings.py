@@ -95,25 +95,32 @@ class HttpsFormat(StrEnum):
 
 def parse_notify_on(text: str) -> NotifyOn:
     """Read the setting NOTIFY_ON; raise InvalidSettingError for an invalid value."""
-    return NotifyOn(_choice("NOTIFY_ON", text, list(NotifyOn)))
+    return NotifyOn(choice("NOTIFY_ON", text, list(NotifyOn)))
 
 
 def parse_https_format(text: str) -> HttpsFormat:
     """Read the setting HTTPS_FORMAT; raise InvalidSettingError for an invalid value."""
-    return HttpsFormat(_choice("HTTPS_FORMAT", text, list(HttpsFormat)))
+    return HttpsFormat(choice("HTTPS_FORMAT", text, list(HttpsFormat)))
 
 
-def _choice(name: str, text: str, choices: Sequence[str]) -> str:
+def choice(name: str, text: str, choices: Sequence[str]) -> str:
+    """Return a setting's text if it is one of the choices; otherwise raise InvalidSettingError."""
     if text not in choices:
         raise InvalidSettingError(name, text, f"one of {', '.join(choices)}")
     return text
 
 
+def number(settings: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Return a setting's number, the default without one; raise InvalidSettingError if it is not in these bounds."""
+    text = settings.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,5}", text, re.ASCII) or not least <= int(text) <= most:
+        raise InvalidSettingError(name, text, f"an integer from {least} to {most}")
+    return int(text)
+
+
 def parse_max_scans_at_once(text: str) -> int:
     """Read the setting MAX_SCANS_AT_ONCE; InvalidSettingError if it is refused."""
-    if not re.fullmatch("[0-9]{1,2}", text, re.ASCII) or not 1 <= int(text) <= MOST_AT_ONCE:
-        raise InvalidSettingError("MAX_SCANS_AT_ONCE", text, f"an integer from 1 to {MOST_AT_ONCE}")
-    return int(text)
+    return number({"MAX_SCANS_AT_ONCE": text}, "MAX_SCANS_AT_ONCE", 5, 1, MOST_AT_ONCE)
 
 
 def stage_defaults() -> ScanPolicy:

@@ -18,8 +18,8 @@ from chalicelib.documents import (
     Report,
     UserEvidence,
 )
-from chalicelib.instants import parse_instant
-from chalicelib.key_documents import ACTIVE, ExpiredKey, JudgedKey
+from chalicelib.instants import format_instant, parse_instant
+from chalicelib.key_documents import ACTIVE, EarlyKey, ExpiredKey, JudgedKey, ResolvedKey
 from chalicelib.organization_documents import AnyReport
 from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages
@@ -75,6 +75,8 @@ class _Comparison:
     last_policy: dict[str, Any] = field(default_factory=dict)
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
     was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
+    was_early: dict[str, EarlyKey] = field(default_factory=dict)  # by access key id
+    last_message_at: str | None = None
     had_root_access_keys: bool = False
     was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
     was_unsafe: frozenset[str] = frozenset()  # by access key id, of those not safe to deactivate
@@ -85,13 +87,14 @@ class _Comparison:
 
     def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
         """Pass the scan's pages on, keeping what became of the keys that were expired."""
-        names = {key["user_name"] for key in self.was_expired.values()}
+        was_found = {**self.was_early, **self.was_expired}
+        names = {key["user_name"] for key in was_found.values()}
         for page in pages:
             for user in page["users"]:
                 if user["user_name"] in names:
                     self._users[user["user_name"]] = user
                 for key in user.get("keys", ()):
-                    if key["access_key_id"] in self.was_expired:
+                    if key["access_key_id"] in was_found:
                         self._owners[key["access_key_id"]] = user
             yield page
 
@@ -113,6 +116,15 @@ class _Comparison:
             ],
             "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
             "superseded": self.superseded,
+            "new_due_soon": [
+                finding["access_key_id"]
+                for finding in report["findings"]
+                if finding["verdict"] == "due_soon" and finding["access_key_id"] not in self.was_early
+            ],
+            "resolved_early": [],
+            "unknown_early": [],
+            "last_message_at": self.last_message_at,
+            "reminder": False,
         }
         expired_now = set()
         for finding in report["findings"]:
@@ -129,13 +141,26 @@ class _Comparison:
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
-                out_of_sight = bool(report["unchecked"]) or key["user_name"] in account["users"]
-                how = self._resolution(key, out_of_sight=out_of_sight)
+                how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
                 if how == "unknown":
                     changes["unknown"].append(key)
                 else:
                     changes["resolved"].append({"user_name": key["user_name"], "access_key_id": key_id, "how": how})
+        self._add_early(changes, report, account)
         return changes
+
+    def _add_early(self, changes: Changes, report: Report, account: AccountFacts) -> None:
+        """Add what became of the keys that were due soon or unused, and are not found any more."""
+        found_now = {finding["access_key_id"] for finding in report["findings"]}
+        for key_id, key in self.was_early.items():
+            if key_id in found_now:
+                continue
+            how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
+            if how == "unknown":
+                changes["unknown_early"].append(key)
+            else:
+                resolved: ResolvedKey = {"user_name": key["user_name"], "access_key_id": key_id, "how": how}
+                changes["resolved_early"].append({**resolved, "was": key["was"]})
 
     def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
         """Return whether this scan's policy, too, would have called a key expired then: if not, it is new."""
@@ -213,6 +238,8 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
             was_unused={
                 key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
             },
+            was_early={key["access_key_id"]: key for key in _early_keys(report)},
+            last_message_at=_read_last_message(report),
             had_root_access_keys=has_root_access_keys(report),
             was_inactive=frozenset(report["inactive_overdue"]),
             was_unsafe=frozenset(
@@ -232,6 +259,27 @@ def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
             yield _read_key(finding, since.get(finding["access_key_id"], report["as_of"]))
     for key in changes["unknown"]:
         yield _read_key(key, key["reported_since"])
+
+
+def _early_keys(report: Mapping[str, Any]) -> Iterator[EarlyKey]:
+    """Yield the keys that the last report calls due soon or unused, and those that it could not know of any more."""
+    for finding in report["findings"]:
+        if finding["verdict"] in ("due_soon", "unused"):
+            yield {**_read_key(finding, report["as_of"]), "was": finding["verdict"]}
+    for key in report["changes"].get("unknown_early", ()):
+        was: Literal["due_soon", "unused"] = "unused" if key["was"] == "unused" else "due_soon"
+        yield {**_read_key(key, key["reported_since"]), "was": was}
+
+
+def _read_last_message(report: Mapping[str, Any]) -> str:
+    """Return when the last message was sent, as far as the last report knows; raise ValueError for no instant."""
+    at: str = report["changes"].get("last_message_at") or report["as_of"]
+    return format_instant(parse_instant(at))
+
+
+def _is_out_of_sight(key: ExpiredKey, report: Report, account: AccountFacts) -> bool:
+    """Return whether a key whose user is not listed any more may be one of a user who could not be checked."""
+    return bool(report["unchecked"]) or key["user_name"] in account["users"]
 
 
 def _read_key(key: Mapping[str, Any], reported_since: str) -> ExpiredKey:

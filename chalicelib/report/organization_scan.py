@@ -104,6 +104,8 @@ def _no_changes(accounts: AccountList) -> OrganizationChanges:
         "accounts_gone": accounts["gone"],
         "accounts_stopped": [],
         "superseded": False,
+        "last_message_at": None,
+        "reminder": False,
     }
 
 
@@ -129,6 +131,7 @@ def compare_with_baselines(report: OrganizationReport, last: Baselines | None) -
     changes, before = report["changes"], last or _NO_BASELINES
     if changes is None:
         return
+    changes["last_message_at"] = before.get("last_message_at") or (last["as_of"] if last else None)
     scanned = {row["account_id"] for row in report["accounts"] if row["outcome"] == "scanned"}
     stopped = before["accounts"].keys() - set(before["not_active"])
     changes["accounts_stopped"] = sorted(stopped & _not_active(report))
@@ -176,6 +179,7 @@ def next_baselines(report: OrganizationReport, accounts: AccountList, last: Base
             **{row["account_id"]: row["account_name"] for row in scanned},
         },
         "not_active": sorted((set(before["not_active"]) - gone - listed) | _not_active(report)),
+        "last_message_at": report["changes"]["last_message_at"] if report["changes"] else None,
     }
 
 

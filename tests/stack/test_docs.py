@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from chalicelib import deactivation_input, deactivation_steps, policy
+from chalicelib import deactivation_input, policy
 from chalicelib.api.operations import OPERATIONS
 from chalicelib.aws import deactivations, report_store
 from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
 from chalicelib.report import account_list
+from chalicelib.steps import deactivations as deactivation_steps
 from localaws.environment import PROJECT
 from tests.stack.test_deactivation import DEFINITION as OF_DEACTIVATIONS
 from tests.stack.test_template import DEFINITION, OF_ORGANIZATION_SCAN, STACK

@@ -22,7 +22,7 @@ def test_a_report_of_ten_thousand_findings_fits_into_the_functions_memory_and_it
 READ_A_REPORT = """
 import json, pathlib, sys, boto3
 from bench.build_report import peak_mb
-from chalicelib import deactivation_steps
+from chalicelib.steps import deactivations as deactivation_steps
 boto3.client("s3", region_name="us-east-1")
 report = json.loads(pathlib.Path(sys.argv[1]).read_bytes())
 print(peak_mb())

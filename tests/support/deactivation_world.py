@@ -15,11 +15,11 @@ import pytest
 from chalicelib import settings
 from chalicelib.aws import clients, report_store
 from chalicelib.aws.planning import Planner
-from chalicelib.deactivation_steps import STEPS
 from chalicelib.evaluation.account import AccountReader, Wanted, no_facts
 from chalicelib.evaluation.page import ScanContext, evaluate_page
 from chalicelib.instants import format_instant
 from chalicelib.report.changes import join_and_compare
+from chalicelib.steps.deactivations import STEPS
 from tests.support.fake_scans import Bucket, refusal
 from tests.support.organizations import OWN
 from tests.support.state_machine import Clock, Definition, Execution, TaskFailedError

@@ -1,0 +1,78 @@
+"""The shapes of what is kept of notices, events and Security Hub's findings; fields only grow.
+
+notices/<id>.json                OwnerFile: what an owner was told; the id is made of the owner, never of a key
+notices/test/<id>.json           OwnerFile, of notices that went to NoticesTestTo instead
+security-hub/<account_id>.json   SentFindings: what Security Hub has of an account's keys
+"""
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+# Why an owner is told of a key at once; everything else waits for the weekly digest.
+Reason = Literal[
+    "leaked",  # AWS quarantined its user
+    "deactivation",  # it is about to be deactivated
+    "expired",
+    "became_safe",  # to deactivate
+    "due_in_1_day",
+    "due_in_7_days",
+]
+
+
+class ToldKey(TypedDict):
+    """A key that an owner was told of, and for which reasons so far, of those that still hold."""
+
+    account_id: str
+    user_name: str
+    reasons: list[Reason]
+
+
+class OwnerFile(TypedDict):
+    """What an owner was told last, written before it is sent: a claim, which one scan alone can make."""
+
+    schema_version: int
+    owner: str  # an address in lower case, or the text of the owner tag
+    scan_id: str
+    mailed_at: str  # the as_of of the scan whose notice was the last
+    keys: dict[str, ToldKey]  # by access key id
+    refused: str | None  # why that notice was not taken
+
+
+class NoticeCounts(TypedDict):
+    """What became of a scan's notices; `owners` is all of those who have a key in the report."""
+
+    owners: int
+    nothing_new: int  # owners who were told of all before
+    sent: int
+    refused: int
+    claimed: int  # owners whom another scan notified at the same time
+    left: int  # owners who will be notified by the next scan
+    keys_without_address: int
+
+
+class SentFinding(TypedDict):
+    """What Security Hub has of a key."""
+
+    user_name: str
+    sent_at: str  # the as_of of the scan that sent it last
+    digest: str  # of what was sent, but for the instants of sending
+    status: Literal["FAILED", "WARNING", "PASSED"]
+
+
+class SentFindings(TypedDict):
+    """What Security Hub has of an account's keys; a finding that was archived is no longer here."""
+
+    schema_version: int
+    account_id: str
+    scan_id: str
+    as_of: str
+    keys: dict[str, SentFinding]  # by access key id
+
+
+class EventEntry(TypedDict):
+    """An entry of events:PutEvents as Step Functions takes it, whose `Detail` may be an object."""
+
+    EventBusName: str
+    Source: str
+    DetailType: str
+    Time: NotRequired[str]
+    Detail: dict[str, Any]
