@@ -10,7 +10,7 @@ from chalicelib.telling_documents import OwnerFile, Reason
 
 @dataclass(frozen=True)
 class OwnedKey:
-    """A finding with the account that it is of; `deactivates`: the stage deactivates keys, and does not only plan to."""
+    """A finding with its account; `deactivates`: the stage deactivates keys, and does not only plan to."""
 
     account_id: str
     account_name: str | None  # in the organization
