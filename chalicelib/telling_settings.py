@@ -12,6 +12,7 @@ _LABEL = "[a-z0-9-]{1,63}"
 _DOMAIN = rf"{_LABEL}(\.{_LABEL}){{1,5}}"
 _ADDRESS = rf"[A-Za-z0-9._+-]{{1,64}}@(?i:{_DOMAIN})"
 _MOST_DOMAINS, _MOST_NOTICES, _MOST_REMIND_DAYS = 10, 10_000, 90
+_LONGEST_DOMAINS, _LONGEST_ADDRESS = 640, 320  # of the 4 KB that Lambda gives all variables of a function
 _BUS = r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
 
 
@@ -36,10 +37,15 @@ def parse_notice_settings(settings: Mapping[str, str]) -> NoticeSettings | None:
         return None
     if by == "sns":
         return NoticeSettings("sns", topic_arn=settings.get("NOTICES_TOPIC_ARN", ""), max_per_scan=most)
-    domains = settings.get("OWNER_DOMAINS", "").split(",")
-    if len(domains) > _MOST_DOMAINS or not all(re.fullmatch(_DOMAIN, domain, re.ASCII) for domain in domains):
-        takes = f"1 to {_MOST_DOMAINS} domains in lower case with a comma and no space between, with OWNER_NOTICES=ses"
-        raise InvalidSettingError("OWNER_DOMAINS", ",".join(domains), takes)
+    text = settings.get("OWNER_DOMAINS", "")
+    domains = text.split(",")
+    is_short = len(domains) <= _MOST_DOMAINS and len(text) <= _LONGEST_DOMAINS
+    if not is_short or not all(re.fullmatch(_DOMAIN, domain, re.ASCII) for domain in domains):
+        takes = (
+            f"1 to {_MOST_DOMAINS} domains in lower case, up to {_LONGEST_DOMAINS} characters in all, with a comma and"
+            " no space between, with OWNER_NOTICES=ses"
+        )
+        raise InvalidSettingError("OWNER_DOMAINS", text, takes)
     return NoticeSettings(
         "ses",
         domains=tuple(domains),
@@ -52,8 +58,8 @@ def parse_notice_settings(settings: Mapping[str, str]) -> NoticeSettings | None:
 
 def _address(settings: Mapping[str, str], name: str) -> str:
     text = settings.get(name, "")
-    if text and not re.fullmatch(_ADDRESS, text, re.ASCII):
-        raise InvalidSettingError(name, text, "an e-mail address, or nothing")
+    if text and (len(text) > _LONGEST_ADDRESS or not re.fullmatch(_ADDRESS, text, re.ASCII)):
+        raise InvalidSettingError(name, text, f"an e-mail address of up to {_LONGEST_ADDRESS} characters, or nothing")
     return text
 
 
