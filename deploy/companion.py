@@ -84,7 +84,7 @@ def _environment(function: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _or_empty(value: Any) -> Any:
-    """Return a variable's value, empty for none: of a variable that is missing, a function would keep the last value."""
+    """Return a variable's value, empty for none: of one that is missing, a function would keep the last value."""
     match value:
         case {"Fn::If": [condition, if_so, {"Ref": "AWS::NoValue"}]}:
             return {"Fn::If": [condition, if_so, ""]}
