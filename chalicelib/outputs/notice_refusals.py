@@ -12,6 +12,7 @@ from chalicelib.telling_documents import NoticeCounts
 def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
     scan_id: str,
     account_id: str,
+    *,
     counts: NoticeCounts,
     refused: Sequence[tuple[str, str]],
     stopped: str | None,
