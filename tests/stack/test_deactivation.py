@@ -199,7 +199,7 @@ def test_no_expression_has_a_substitution_that_may_have_a_quote_in_it() -> None:
     }
 
     of_functions = {"LookUpUsageArn", "SendEventsArn", "ImportFindingsArn", "NotifyOwnersArn"}
-    assert within <= {"IamConcurrency", "AccountConcurrency"} | of_functions
+    assert within <= {"IamConcurrency", "AccountConcurrency", "HttpsFormat"} | of_functions
     assert DEFINITION["States"]["BeginDeactivation"]["Assign"]["deactivatorRole"] == "${DeactivatorRoleArn}"
 
 
