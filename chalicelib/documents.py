@@ -151,6 +151,7 @@ class Changes(TypedDict):
         str | None
     )  # started_at of the last full scan that sent a message, this one included; null for none
     reminder: bool  # the message is sent although nothing changed: the last one is RemindDays ago
+    reminds_of: NotRequired[str]  # of a reminder: `last_message_at` before it
 
 
 class Root(TypedDict):

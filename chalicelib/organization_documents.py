@@ -178,6 +178,7 @@ class OrganizationChanges(TypedDict):
     superseded: bool  # each account that was scanned has a later report on record already
     last_message_at: str | None  # as of an account's changes
     reminder: bool
+    reminds_of: NotRequired[str]
 
 
 @final

@@ -59,6 +59,7 @@ def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "verdict": report_verdict(report),
         "scan_kind": report["scan_kind"],
+        "reminder": report["changes"] is not None and report["changes"]["reminder"],
         "summary": summary,
         "quarantined": quarantined,
         "quarantined_left_out": count(report).quarantined - len(quarantined),

@@ -12,7 +12,9 @@ _MAX_SUBJECT = 100  # that SNS refuses: https://docs.aws.amazon.com/sns/latest/a
 
 def subject(report: AnyReport) -> str:
     """Return the subject: the first wording that is under 100 ASCII characters."""
-    return first_fitting(*wordings(report))
+    reminds = report["changes"] is not None and report["changes"]["reminder"]
+    reminders = [f"Reminder: {one[:1].lower()}{one[1:]}" for one in wordings(report)] if reminds else []
+    return first_fitting(*reminders, *wordings(report))
 
 
 def first_fitting(*wordings: str) -> str:

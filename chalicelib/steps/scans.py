@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from chalicelib import scan_ids, settings
+from chalicelib import scan_ids, settings, telling_settings
 from chalicelib.aws import report_store
 from chalicelib.documents import AccountFacts
 from chalicelib.evaluation.account import unknown_account, wanted_facts
