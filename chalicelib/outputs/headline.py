@@ -96,7 +96,9 @@ def _reminder(report: AnyReport, counts: Counts) -> list[str]:
     keys = {"overdue": counts.totals["expired"], "unused": counts.totals["unused"]}
     still = [f"{counted(number, 'key')} {is_or_are(number)} still {how}" for how, number in keys.items() if number]
     if root := counts.root_access_keys:
-        still.append("the root user still has access keys" if root == 1 else f"{root} root users still have access keys")
+        still.append(
+            "the root user still has access keys" if root == 1 else f"{root} root users still have access keys"
+        )
     on = report["changes"]["reminds_of"][:10]
     return [f"Reminder: nothing is new since the last message, on {on}, but {' and '.join(still)}."]
 

@@ -103,9 +103,10 @@ def _refused_lines(owner: str, cause: str) -> Iterator[str]:
 def _counts_line(counts: NoticeCounts) -> str:
     """Return what became of all owners in one sum."""
     parts = {
-        "sent": "were sent a notice",
+        "sent": "sent a notice",
         "refused": "refused",
-        "nothing_new": "had no news",
+        "unknown": "sent perhaps, without an answer",
+        "nothing_new": "without news",
         "claimed": "notified by another scan",
         "left": "left for the next scan",
     }

@@ -36,8 +36,6 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     and one whose plan has keys that people have not been told of, or not that they are due; and a reminder.
     """
     counts = count(report)
-    if report["changes"] and report["changes"]["reminder"]:
-        return True
     totals, changes = counts.totals, counts.changes
     if counts.quarantined or not is_complete(report) or (changes is not None and changes["unknown"]):
         return True
@@ -47,7 +45,8 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     if notify_on is NotifyOn.ALWAYS or (plan and (plan["newly_told"] or plan["newly_due"])):
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
-        kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
+        reminds = report["changes"] is not None and report["changes"]["reminder"]
+        kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"], reminds)
         return changes["resolved"] > counts.exempted or any(kinds) or counts.new_root_access_keys > 0
     if counts.root_access_keys or totals["expired"] or totals["unused"]:
         return True
