@@ -100,7 +100,7 @@ def _reminder(report: AnyReport, counts: Counts) -> list[str]:
             "the root user still has access keys" if root == 1 else f"{root} root users still have access keys"
         )
     on = report["changes"]["reminds_of"][:10]
-    return [f"Reminder: nothing is new since the last message, on {on}, but {' and '.join(still)}."]
+    return [f"Reminder: nothing is new since the last message, on {on}, but {', and '.join(still)}."]
 
 
 def _accounts_lost(report: AnyReport) -> Iterator[str]:
