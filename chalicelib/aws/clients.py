@@ -63,3 +63,13 @@ def cloudtrail(region: str) -> Any:  # the stubs of CloudTrail are not installed
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("cloudtrail", region_name=region, config=config)
+
+
+@functools.cache
+def events() -> Any:  # the stubs of EventBridge are not installed
+    """Return the client of EventBridge; all tries of a call end within 40 seconds."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("events", config=config)
