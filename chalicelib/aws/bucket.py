@@ -9,7 +9,7 @@ from chalicelib.aws import clients
 from chalicelib.aws.errors import translate_s3_errors
 from chalicelib.scan_ids import InvalidScanIdError, is_account_id, is_scan_id
 
-_PRECONDITION_FAILED = 412
+_NOT_AS_IT_WAS = (404, 412)  # S3 says 404 to If-Match where the object is gone
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
@@ -61,14 +61,30 @@ def get_json(key: str, began: datetime | None = None) -> Any | None:
 
 
 def put_first_json(key: str, document: object) -> bool:
-    """Write a document as JSON unless there is one already; return whether it was written.
+    """Write a document as JSON unless there is one already; return whether it was written."""
+    return put_json_over(key, document, None)
+
+
+def get_with_etag(key: str) -> tuple[bytes, str] | tuple[None, None]:
+    """Return an object and the entity tag to write over it by, None where there is no object."""
+    try:
+        with translate_s3_errors():
+            answer = clients.s3().get_object(Bucket=name(), Key=key)
+            return answer["Body"].read(), answer["ETag"]
+    except clients.s3().exceptions.NoSuchKey:
+        return None, None
+
+
+def put_json_over(key: str, document: object, etag: str | None) -> bool:
+    """Write a document as JSON over the one that was read with this entity tag, None for none; return whether it was.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
+    condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
     try:
-        put(key, json.dumps(document).encode(), MEDIA_TYPES["json"], IfNoneMatch="*")
+        put(key, json.dumps(document).encode(), MEDIA_TYPES["json"], **condition)
     except clients.s3().exceptions.ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] != _PRECONDITION_FAILED:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NOT_AS_IT_WAS:
             raise
         return False
     return True

@@ -63,3 +63,13 @@ def cloudtrail(region: str) -> Any:  # the stubs of CloudTrail are not installed
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client("cloudtrail", region_name=region, config=config)
+
+
+@functools.cache
+def security_hub() -> Any:  # the stubs of Security Hub are not installed
+    """Return the client of Security Hub; it tries a throttled call again: the same finding twice is an update."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 6})
+    return boto3.client("securityhub", config=config)
