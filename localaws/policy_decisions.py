@@ -34,11 +34,11 @@ class Trusted(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A call to decide on; `context` has its condition keys, `principals` the names of who makes it."""
+    """A call to decide on; `context` has its condition keys, of those with several values a tuple."""
 
     action: str
     resource: str = "*"
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 def decide(documents: Iterable[Mapping[str, Any]], attempt: Attempt) -> Decision:
@@ -98,10 +98,16 @@ def _applies(statement: Mapping[str, Any], element: str, value: str, *, ignore_c
     return any(is_like(value, pattern) for pattern in patterns) == wanted
 
 
-def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str]) -> bool:
+def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str | tuple[str, ...]]) -> bool:
     given = next((value for known, value in context.items() if known.lower() == key.lower()), None)
     if operator == "Null":
         return any((given is None) == (value.lower() == "true") for value in values)
+    quantity, _, of_one = operator.rpartition(":")
+    if quantity in _QUANTITIES:  # of no value, all that there are hold, and not any
+        several = given if isinstance(given, tuple) else () if given is None else (given,)
+        return _QUANTITIES[quantity](_condition_holds(of_one, key, values, {key: one}) for one in several)
+    if isinstance(given, tuple):
+        raise UnsupportedPolicyError(f"{operator} for {key}, which has several values")
     name = operator.removesuffix("IfExists")
     opposite = name.replace("Not", "", 1)
     if opposite not in _OPERATORS:
@@ -130,6 +136,9 @@ def _is_arn_like(value: str, pattern: str) -> bool:
 def _listed(one_or_more: Any) -> list[str]:
     return [str(one) for one in one_or_more] if isinstance(one_or_more, list) else [str(one_or_more)]
 
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+_QUANTITIES: dict[str, Callable[[Iterable[bool]], bool]] = {"ForAllValues": all, "ForAnyValue": any}
 
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,

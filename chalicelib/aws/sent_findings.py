@@ -21,16 +21,18 @@ class Kept(NamedTuple):
 
 def load(account_id: str) -> Kept:
     """Return what Security Hub has of an account's keys; of a damaged file nothing, so that all is sent again."""
-    body, etag = bucket.get_with_etag(_key(account_id))
+    version = bucket.get_version(_key(account_id))
+    if version is None:
+        return Kept(None, None)
     try:
-        return Kept(_read(json.loads(body), account_id) if body is not None else None, etag)
+        return Kept(_read(json.loads(version.body), account_id), version.etag)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return Kept(None, etag)
+        return Kept(None, version.etag)
 
 
 def save(sent: SentFindings, etag: str | None) -> bool:
     """Keep what Security Hub has, unless the file changed since it was loaded; return whether it was kept."""
-    return bucket.put_json_over(_key(sent["account_id"]), sent, etag)
+    return bucket.replace_json(_key(sent["account_id"]), sent, etag) is not None
 
 
 def _read(document: Any, account_id: str) -> SentFindings:
