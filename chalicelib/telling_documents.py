@@ -57,7 +57,9 @@ class SentFinding(TypedDict):
     key_created_at: str
     first_sent_at: str  # the as_of of the scan that sent it first
     sent_at: str  # the as_of of the scan that sent it last
-    digest: str  # of what was sent, but for what each scan says anew: instants, and the sentences with a last use
+    # Of what was sent, but for what each scan says anew: instants, and the sentences with a last use. Empty until
+    # Security Hub is known to have taken the first one.
+    digest: str
     status: Literal["FAILED", "WARNING", "PASSED"]
     severity: str  # a label of Security Hub's
 

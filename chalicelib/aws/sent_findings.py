@@ -30,9 +30,9 @@ def load(account_id: str) -> Kept:
         return Kept(None, version.etag)
 
 
-def save(sent: SentFindings, etag: str | None) -> bool:
-    """Keep what Security Hub has, unless the file changed since it was loaded; return whether it was kept."""
-    return bucket.replace_json(_key(sent["account_id"]), sent, etag) is not None
+def save(sent: SentFindings, etag: str | None) -> str | None:
+    """Keep what Security Hub has; return the new entity tag, None where the file changed since it was loaded."""
+    return bucket.replace_json(_key(sent["account_id"]), sent, etag)
 
 
 def _read(document: Any, account_id: str) -> SentFindings:

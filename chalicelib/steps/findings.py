@@ -66,6 +66,8 @@ def _import_account(hub: Hub, of_all: AnyReport, of_account: str | None, name: s
         if before and parse_instant(before["as_of"]) > parse_instant(report["as_of"]):
             return 0, []  # a scan that began later was quicker
         sending = choose_findings(hub, report, evidence, before, name)
+        if sending.ahead and not (etag := sent_findings.save(sending.ahead, etag)):
+            continue
         refused = security_hub.import_findings(sending.findings)
         if sent_findings.save(without_refused(sending, before, refused), etag):
             return len(sending.findings) - len(refused), list(refused.values())

@@ -44,10 +44,15 @@ def hub_of(execution_arn: str) -> Hub:
 
 
 class Sending(NamedTuple):
-    """The findings to send, and what Security Hub has once it took them."""
+    """The findings to send, and what Security Hub has once it took them.
+
+    `ahead` is what to keep before: keys that are sent for the first time, so that none is forgotten if the function is
+    stopped in between; None without one.
+    """
 
     findings: list[dict[str, Any]]
     sent: SentFindings
+    ahead: SentFindings | None
 
 
 def choose_findings(
@@ -55,7 +60,7 @@ def choose_findings(
 ) -> Sending:
     """Return what to send of a report, given what Security Hub has."""
     had = before["keys"] if before else {}
-    now, findings = {**had}, []
+    now, ahead, findings = {**had}, {**had}, []
     for state in states_of(report, evidence, had):
         earlier = had.get(state.access_key_id)
         finding = _finding(hub, report, state, earlier, account_name)
@@ -64,9 +69,12 @@ def choose_findings(
             continue
         findings.append(finding)
         now[state.access_key_id] = sent
+        ahead.setdefault(state.access_key_id, {**sent, "digest": ""})
         if state.is_gone:
             del now[state.access_key_id]
-    return Sending(findings, _sent_findings(report, now))
+    return Sending(
+        findings, _sent_findings(report, now), _sent_findings(report, ahead) if ahead.keys() > had.keys() else None
+    )
 
 
 def without_refused(sending: Sending, before: SentFindings | None, refused: Collection[str]) -> SentFindings:
