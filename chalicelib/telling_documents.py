@@ -44,6 +44,7 @@ class NoticeCounts(TypedDict):
     nothing_new: int  # owners who were told of all before
     sent: int
     refused: int
+    unknown: int  # owners whose notice had no answer: it may have been sent, and is not sent again
     claimed: int  # owners whom another scan notified at the same time
     left: int  # owners who will be notified by the next scan
     keys_without_address: int
