@@ -75,9 +75,7 @@ class _Sending:
                     self.counts["nothing_new"] += 1
         return sorted(due, key=lambda one: most_urgent_first(one[0]))
 
-    def send(
-        self, due: list[tuple[Notice, notice_store.OwnersFile]], seconds_left: Callable[[], float]
-    ) -> None:
+    def send(self, due: list[tuple[Notice, notice_store.OwnersFile]], seconds_left: Callable[[], float]) -> None:
         """Send as many notices as the settings and the time allow; leave the others for the next scan."""
         for notice, file in due:
             if self.stopped or self.tried == self.how.max_per_scan or seconds_left() < _SECONDS_TO_END:
