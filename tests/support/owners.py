@@ -11,6 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from chalicelib.aws import clients, mail
 from chalicelib.documents import Report
+from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
 from chalicelib.outputs.notice_mail import Mail, compose_notice
 from chalicelib.steps import notices
@@ -109,6 +110,10 @@ class Stage:
         """The days on which an owner got a notice, each with its kind."""
         return [(sent.day, sent.kind) for sent in self.sent if sent.owner == owner]
 
+    def days_since(self, instant: str, day: float) -> float:
+        """How many days a day is after an instant."""
+        return (at(day) - parse_instant(instant)) / timedelta(days=1)
+
     def send_email(self, **given: Any) -> dict[str, str]:
         return self._take(given, given["Destination"]["ToAddresses"][0])
 
@@ -119,11 +124,11 @@ class Stage:
         self.on_call(name)
 
     def _take(self, given: dict[str, Any], to: str) -> dict[str, str]:
+        notice = self._composed[-1]  # before another scan composes its own
         self.on_call("send")
         self.calls.append(given)
         answer = self.answers.pop(0) if self.answers else None
         if answer is None or answer is NO_ANSWER:  # which is taken, and nobody learns of it
-            notice = self._composed[-1]
             news = {one.owned.finding["access_key_id"]: tuple(one.news) for one in notice.keys}
             day = (notice.as_of - AS_OF) / timedelta(days=1)
             self.sent.append(Sent(day, to, notice.owner, notice.kind, news))
