@@ -9,29 +9,42 @@ from moto.iam.models import IAMBackend, ManagedPolicy, Role, User, iam_backends
 
 from localaws.callers import Caller
 from localaws.calls import Call, account_of
+from localaws.message_calls import ASKED, Asked
 from localaws.policy_decisions import Attempt, Decision, Trusted, decide, trust
 
 _ALWAYS_ALLOWED = ("sts:GetCallerIdentity",)  # even where a policy denies it
-_OF_A_FUNCTION = ("organizations",)  # by its role; tests of the template look at what else functions call
+# Of a function, by its role; tests of the template look at what else functions call.
+_OF_A_FUNCTION = ("organizations", *ASKED)
 _OF_USERS = ("ListUsers", "GetAccessKeyLastUsed")  # without the name of one
 
 
 def why_refused(caller: Caller, call: Call) -> str | None:
     """Return, as AWS says it, why a caller may not make a call, None where it may.
 
-    Of a function's calls its role decides those of Organizations, and STS itself decides on AssumeRole.
+    Of a function's calls its role decides those by which it tells others, and of Organizations; STS itself decides on
+    AssumeRole.
     """
     action = f"{call.service}:{call.operation}"
     if caller.role_arn is None or action in ("sts:AssumeRole", *_ALWAYS_ALLOWED):
         return None
     if not caller.is_session and call.service not in _OF_A_FUNCTION:
         return None
-    resource = _resource_of(call, caller.account_id)
-    context = {"aws:PrincipalArn": caller.principal_arn, **_tags_of(call, caller.account_id)}
-    decision = decide(_policies(caller), Attempt(action, resource, context))
-    if decision is Decision.ALLOWED:
-        return None
-    on_resource = f" on resource: {_named(call, resource)}" if call.service == "iam" else ""
+    policies = list(_policies(caller))
+    asked = ASKED[call.service](call, caller.account_id) if call.service in ASKED else _of_others(call, caller)
+    for resource, of_call in asked:
+        decision = decide(policies, Attempt(action, resource, {"aws:PrincipalArn": caller.principal_arn, **of_call}))
+        if decision is not Decision.ALLOWED:
+            return _refused(caller, call, resource, decision)
+    return None
+
+
+def _of_others(call: Call, caller: Caller) -> Iterator[Asked]:
+    yield _resource_of(call, caller.account_id), _tags_of(call, caller.account_id)
+
+
+def _refused(caller: Caller, call: Call, resource: str, decision: Decision) -> str:
+    action = f"{call.service}:{call.operation}"
+    on_resource = f" on resource: {_named(call, resource)}" if call.service in ("iam", *ASKED) else ""
     why = (
         "with an explicit deny in an identity-based policy"
         if decision is Decision.DENIED

@@ -1,7 +1,6 @@
 """The local AWS: packages the app, starts moto and the REST API, and deploys."""
 
 import contextlib
-import json
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -33,6 +32,7 @@ from localaws.middleware import Gate
 from localaws.moto_patches import cloudtrail, notifications, speedups, task_clients
 from localaws.moto_patches.apply import apply
 from localaws.moto_patches.wiring import Measurements, Wiring
+from localaws.receivers import Receivers
 from localaws.rest_api import RestApi, free_port
 from localaws.scan_run import LocalAwsError, ScanResult, run_scan
 from localaws.sigv4 import SignedBy
@@ -54,6 +54,7 @@ class LocalAws:
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
+        self.receivers = Receivers(self.client, account.account_id)
         self._api: RestApi | None = None
 
     def __enter__(self) -> "LocalAws":
@@ -68,7 +69,7 @@ class LocalAws:
             self.seed(self.account)
             self.client("s3").create_bucket(Bucket=_UPLOADS)
             self.deploy(self._parameters)
-            self._subscribe()
+            self.queue_url = self.receivers.listen(self.outputs()["NotificationsTopicArn"])
             self._serve_api(started)
             self._cleanup = started.pop_all()
         return self
@@ -105,6 +106,7 @@ class LocalAws:
         except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be deployed: {error}") from error
         self._parameters |= parameters
+        self.receivers.follow(STACK, self._parameters)
         if self._api:
             self._start(self._api)
 
@@ -163,18 +165,11 @@ class LocalAws:
 
     def messages(self) -> list[dict[str, str]]:
         """Return, once, the messages that reached the topic's subscriber, as `{"Subject", "Message", …}`."""
-        sqs, received = self.client("sqs"), []
-        while batch := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                received.append(json.loads(message["Body"]))
-                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return received
+        return self.receivers.messages()
 
     def mail(self) -> list[dict[str, str]]:
         """Return, once, the e-mails that reached the topic's subscriber, as `{"Subject", "Message"}`."""
-        received = notifications.mailbox.copy()
-        notifications.mailbox.clear()
-        return received
+        return self.receivers.mail()
 
     def log_tail(self, lines: int = 15) -> str:
         """Return the end of what the functions and the REST API logged."""
@@ -201,14 +196,6 @@ class LocalAws:
         notifications.apply()
         task_clients.apply(self.gate, self.endpoint_url)
         speedups.apply(self.gate)
-
-    def _subscribe(self) -> None:
-        sqs = self.client("sqs")
-        self.queue_url: str = sqs.create_queue(QueueName="messages")["QueueUrl"]
-        arn = f"arn:aws:sqs:{REGION}:{self.account.account_id}:messages"
-        topic = self.outputs()["NotificationsTopicArn"]
-        self.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-        self.client("sns").subscribe(TopicArn=topic, Protocol="email", Endpoint="you@example.com")
 
     def _serve_api(self, started: contextlib.ExitStack) -> None:
         """Serve the REST API, from the unpacked zip with the function's environment."""

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from localaws.calls import Call
 from localaws.error_answers import ErrorAnswer, access_denied, invalid_token, json_error, query_error, slow_down
 from localaws.faults import Failing, Faults, FunctionFailing, IamFaults, ServiceFaults, UpdateFaults
+from localaws.sending_faults import FailingSenders
 from localaws.token_bucket import TokenBucket
 
 _ALWAYS = -1
@@ -38,6 +39,7 @@ class FaultInjector:
         self._lock = threading.Lock()
         self._times: Counter[str] = Counter()
         self._buckets: dict[str, TokenBucket] = {}
+        self._senders = FailingSenders(faults, self._fails, self._has_token_for_mail)
         self._answers: dict[str, Callable[[Call, str], ErrorAnswer | None]] = {
             "iam": self._iam,
             "sts": self._sts,
@@ -60,13 +62,14 @@ class FaultInjector:
             if self._is_closed(account_id, call):
                 return invalid_token(call.service)
             answer = self._answers.get(call.service)
-            return answer(call, account_id) if answer else None
+            return answer(call, account_id) if answer else self._senders.answer(call)
 
     def lose(self, call: Call) -> None:
         """Raise TimeoutError where the answer of a call that was made does not arrive."""
         account_id = call.account_id or self._account_id
         with self._lock:
-            if _changes_a_key(call) and self._fails_of_updates(account_id, "lose"):
+            is_lost = self._fails_of_updates(account_id, "lose") if _changes_a_key(call) else self._senders.loses(call)
+            if is_lost:
                 raise TimeoutError
 
     def _is_closed(self, account_id: str, call: Call) -> bool:
@@ -117,6 +120,9 @@ class FaultInjector:
             return True
         bucket = self._buckets.setdefault(account_id, TokenBucket(rate, iam.burst or max(1, rate)))
         return bucket.take(self._clock())
+
+    def _has_token_for_mail(self, rate: float) -> bool:
+        return self._buckets.setdefault("mail", TokenBucket(rate, max(1, rate))).take(self._clock())
 
     def _is_unlucky(self, call: Call, account_id: str, iam: IamFaults) -> bool:
         """Draw by the call and how often it came before, so that the order of others' calls changes nothing."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from localaws.strict_json import AccountId, Strict, UserName, parse_document
+from localaws.strict_json import AccountId, Strict, UserName, matching, parse_document
 
 _ALWAYS = -1
 _MOST = 1_000_000
@@ -21,6 +21,7 @@ def _between(low: float, high: float, takes: str) -> Any:
     return AfterValidator(check)
 
 
+Address = Annotated[str, matching(r"[^@\s]{1,64}@[^@\s]{1,255}", "an e-mail address")]
 Whole = Annotated[int, _between(1, _MOST, "a whole number")]
 Times = Annotated[int, _between(_ALWAYS, _MOST, "a whole number of calls, -1 for all of them,")]
 
@@ -67,6 +68,67 @@ class FunctionFailing(Failing):
     crash: Times = 0
 
 
+class SendingFaults(Strict):
+    """What goes wrong in an operation by which others are told: all refused, or the first calls, in this order.
+
+    `throttle`: throttled. `fail`: an error of the service. `time_out`: without an answer, and nothing is sent. `lose`:
+    it is sent, and no answer comes.
+    """
+
+    deny: bool = False
+    throttle: Times = 0
+    fail: Times = 0
+    time_out: Times = 0
+    lose: Times = 0
+
+
+class SendEmailFaults(SendingFaults):
+    """What goes wrong when SES is to send a mail.
+
+    `refuse`: to these addresses. `pause`: the account's sending is paused. `quota` is how many mails the day's quota
+    takes. `rate_per_second`: the sandbox takes 1, here nothing is limited otherwise.
+    """
+
+    refuse: list[Address] = Field(default=[])
+    pause: bool = False
+    quota: Annotated[int, _between(0, _MOST, "a whole number")] | None = None
+    rate_per_second: Annotated[float, _between(0.1, _MOST, "a number")] | None = None
+
+
+class SesFaults(Strict):
+    """What goes wrong in SES."""
+
+    send_email: SendEmailFaults = SendEmailFaults()
+
+
+class PutEventsFaults(SendingFaults):
+    """What goes wrong when events are put on a bus; `fail_entries`: of the first calls, each event fails."""
+
+    fail_entries: Times = 0
+
+
+class EventsFaults(Strict):
+    """What goes wrong in EventBridge."""
+
+    put_events: PutEventsFaults = PutEventsFaults()
+
+
+class ImportFindingsFaults(SendingFaults):
+    """What goes wrong when findings are imported.
+
+    `not_enabled`: Security Hub is not. `fail_findings`: of the first calls, each finding fails.
+    """
+
+    not_enabled: bool = False
+    fail_findings: Times = 0
+
+
+class SecurityHubFaults(Strict):
+    """What goes wrong in Security Hub."""
+
+    batch_import_findings: ImportFindingsFaults = ImportFindingsFaults()
+
+
 class FunctionFaults(Strict):
     """Which functions' invocations fail."""
 
@@ -79,6 +141,9 @@ class FunctionFaults(Strict):
     scan_account: FunctionFailing = FunctionFailing()
     build_organization_report: FunctionFailing = FunctionFailing()
     check_deactivation: FunctionFailing = FunctionFailing()
+    send_events: FunctionFailing = FunctionFailing()
+    import_findings: FunctionFailing = FunctionFailing()
+    notify_owners: FunctionFailing = FunctionFailing()
 
 
 class ServiceFaults(Failing):
@@ -128,6 +193,9 @@ class Faults(Strict):
     cloudtrail: ServiceFaults = ServiceFaults()
     organizations: ServiceFaults = ServiceFaults()
     states: ServiceFaults = ServiceFaults()
+    sesv2: SesFaults = SesFaults()
+    events: EventsFaults = EventsFaults()
+    securityhub: SecurityHubFaults = SecurityHubFaults()
     accounts: dict[AccountId, AccountFaults] = Field(default={})
 
     def of_account(self, account_id: str) -> AccountFaults:

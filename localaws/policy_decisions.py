@@ -34,11 +34,11 @@ class Trusted(Enum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A call to decide on; `context` has its condition keys, `principals` the names of who makes it."""
+    """A call to decide on; `context` has its condition keys, of those with several values a tuple."""
 
     action: str
     resource: str = "*"
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
 
 
 def decide(documents: Iterable[Mapping[str, Any]], attempt: Attempt) -> Decision:
@@ -98,17 +98,26 @@ def _applies(statement: Mapping[str, Any], element: str, value: str, *, ignore_c
     return any(is_like(value, pattern) for pattern in patterns) == wanted
 
 
-def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str]) -> bool:
+def _condition_holds(operator: str, key: str, values: list[str], context: Mapping[str, str | tuple[str, ...]]) -> bool:
     given = next((value for known, value in context.items() if known.lower() == key.lower()), None)
     if operator == "Null":
         return any((given is None) == (value.lower() == "true") for value in values)
-    name = operator.removesuffix("IfExists")
+    quantity, _, of_one = operator.rpartition(":")
+    name = of_one.removesuffix("IfExists")
     opposite = name.replace("Not", "", 1)
-    if opposite not in _OPERATORS:
+    if opposite not in _OPERATORS or quantity not in ("", *_QUANTITIES):
         raise UnsupportedPolicyError(f"the condition operator {operator}")
+
+    def is_met(one: str) -> bool:
+        return any(_OPERATORS[opposite](one, value) for value in values) == (opposite == name)
+
+    if quantity:  # without a value, all of them do, and not any
+        return _QUANTITIES[quantity](map(is_met, (given,) if isinstance(given, str) else given or ()))
     if given is None:
-        return operator != name or opposite != name
-    return any(_OPERATORS[opposite](given, value) for value in values) == (opposite == name)
+        return of_one != name or opposite != name
+    if isinstance(given, tuple):
+        raise UnsupportedPolicyError(f"{operator} of {key}, which has several values")
+    return is_met(given)
 
 
 def is_like(value: str, pattern: str) -> bool:
@@ -130,6 +139,9 @@ def _is_arn_like(value: str, pattern: str) -> bool:
 def _listed(one_or_more: Any) -> list[str]:
     return [str(one) for one in one_or_more] if isinstance(one_or_more, list) else [str(one_or_more)]
 
+
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+_QUANTITIES: dict[str, Callable[[Iterable[bool]], bool]] = {"ForAllValues": all, "ForAnyValue": any}
 
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,

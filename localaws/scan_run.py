@@ -4,7 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -28,7 +28,11 @@ class PolicyRefusedError(Exception):
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What came of a scan: its execution, the files it kept, what reached the topic's subscribers by SQS and e-mail."""
+    """What came of a scan: its execution, the files it kept, and whom it told what.
+
+    `messages` and `mail` reached the topic's subscribers, by SQS and e-mail, `notices` the owners by SES, and
+    `published_notices` the second topic. `findings` are all that Security Hub has.
+    """
 
     scan_id: str
     status: str
@@ -37,6 +41,10 @@ class ScanResult:
     messages: list[dict[str, str]]
     mail: list[dict[str, str]]
     stats: dict[str, Any]
+    notices: list[dict[str, str]] = field(default_factory=list)
+    published_notices: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def report(self) -> Any:
@@ -72,6 +80,10 @@ def run_scan(aws: "LocalAws", policy: str, progress: Callable[[int], None]) -> S
         messages=aws.messages(),
         mail=aws.mail(),
         stats=stats,
+        notices=aws.receivers.notices(),
+        published_notices=aws.receivers.published_notices(),
+        events=aws.receivers.events(),
+        findings=aws.receivers.findings(),
     )
 
 

@@ -3,13 +3,13 @@
 import json
 import os
 from datetime import datetime, timedelta
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from chalicelib.aws import clients
-from chalicelib.aws.errors import translate_s3_errors
+from chalicelib.aws.errors import EvidenceUnavailableError, status_of, translate_s3_errors
 from chalicelib.scan_ids import InvalidScanIdError, is_account_id, is_scan_id
 
-_PRECONDITION_FAILED = 412
+_PRECONDITION_FAILED, _CONFLICT, _NOT_FOUND = 412, 409, 404
 MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 
 
@@ -72,6 +72,43 @@ def put_first_json(key: str, document: object) -> bool:
             raise
         return False
     return True
+
+
+class Version(NamedTuple):
+    """An object as it was read."""
+
+    body: bytes
+    etag: str
+    written: datetime
+
+
+def get_version(key: str) -> Version | None:
+    """Return an object with what tells it from those that replace it, None if there is none."""
+    try:
+        with translate_s3_errors():
+            answer = clients.s3().get_object(Bucket=name(), Key=key)
+            return Version(answer["Body"].read(), answer["ETag"], answer["LastModified"])
+    except clients.s3().exceptions.NoSuchKey:
+        return None
+
+
+def replace_json(key: str, document: object, etag: str | None) -> str | None:
+    """Write a document as JSON if the object is still the one with this ETag or, without one, if there is none yet.
+
+    Return the new ETag, None where somebody else wrote or deleted it, or does so at this moment. Also None where the
+    answer to a write was lost and botocore made it again: what is for one alone is then done by nobody.
+    """
+    condition: Any = {"IfMatch": etag} if etag else {"IfNoneMatch": "*"}
+    body, media_type = json.dumps(document).encode(), MEDIA_TYPES["json"]
+    try:
+        with translate_s3_errors():
+            answer = clients.s3().put_object(Bucket=name(), Key=key, Body=body, ContentType=media_type, **condition)
+            return answer["ETag"]
+    except (clients.s3().exceptions.ClientError, EvidenceUnavailableError) as error:
+        lost = (_PRECONDITION_FAILED, _CONFLICT, _NOT_FOUND) if etag else (_PRECONDITION_FAILED, _CONFLICT)
+        if status_of(error.__cause__ or error) not in lost:
+            raise
+    return None
 
 
 def names_in(folder: str) -> set[str]:

@@ -51,6 +51,10 @@ class StsUnavailableError(UnavailableError):
     """STS did not answer, or throttled; the state machine tries again."""
 
 
+class SecurityHubUnavailableError(UnavailableError):
+    """Security Hub did not answer, or throttled; the state machine tries again."""
+
+
 class OrganizationUnreadableError(Exception):
     """Organizations did not list the accounts; the message says why and what to do."""
 
@@ -66,7 +70,7 @@ def failures() -> tuple[type[Exception], ...]:
 
 def is_throttled(error: Exception) -> bool:
     """Return whether AWS refused a call because there were too many."""
-    return _code(error) in _THROTTLED_CODES
+    return code_of(error) in _THROTTLED_CODES
 
 
 def is_unanswered(error: Exception) -> bool:
@@ -74,8 +78,7 @@ def is_unanswered(error: Exception) -> bool:
     from botocore import exceptions
 
     if isinstance(error, exceptions.ClientError):
-        status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= _SERVER_ERROR
+        return status_of(error) >= _SERVER_ERROR
     return isinstance(error, exceptions.ConnectionError | exceptions.HTTPClientError)
 
 
@@ -84,7 +87,7 @@ def in_words(error: Exception) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        words = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
+        words = f"{code_of(error)}: {error.response.get('Error', {}).get('Message', '')}"
     elif isinstance(error, TimeoutError):
         words = str(error)
     elif isinstance(error, BotoCoreError):
@@ -94,8 +97,14 @@ def in_words(error: Exception) -> str:
     return words[:_LONGEST_CAUSE]
 
 
-def _code(error: Exception) -> str:
+def code_of(error: Exception) -> str:
+    """Return AWS's code of an error, Unknown for one that AWS did not answer with."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", "Unknown"))
+
+
+def status_of(error: BaseException) -> int:
+    """Return the HTTP status of an error that AWS answered with, 0 for another."""
+    return int(getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 @contextmanager

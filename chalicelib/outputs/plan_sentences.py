@@ -83,6 +83,17 @@ def planned_lines(finding: Finding, report: AnyReport, *, brief: bool = False) -
         yield "Not planned: it is in use."
 
 
+def announced_to_owner(finding: Finding, as_of: str) -> Iterator[str]:
+    """Yield when a key is deactivated, for its owner, who does not approve it; nothing of one that something holds."""
+    if key := finding.get("plan"):
+        if key["status"] == "due":
+            yield "to be deactivated any time now, unless it is used"
+        elif day := _later(key, as_of):
+            yield f"to be deactivated on {day} or later, unless it is used"
+        elif _waits(key):
+            yield "to be deactivated on one of the next days, unless it is used"
+
+
 def held_because(key: PlannedKey) -> str:
     """Return all that keeps a key from being deactivated now."""
     return " ".join(hold["in_words"] for hold in key["holds"])

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.deactivation_documents import BY_ITSELF
-from chalicelib.documents import Coverage, Report, Unchecked
+from chalicelib.documents import AdviceCounts, Coverage, Report, Unchecked
 from chalicelib.evaluation.details import RECORD_BEGAN, precedes_record
 from chalicelib.key_documents import Finding, ResolvedKey
 from chalicelib.organization_documents import AnyReport
@@ -71,10 +71,15 @@ def next_steps(gaps: Sequence[Gap]) -> Iterator[str]:
 def to_do_line(report: AnyReport) -> Iterator[str]:
     """Yield the overdue and the unused keys counted by what to do with them; nothing where there are none."""
     counts = count(report)
-    to_do: Mapping[str, Any] = counts.to_do
-    parts = {action: f"{_TO_DO[action]} {number}" for action, number in to_do.items() if number}
-    if counts.safe_to_finish:
-        parts["finish_rotation"] += f" ({counts.safe_to_finish} safe to deactivate now)"
+    yield from to_do_counted(counts.to_do, counts.safe_to_finish)
+
+
+def to_do_counted(to_do: AdviceCounts, safe_to_finish: int) -> Iterator[str]:
+    """Yield what to do with how many keys; nothing of none."""
+    numbers: Mapping[str, Any] = to_do
+    parts = {action: f"{_TO_DO[action]} {number}" for action, number in numbers.items() if number}
+    if safe_to_finish:
+        parts["finish_rotation"] += f" ({safe_to_finish} safe to deactivate now)"
     if parts:
         yield f"What to do: {', '.join(parts.values())}."
 
@@ -161,6 +166,14 @@ def changes_lines(report: AnyReport) -> Iterator[str]:
     yield from report["changes"]["notes"] if report["changes"] else ()
 
 
+def owners_line(report: AnyReport) -> Iterator[str]:
+    """Yield of how many keys no owner can be notified, where the stage notifies owners and there are any."""
+    if (owners := report.get("notices")) and (number := owners["keys_without_address"]):
+        keys = f"{counted(number, 'key')} {'has' if number == 1 else 'have'} no owner who can be notified"
+        domains = f", or not one address in {' or '.join(owners['domains'])}" if owners["by"] == "ses" else ""
+        yield f"{keys}: no owner tag{domains}."
+
+
 def advice_label(finding: Finding) -> str:
     """Return in a word or two what to do with a key."""
     return _ADVICE.get(finding["advice"] or "", "Look into")
@@ -186,12 +199,17 @@ def administrator_lines(finding: Finding) -> Iterator[str]:
 
 def age_in_words(finding: Finding, *, brief: bool = False) -> str:
     """Return how old a key is, until when it is or was in time, and whose it is: nothing of no owner where `brief`."""
-    tenses = {"expired": f", overdue since {finding['overdue_at'][:10]}"}
+    tenses = {"expired": f", {overdue_since(finding)}"}
     tenses["exempt"] = f", would be {verdict_label(finding.get('exempt_from', ''))}"
     tenses["due_soon"] = f", in time until {finding['overdue_at'][:10]}"
     owner = f", owner {finding['owner']}" if finding["owner"] else "" if brief else ", no owner tag"
     owner = owner if finding["owner_known"] else ""
     return f"{counted(finding['age_days'], 'day')} old{tenses.get(finding['verdict'], '')}{owner}"
+
+
+def overdue_since(finding: Finding) -> str:
+    """Return since when an overdue key is that."""
+    return f"overdue since {finding['overdue_at'][:10]}"
 
 
 def description_lines(finding: Finding) -> Iterator[str]:

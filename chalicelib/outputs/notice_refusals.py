@@ -1,0 +1,115 @@
+"""The message to the topic about notices that owners were not sent. Pure."""
+
+from collections.abc import Iterator, Sequence
+
+from chalicelib.documents import SCHEMA_VERSION
+from chalicelib.outputs.links import defuse_addresses, defuse_links, in_backticks
+from chalicelib.outputs.mail import INDENT, wrapped
+from chalicelib.outputs.message_chat import custom_notification
+from chalicelib.outputs.sentences import counted
+from chalicelib.outputs.sns import Notification, as_notification
+from chalicelib.outputs.subject import first_fitting
+from chalicelib.settings import HttpsFormat
+from chalicelib.telling_documents import NoticeCounts
+
+_LISTED = 10
+_MAX_OWNER, _MAX_CAUSE = 256, 500  # characters
+_PAGE = "docs/notices.md has more."
+_STEPS = (
+    "If an address is wrong, correct the owner tag of the IAM user: the next scan sends that owner's notice.",
+    "If an address is not verified, SES is in its sandbox: verify the owners' domain, or ask for production access.",
+    "If a quota or a rate is used up, ask AWS to raise it, or lower MaxNoticesPerScan.",
+)
+
+
+def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
+    scan_id: str,
+    account_id: str,
+    *,
+    counts: NoticeCounts,
+    refused: Sequence[tuple[str, str]],
+    stopped: str | None,
+    https_format: HttpsFormat,
+) -> Notification:
+    """Return the message about owners whose notices were refused, each with why, and why no more were sent, if so."""
+    verdict = "notices_refused" if refused else "notices_stopped"
+    listed = [(owner[:_MAX_OWNER], cause[:_MAX_CAUSE]) for owner, cause in refused[:_LISTED]]
+    more = [f"and {len(refused) - _LISTED} more."] if len(refused) > _LISTED else []
+    subject = _subject(account_id, len(refused), counts)
+    stopped_for = stopped and stopped[:_MAX_CAUSE]
+    what = list(_what_happened(len(refused), stopped_for, counts))
+    text = [
+        *wrapped(map(defuse_addresses, what)),
+        *(["", "Refused:"] if refused else []),
+        *(line for owner, cause in listed for line in _refused_lines(owner, cause)),
+        *(f"{INDENT}{line}" for line in more),
+        "",
+        "What to do:",
+        *wrapped([*_STEPS, _PAGE], INDENT),
+        "",
+        *wrapped([_counts_line(counts)]),
+        f"Scan: {scan_id}",
+    ]
+    in_chat = [
+        *_what_happened(len(refused), stopped_for and in_backticks(stopped_for), counts),
+        *(f"{in_backticks(owner)}: {in_backticks(cause)}" for owner, cause in listed),
+        *more,
+        _counts_line(counts),
+    ]
+    chat = custom_notification((scan_id, verdict, account_id), subject, in_chat, [*_STEPS, _PAGE])
+    for_programs = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "notices",
+        "verdict": verdict,
+        "scan_id": scan_id,
+        "account_id": account_id,
+        "counts": counts,
+        "refused": [{"owner": owner, "cause": cause} for owner, cause in listed],
+        "refused_left_out": len(refused) - len(listed),
+        "stopped": stopped_for,
+    }
+    return as_notification(
+        subject,
+        "\n".join(text) + "\n",
+        for_programs,
+        chat if https_format is HttpsFormat.CHAT else None,
+        {"kind": "notices", "verdict": verdict, "account_id": account_id},
+    )
+
+
+def _subject(account_id: str, refused: int, counts: NoticeCounts) -> str:
+    what = f"{counted(refused, 'owner')} could not be notified" if refused else "Notices to owners stopped"
+    left = f", {counts['left']} left for the next scan" if counts["left"] else ""
+    of = " of their IAM access keys" if refused else ""
+    return first_fitting(f"{what}{of}{left} in account {account_id}", f"{what}{left} in account {account_id}")
+
+
+def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> Iterator[str]:
+    if refused:
+        notices = "the notice was" if refused == 1 else "the notices were"
+        yield f"{counted(refused, 'owner')} could not be notified of their IAM access keys: {notices} refused."
+        yield f"{'It is' if refused == 1 else 'They are'} tried again when there is news for the owner, or in a week."
+    if stopped:
+        left = counts["left"]
+        rest = f" {counted(left, 'owner')} {'is' if left == 1 else 'are'} left for the next scan." if left else ""
+        yield f"No more notices were sent: {stopped.rstrip('.')}.{rest}"
+
+
+def _refused_lines(owner: str, cause: str) -> Iterator[str]:
+    yield from wrapped([defuse_links(owner)], INDENT)
+    yield from wrapped([defuse_addresses(cause)], INDENT * 3)
+
+
+def _counts_line(counts: NoticeCounts) -> str:
+    """Return what became of all owners in one sum."""
+    parts = {
+        "sent": "sent a notice",
+        "refused": "refused",
+        "unknown": "sent perhaps, without an answer",
+        "nothing_new": "without news",
+        "claimed": "notified by another scan",
+        "left": "left for the next scan",
+    }
+    numbers = {words: counts[name] for name, words in parts.items()}  # type: ignore[literal-required]  # its fields
+    became = " + ".join(f"{number} {words}" for words, number in numbers.items() if number)
+    return f"Owners: {counts['owners']} = {became}."
