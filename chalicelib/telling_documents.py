@@ -50,6 +50,14 @@ class NoticeCounts(TypedDict):
     keys_without_address: int
 
 
+class OwnersOfReport(TypedDict):
+    """`notices` of a report: of how many findings no owner can be notified, and by which rule."""
+
+    by: Literal["ses", "sns"]
+    domains: list[str]  # of owners' addresses, with ses
+    keys_without_address: int
+
+
 class SentFinding(TypedDict):
     """What Security Hub has of a key, as far as it takes to say later that the key is gone."""
 

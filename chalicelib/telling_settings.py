@@ -105,6 +105,14 @@ def event_bus() -> str | None:
     return parse_event_bus(os.environ)
 
 
+def required_event_bus() -> str:
+    """Return the ARN of the event bus; raise InvalidSettingError where there is none."""
+    bus = event_bus()
+    if bus is None:
+        raise InvalidSettingError("EVENT_BUS", "", "the ARN of an event bus")
+    return bus
+
+
 def remind_days() -> int | None:
     """Return after how many days without a message one is sent although nothing changed, None for never."""
     return parse_remind_days(os.environ)

@@ -93,3 +93,13 @@ def _once(service: str) -> Any:
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client(service, config=config)  # type: ignore[call-overload]  # by a name that is a variable
+
+
+@functools.cache
+def events() -> Any:  # the stubs of EventBridge are not installed
+    """Return the client of EventBridge; all tries of a call end within 40 seconds."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("events", config=config)

@@ -20,6 +20,7 @@ from localaws.moto_patches.cloudformation import (
     update_by_conditions,
 )
 from localaws.moto_patches.cloudtrail import answer_lookup_events
+from localaws.moto_patches.event_buses import name_errors_of_put_events, put_events_as_eventbridge_does
 from localaws.moto_patches.iam import (
     answer_account_authorization_details,
     find_access_keys_by_id,
@@ -81,6 +82,8 @@ def _patch_once() -> None:
     take_findings_as_security_hub_does()
     describe_the_account()
     verify_identities_as_ses_does()
+    put_events_as_eventbridge_does()
+    name_errors_of_put_events()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
