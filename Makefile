@@ -20,8 +20,11 @@ setup: ## make the virtual environment with the pinned requirements
 IS_NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 NEEDED = Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …
 
+# Whom else scans tell: owners by mail, an event bus, Security Hub; all of it stays on this machine.
+notifies := OwnerNotices=ses NoticesFrom=iam-key-age@example.com OwnerDomains=example.com
+
 demo: setup ## scan a made-up account of 250 users on this machine
-	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters "UsageEvidence=on Deactivation=plan" --out out/demo
+	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters "UsageEvidence=on Deactivation=plan $(notifies)" --out out/demo
 
 demo-organization: setup ## scan a made-up organization of 20 accounts on this machine
 	@$(BIN)/python -m localaws scan --account localaws/accounts/demo-organization.json --previous localaws/accounts/demo-organization-before.json --out out/demo-organization
@@ -45,7 +48,7 @@ scan-account: setup ## scan your own AWS account on this machine, nothing deploy
 deactivates := Deactivation=apply DeactivateAfterDays=0 DeactivationWeekdays=MON,TUE,WED,THU,FRI,SAT,SUN
 
 serve: setup ## keep the local AWS running, for clients of the API and the AWS CLI; API_PORT=8180
-	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)" --parameters "$(deactivates)"
+	@$(BIN)/python -m localaws serve --api-port "$(API_PORT)" --parameters "$(deactivates) $(notifies)"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest

@@ -103,18 +103,21 @@ def _condition_holds(operator: str, key: str, values: list[str], context: Mappin
     if operator == "Null":
         return any((given is None) == (value.lower() == "true") for value in values)
     quantity, _, of_one = operator.rpartition(":")
-    if quantity in _QUANTITIES:  # of no value, all that there are hold, and not any
-        several = given if isinstance(given, tuple) else () if given is None else (given,)
-        return _QUANTITIES[quantity](_condition_holds(of_one, key, values, {key: one}) for one in several)
-    if isinstance(given, tuple):
-        raise UnsupportedPolicyError(f"{operator} for {key}, which has several values")
-    name = operator.removesuffix("IfExists")
+    name = of_one.removesuffix("IfExists")
     opposite = name.replace("Not", "", 1)
-    if opposite not in _OPERATORS:
+    if opposite not in _OPERATORS or quantity not in ("", *_QUANTITIES):
         raise UnsupportedPolicyError(f"the condition operator {operator}")
+
+    def is_met(one: str) -> bool:
+        return any(_OPERATORS[opposite](one, value) for value in values) == (opposite == name)
+
+    if quantity:  # without a value, all of them do, and not any
+        return _QUANTITIES[quantity](map(is_met, (given,) if isinstance(given, str) else given or ()))
     if given is None:
-        return operator != name or opposite != name
-    return any(_OPERATORS[opposite](given, value) for value in values) == (opposite == name)
+        return of_one != name or opposite != name
+    if isinstance(given, tuple):
+        raise UnsupportedPolicyError(f"{operator} of {key}, which has several values")
+    return is_met(given)
 
 
 def is_like(value: str, pattern: str) -> bool:

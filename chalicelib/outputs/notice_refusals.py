@@ -110,5 +110,6 @@ def _counts_line(counts: NoticeCounts) -> str:
         "claimed": "notified by another scan",
         "left": "left for the next scan",
     }
-    numbers = " + ".join(f"{counts[name]} {words}" for name, words in parts.items())  # type: ignore[literal-required]  # its fields
-    return f"Owners: {counts['owners']} = {numbers}."
+    numbers = {words: counts[name] for name, words in parts.items()}  # type: ignore[literal-required]  # its fields
+    became = " + ".join(f"{number} {words}" for words, number in numbers.items() if number)
+    return f"Owners: {counts['owners']} = {became}."

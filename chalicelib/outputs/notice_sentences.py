@@ -109,7 +109,7 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
     if seen := seen_from_in_words(finding["seen_from"]):
         yield "Seen", defuse_links(" ".join(seen).removeprefix("Seen "))
     for line in leave_keys_lines(finding):
-        yield "Better", line
+        yield "Instead", line.removeprefix("Instead of a key: ")
     for line in why_not_exempt(finding):
         yield "Exemption", defuse_links(line)
 

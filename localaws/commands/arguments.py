@@ -12,7 +12,7 @@ from deploy.parameters import check_deactivation, split_assignments
 from deploy.parameters import read_parameters as check_parameters
 from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
-from localaws.commands.console import print_wrapped
+from localaws.commands.printing import print_wrapped
 from localaws.faults import Faults, parse_faults
 from localaws.strict_json import DocumentError
 

@@ -1,13 +1,11 @@
 """What a person sees of a scan: wrapped between words alone, so that no name and no access key id is cut."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
@@ -23,28 +21,23 @@ from chalicelib.outputs.sentences import (
     verdict_label,
 )
 from chalicelib.report.summary import is_of_the_past, judges_no_key
+from localaws.commands.printing import print_heading, print_wrapped
+from localaws.commands.told import show_counts, show_notices_kept, show_told, told_files
 from localaws.scan_run import ScanResult
 
 _MOST_FINDINGS = 25
-_RULE = 4  # columns that a rule takes beside its title
 _UNBOUNDED = 10_000  # columns
 _STYLES = {"expired": "bold red", "unused": "red", "due_soon": "yellow", "unchecked": "yellow"}
-
-
-def print_wrapped(console: Console, text: str, style: str = "") -> None:
-    """Print lines, wrapped between words alone: a word that is longer than the terminal is wide stays whole."""
-    for line in text.split("\n"):
-        wrapped = textwrap.fill(line, console.width, break_long_words=False, break_on_hyphens=False)
-        console.print(Text(wrapped, style=style), soft_wrap=True)
 
 
 def show_result(console: Console, result: ScanResult) -> None:
     """Show the message that a scan sent, its findings, and what became of all users and keys."""
     console.print()
     for message in result.mail:
-        _print_heading(console, "The message, as a subscriber received it by e-mail")
+        print_heading(console, "The message, as a subscriber received it by e-mail")
         console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
+    show_told(console, result)
     if report := result.report:
         of_accounts = "accounts" in report
         if not result.mail and not result.error:
@@ -61,23 +54,20 @@ def show_result(console: Console, result: ScanResult) -> None:
         counts = (*checked, *described.severity, *(described.root if of_accounts else described.account))
         for line in (*counts, *described.changes, *described.plan, *described.not_covered):
             print_wrapped(console, line)
+        show_counts(console, result)
     if result.error:
         print_wrapped(console, f"The scan {result.status}: {result.error}", "bold red")
 
 
 def show_kept(console: Console, folder: Path, result: ScanResult) -> None:
     """Print where the files of a scan are."""
-    kept = sorted({name.partition("/")[0] + ("/" if "/" in name else "") for name in result.files})
+    kept = sorted(
+        {name.partition("/")[0] + ("/" if "/" in name else "") for name in {**result.files, **told_files(result)}}
+    )
     print_wrapped(console, f"Kept in {folder}/: {', '.join(kept)}")
     if "report.html" in result.files:
         print_wrapped(console, f"Open {folder / 'report.html'} in a browser: the report for people.")
-
-
-def _print_heading(console: Console, title: str) -> None:
-    if len(title) + _RULE <= console.width:
-        console.print(Rule(title, align="left", style="dim"))
-    else:  # a rule would cut it
-        print_wrapped(console, title, "dim")
+    show_notices_kept(console, folder, result)
 
 
 def _show_accounts(console: Console, report: OrganizationReport) -> None:
@@ -86,7 +76,7 @@ def _show_accounts(console: Console, report: OrganizationReport) -> None:
     found = to_look_at(report)
     rows = [(row, row["cause"] or "") for row in unchecked] + [(row, account_in_words(row)) for row in found]
     if rows:
-        _print_heading(console, "The accounts, first those that are unchecked")
+        print_heading(console, "The accounts, first those that are unchecked")
     for row, what in rows[:_MOST_FINDINGS]:
         label = "unchecked" if row["outcome"] == "unchecked" else verdict_label(row["verdict"] or "")
         print_wrapped(console, f"{account_label(row)}: {what}", _STYLES.get(row["verdict"] or label, ""))
@@ -101,7 +91,7 @@ def _show_findings(console: Console, report: AnyReport) -> None:
     if not findings:
         print_wrapped(console, no_finding_line(report))
         return
-    _print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
+    print_heading(console, f"The findings, as of {to_the_second(report['as_of'])}")
     shown = findings[:_MOST_FINDINGS]
     plans = (True, False) if "plan" in report else (False,)
     tables = (_table(shown, report, severity=severity, plan=plan) for plan in plans for severity in (True, False))

@@ -17,12 +17,13 @@ from localaws.commands.arguments import (
     warn_of_strangers,
     with_organization,
 )
-from localaws.commands.console import print_wrapped, show_kept, show_result
+from localaws.commands.console import show_kept, show_result
 from localaws.commands.failures import (
     in_a_line,
     require_room,
     show_failure,
 )
+from localaws.commands.printing import print_wrapped
 from localaws.commands.progress import progress_bar
 from localaws.commands.scan_output import OutputError, ScanOutput
 from localaws.commands.serve import API_PORT, example_calls

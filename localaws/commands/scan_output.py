@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.terminal import cannot_be_written
+from localaws.commands.told import MARKS, told_files
 from localaws.scan_run import ScanResult
 
 _ID = "[0-9]" * 12
@@ -16,6 +17,7 @@ _KEPT = {
     "report.json": '"scan_id"',
     "report.csv": "scan_id",
     "report.html": "<title>IAM access keys",
+    "report.ocsf.json": "[",
     "usage.json": '"scan_id"',
     "pages/[0-9][0-9][0-9][0-9].json": '"scan_id"',
 }
@@ -23,6 +25,7 @@ _KEPT = {
 _KEPT |= {f"accounts/{_ID}/{name}": mark for name, mark in [*_KEPT.items(), ("account.json", '"scan_id"')]}
 _KEPT |= {"accounts.json": '"scan_id"', "baselines.json": '"scan_id"', "accounts-to-scan.json": "["}
 _KEPT[f"unchecked/{_ID}.json"] = '"account_id"'
+_KEPT |= MARKS
 # Of a scan, too; but a snapshot has this name, and may be here.
 _ACCOUNT = "account.json"
 _ASIDE = "earlier-scan"
@@ -77,7 +80,7 @@ class ScanOutput:
         earlier = {path for path, _ in self._earlier()}
         coming: dict[Path, Path] = {}
         try:
-            for name, content in result.files.items():
+            for name, content in {**result.files, **told_files(result)}.items():
                 if name == _ACCOUNT and self._is_a_snapshot(folder / name):
                     continue
                 coming[folder / name] = _write_beside(folder / name, content)

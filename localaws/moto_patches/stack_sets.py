@@ -74,7 +74,7 @@ class _StackSet:
     def delete_from_cloudformation_json(
         cls,
         resource_name: str,
-        cloudformation_json: dict[str, Any],  # noqa: ARG003  # as moto calls it
+        cloudformation_json: dict[str, Any],  # as moto calls it
         account_id: str,
         region_name: str,
     ) -> None:

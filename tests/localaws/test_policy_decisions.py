@@ -82,6 +82,32 @@ def test_all_conditions_have_to_hold(condition: Any, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "recipients", "holds"),
+    [
+        ({"ForAllValues:StringLike": ["*@example.com"]}, ("a@example.com", "b@example.com"), True),
+        ({"ForAllValues:StringLike": ["*@example.com"]}, ("a@example.com", "b@example.org"), False),
+        ({"ForAllValues:StringLike": ["*@example.com", "*@example.org"]}, ("a@example.com", "b@example.org"), True),
+        ({"ForAllValues:StringLike": ["*@example.com"]}, None, True),  # which is why Null is asked, too
+        ({"ForAllValues:StringLike": ["*@example.com"], "Null": "false"}, None, False),
+        ({"ForAllValues:StringLike": ["*@example.com"], "Null": "false"}, ("a@example.com",), True),
+        ({"ForAllValues:StringNotLike": ["*@example.org"]}, ("a@example.com", "b@example.org"), False),
+        ({"ForAnyValue:StringLike": ["*@example.com"]}, ("a@example.com", "b@example.org"), True),
+        ({"ForAnyValue:StringLike": ["*@example.com"]}, ("b@example.org",), False),
+        ({"ForAnyValue:StringLike": ["*@example.com"]}, None, False),
+    ],
+)
+def test_a_key_of_several_values_is_asked_for_all_or_for_any(
+    condition: dict[str, Any], recipients: tuple[str, ...] | None, holds: bool
+) -> None:
+    document = policy(Condition={operator: {"ses:Recipients": values} for operator, values in condition.items()})
+    context = {} if recipients is None else {"ses:Recipients": recipients}
+
+    decision = decide([document], Attempt("iam:ListAccessKeys", ALICE, context))
+
+    assert (decision is ALLOWED) == holds
+
+
+@pytest.mark.parametrize(
     ("principal", "trusted"),
     [
         ({"AWS": SCANNER}, Trusted.BY_NAME),
@@ -108,9 +134,11 @@ def test_a_role_trusts_whom_it_names(principal: Any, trusted: Trusted | None) ->
     "statement",
     [
         {"Condition": {"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}}},
-        {"Condition": {"ForAllValues:StringLike": {"a": "b"}}},
+        {"Condition": {"ForAllValues:IpAddress": {"a": "b"}}},
+        {"Condition": {"ForSomeValues:StringLike": {"a": "b"}}},
+        {"Condition": {"StringLike": {"ses:Recipients": "*"}}},
     ],
 )
 def test_what_is_not_known_of_the_language_is_an_error_and_no_guess(statement: Any) -> None:
     with pytest.raises(UnsupportedPolicyError):
-        decide([policy(**statement)], Attempt("iam:ListAccessKeys", ALICE))
+        decide([policy(**statement)], Attempt("iam:ListAccessKeys", ALICE, {"ses:Recipients": ("a@example.com",)}))

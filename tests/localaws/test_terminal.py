@@ -14,8 +14,9 @@ from rich.console import Console
 
 from deploy.package import PackagingError
 from deploy.terminal import cannot_be_written
-from localaws.commands.console import print_wrapped, show_kept, show_result
+from localaws.commands.console import show_kept, show_result
 from localaws.commands.failures import require_room
+from localaws.commands.printing import print_wrapped
 from localaws.commands.scan_output import ScanOutput
 from localaws.environment import PROJECT
 from localaws.scan_run import LocalAwsError, ScanResult

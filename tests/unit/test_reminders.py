@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from chalicelib.instants import parse_instant
 from chalicelib.organization_documents import AnyReport, Baselines, OrganizationReport
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sns import compose_notification, note_message, should_notify
 from chalicelib.outputs.subject import subject
+from chalicelib.report.account_list import check_baselines
 from chalicelib.report.organization_scan import next_baselines
 from chalicelib.settings import HttpsFormat, NotifyOn
 from tests.support.organization_reports import account_report, baselines, joined, list_of, listed
@@ -150,7 +152,8 @@ class Daily:
 
 class DailyOfOrganization(Daily):
     def after(self, report: OrganizationReport) -> Baselines:
-        return next_baselines(report, list_of(listed(1), listed(2)), self.last)
+        kept = next_baselines(report, list_of(listed(1), listed(2)), self.last)
+        return check_baselines(json.loads(json.dumps(kept)), parse_instant(report["as_of"]))
 
 
 def scan_account(last: Any, at: datetime) -> AnyReport:
