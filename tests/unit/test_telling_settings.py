@@ -54,7 +54,7 @@ def test_who_can_be_notified_is_known_without_the_sender() -> None:
     [
         *(("OWNER_NOTICES", value, "one of off, ses, sns") for value in ("", "SES", "mail", "ses ", "on")),
         *(
-            ("OWNER_DOMAINS", value, "1 to 10 domains in lower case with a comma and no space between")
+            ("OWNER_DOMAINS", value, "1 to 10 domains in lower case, up to 640 characters in all")
             for value in (
                 "",
                 "example",
