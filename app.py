@@ -232,13 +232,14 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     from chalicelib.steps import scans as scan_steps
 
     scan_id = event["scan"]["scan_id"]
-    how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    how = scan_steps.how_to_notify()  # a bad setting fails before any report
     planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     last = planner.watch(report_store.load_last_report, report_store.last_kept_at)
     report = join_and_compare(pages, last, scan_steps.account_facts(event), now)
     planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
+    scan_steps.complete(report, how)
     for kind, render in RENDERERS.items():
         report_store.save_report(scan_id, kind, render(report))
     latest = report_store.baseline_pointer(report) if is_new_baseline(report) else {}
@@ -291,13 +292,15 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     from chalicelib.report.summary import summarize_organization
     from chalicelib.steps import scans as scan_steps
 
-    how = settings.notify_on(), settings.https_format()  # a bad setting fails before any report
+    how = scan_steps.how_to_notify()  # a bad setting fails before any report
+    without_owner = scan_steps.KeysWithoutOwner(how.owners)
     scan_id, arn = event["scan"]["scan_id"], event["scan"]["execution_arn"]
     scan = describe_scan(event["scan"], scan_ids.account_of(arn), report_store.scan_folder(scan_id))
     accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
     with OrganizationCsv() as table:
         outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(scan, accounts))
-        report = join_accounts(scan, accounts, table.watch(outcomes), last)
+        report = join_accounts(scan, accounts, without_owner.watch(table.watch(outcomes)), last)
+        scan_steps.complete(report, how, without_owner)
         for kind, content in renderings(report, table):
             report_store.save_report(scan_id, kind, content)
     organization_store.save_baselines(next_baselines(report, accounts, last))

@@ -16,6 +16,7 @@ from chalicelib.key_documents import (
     ResolvedKey,
     Unknown,
 )
+from chalicelib.telling_documents import OwnersOfReport
 
 SCHEMA_VERSION = 1
 NO_OUTCOME = "the child execution that was to ask for this user failed or ran out of time: its Map Run says why"
@@ -147,10 +148,9 @@ class Changes(TypedDict):
     new_due_soon: list[str]  # access key ids
     resolved_early: list[ResolvedKey]  # due soon or unused then, and not found any more, without having been overdue
     unknown_early: list[EarlyKey]  # due soon or unused then; it could not be found out what became of them
-    last_message_at: (
-        str | None
-    )  # started_at of the last full scan that sent a message, this one included; null for none
+    last_message_at: str | None  # started_at of the last full scan, or of this one, that sent a message
     reminder: bool  # the message is sent although nothing changed: the last one is RemindDays ago
+    reminds_of: NotRequired[str]  # of a reminder: `last_message_at` before it
 
 
 class Root(TypedDict):
@@ -263,6 +263,7 @@ class Report(TypedDict):
     controls: list[ControlRow]  # that the report is evidence for
     plan: NotRequired[Plan]  # of a full scan, where the stage plans deactivations
     actions: NotRequired[list[Action]]  # since the last full scan, where the stage deactivates
+    notices: NotRequired[OwnersOfReport]  # of a full scan, where the stage notifies owners
 
 
 class ChangeCounts(TypedDict):

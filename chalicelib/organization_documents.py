@@ -26,6 +26,7 @@ from chalicelib.documents import (
     Violations,
 )
 from chalicelib.key_documents import Finding
+from chalicelib.telling_documents import OwnersOfReport
 
 ACCOUNT_ID_PATTERN = "[0-9]{12}"
 MOST_ACCOUNTS = 100  # that a request or the parameter Accounts may name
@@ -178,6 +179,7 @@ class OrganizationChanges(TypedDict):
     superseded: bool  # each account that was scanned has a later report on record already
     last_message_at: str | None  # as of an account's changes
     reminder: bool
+    reminds_of: NotRequired[str]
 
 
 @final
@@ -217,6 +219,7 @@ class OrganizationReport(TypedDict):
     plan: NotRequired[Plan]  # summed over the accounts, where the stage plans deactivations
     actions: NotRequired[list[Action]]  # the first of them, of all accounts
     actions_left_out: NotRequired[int]  # where there are actions
+    notices: NotRequired[OwnersOfReport]  # of all accounts' findings, where the stage notifies owners
 
 
 AnyReport = Report | OrganizationReport

@@ -50,13 +50,26 @@ class NoticeCounts(TypedDict):
     keys_without_address: int
 
 
+class OwnersOfReport(TypedDict):
+    """`notices` of a report: of how many findings no owner can be notified, and by which rule."""
+
+    by: Literal["ses", "sns"]
+    domains: list[str]  # of owners' addresses, with ses
+    keys_without_address: int
+
+
 class SentFinding(TypedDict):
-    """What Security Hub has of a key."""
+    """What Security Hub has of a key, as far as it takes to say later that the key is gone."""
 
     user_name: str
+    key_created_at: str
+    first_sent_at: str  # the as_of of the scan that sent it first
     sent_at: str  # the as_of of the scan that sent it last
-    digest: str  # of what was sent, but for the instants of sending
+    # Of what was sent, but for what each scan says anew: instants, and the sentences with a last use. Empty until
+    # Security Hub is known to have taken the first one.
+    digest: str
     status: Literal["FAILED", "WARNING", "PASSED"]
+    severity: str  # a label of Security Hub's
 
 
 class SentFindings(TypedDict):

@@ -13,6 +13,7 @@ _DOMAIN = rf"{_LABEL}(\.{_LABEL}){{1,5}}"
 _ADDRESS = rf"[A-Za-z0-9._+-]{{1,64}}@(?i:{_DOMAIN})"
 _TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}"
 _MOST_DOMAINS, _MOST_NOTICES, _MOST_REMIND_DAYS = 10, 10_000, 90
+_LONGEST_DOMAINS, _LONGEST_ADDRESS = 640, 320  # of the 4 KB that Lambda gives all variables of a function
 _BUS = r"arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9._/-]{1,256}"
 
 
@@ -42,10 +43,15 @@ def parse_owner_rule(settings: Mapping[str, str]) -> OwnerRule | None:
         return None
     if by == "sns":
         return OwnerRule("sns")
-    domains = settings.get("OWNER_DOMAINS", "").split(",")
-    if len(domains) > _MOST_DOMAINS or not all(re.fullmatch(_DOMAIN, domain, re.ASCII) for domain in domains):
-        takes = f"1 to {_MOST_DOMAINS} domains in lower case with a comma and no space between, with OWNER_NOTICES=ses"
-        raise InvalidSettingError("OWNER_DOMAINS", ",".join(domains), takes)
+    text = settings.get("OWNER_DOMAINS", "")
+    domains = text.split(",")
+    is_short = len(domains) <= _MOST_DOMAINS and len(text) <= _LONGEST_DOMAINS
+    if not is_short or not all(re.fullmatch(_DOMAIN, domain, re.ASCII) for domain in domains):
+        takes = (
+            f"1 to {_MOST_DOMAINS} domains in lower case, up to {_LONGEST_DOMAINS} characters in all, with a comma and"
+            " no space between, with OWNER_NOTICES=ses"
+        )
+        raise InvalidSettingError("OWNER_DOMAINS", text, takes)
     return OwnerRule("ses", tuple(domains))
 
 
@@ -72,7 +78,7 @@ def parse_notice_settings(settings: Mapping[str, str]) -> NoticeSettings | None:
 
 def _address(settings: Mapping[str, str], name: str, takes: str = "an e-mail address, or nothing") -> str:
     text = settings.get(name, "")
-    if not re.fullmatch(_ADDRESS, text, re.ASCII):
+    if len(text) > _LONGEST_ADDRESS or not re.fullmatch(_ADDRESS, text, re.ASCII):
         raise InvalidSettingError(name, text, takes)
     return text
 
@@ -103,6 +109,14 @@ def notice_settings() -> NoticeSettings | None:
 def event_bus() -> str | None:
     """Return the ARN of the event bus that the stage sends events to, None for none."""
     return parse_event_bus(os.environ)
+
+
+def required_event_bus() -> str:
+    """Return the ARN of the event bus; raise InvalidSettingError where there is none."""
+    bus = event_bus()
+    if bus is None:
+        raise InvalidSettingError("EVENT_BUS", "", "the ARN of an event bus")
+    return bus
 
 
 def remind_days() -> int | None:

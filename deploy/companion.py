@@ -34,6 +34,8 @@ OF_ONE_STACK = (
     "ScansOrganization",
     *("PlansDeactivations", "Deactivates", "DeactivatesByItself"),
     *("PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself"),
+    *("NotifiesOwners", "NotifiesBySes", "NotifiesBySns", "TestsNotices"),
+    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings"),
 )
 # Of the REST API, which Chalice deploys without throttling and logs.
 _OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")
@@ -78,7 +80,15 @@ def companion_template(resources: Mapping[str, Any], deployed: Mapping[str, Mapp
 def _environment(function: Mapping[str, Any]) -> dict[str, Any]:
     """Return a function's variables but the thresholds, which are settings in .chalice/config.json here."""
     variables = function["Properties"]["Environment"]["Variables"]
-    return {name: value for name, value in variables.items() if name not in THRESHOLDS.values()}
+    return {name: _or_empty(value) for name, value in variables.items() if name not in THRESHOLDS.values()}
+
+
+def _or_empty(value: Any) -> Any:
+    """Return a variable's value, empty for none: of one that is missing, a function would keep the last value."""
+    match value:
+        case {"Fn::If": [condition, if_so, {"Ref": "AWS::NoValue"}]}:
+            return {"Fn::If": [condition, if_so, ""]}
+    return value
 
 
 def environment_of(name: str, outputs: Mapping[str, str]) -> dict[str, str]:
@@ -183,7 +193,8 @@ def _replaced(part: Any, referred: Mapping[str, str]) -> Any:
 def _leave_out_unused(template: dict[str, Any]) -> None:
     """Leave out the parameters and conditions that nothing refers to any more, and outputs of such a condition."""
     resources = _json(template["Resources"])
-    conditions = {name: of for name, of in template["Conditions"].items() if f'"{name}"' in resources}
+    asked = resources + _json([output["Value"] for output in template["Outputs"].values()])
+    conditions = {name: of for name, of in template["Conditions"].items() if f'"{name}"' in asked}
     outputs = {name: of for name, of in template["Outputs"].items() if of.get("Condition", "") in {"", *conditions}}
     used = resources + _json(conditions) + _json(outputs)
     parameters = {name: of for name, of in template["Parameters"].items() if _json({"Ref": name}) in used}

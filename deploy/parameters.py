@@ -29,12 +29,16 @@ _OF_DEACTIVATION = (
     *("Deactivation", "DeactivationApproval", "DeactivateAfterDays", "DeactivationWeekdays"),
     *("MaxDeactivationsPerScan", "DeactivationScope", "DeactivationUserPath"),
 )
+_OF_NOTICES = ("OwnerNotices", "NoticesFrom", "OwnerDomains", "NoticesTestTo")
 # Parameters that the companion stack does not have, each with what takes `make deploy`.
 OF_ONE_STACK = {
     **dict.fromkeys(
         ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId"), "scans an organization"
     ),
     **dict.fromkeys((*_OF_DEACTIVATION, "DeactivatorRoleName"), "plans deactivations"),
+    **dict.fromkeys((*_OF_NOTICES, "MaxNoticesPerScan"), "sends owners notices"),
+    "EventBus": "sends events",
+    "SecurityHub": "puts findings into Security Hub",
 }
 _PIECE = r"""(?P<between>\s+(?={name}=))|(["'])(?P<quoted>.*?)\2|(?P<plain>.)"""
 

@@ -66,6 +66,16 @@ def cloudtrail(region: str) -> Any:  # the stubs of CloudTrail are not installed
 
 
 @functools.cache
+def security_hub() -> Any:  # the stubs of Security Hub are not installed
+    """Return the client of Security Hub; it tries a throttled call again: the same finding twice is an update."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 6})
+    return boto3.client("securityhub", config=config)
+
+
+@functools.cache
 def ses() -> Any:  # the stubs of SES v2 are not installed
     """Return the client of SES v2; it calls once, because a retry of a call without an answer may be a second mail."""
     return _once("sesv2")
@@ -83,3 +93,13 @@ def _once(service: str) -> Any:
 
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
     return boto3.client(service, config=config)  # type: ignore[call-overload]  # by a name that is a variable
+
+
+@functools.cache
+def events() -> Any:  # the stubs of EventBridge are not installed
+    """Return the client of EventBridge; all tries of a call end within 40 seconds."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("events", config=config)

@@ -51,6 +51,10 @@ class StsUnavailableError(UnavailableError):
     """STS did not answer, or throttled; the state machine tries again."""
 
 
+class SecurityHubUnavailableError(UnavailableError):
+    """Security Hub did not answer, or throttled; the state machine tries again."""
+
+
 class OrganizationUnreadableError(Exception):
     """Organizations did not list the accounts; the message says why and what to do."""
 

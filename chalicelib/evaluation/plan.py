@@ -107,7 +107,8 @@ def add_actions(report: Report, actions: list[Action]) -> None:
     """
     report["actions"] = actions
     deactivated = {action["access_key_id"]: action for action in actions if _stands(action)}
-    for key in report["changes"]["resolved"] if report["changes"] else ():
+    changes = report["changes"]
+    for key in (*changes["resolved"], *changes["resolved_early"]) if changes else ():
         action = deactivated.get(key["access_key_id"])
         is_inactive = key["how"] == "deactivated" or key["access_key_id"] in report["inactive_overdue"]
         if action and is_inactive and key["how"] in ("deactivated", "rotated"):

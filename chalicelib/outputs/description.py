@@ -30,6 +30,7 @@ class Description:
     account: tuple[str, ...]
     details: tuple[str, ...]
     changes: tuple[str, ...]
+    owners: tuple[str, ...]  # who cannot be notified
     not_covered: tuple[str, ...]
     not_found: tuple[str, ...]  # user names that the scan policy names and IAM does not know
     next_steps: tuple[str, ...]  # what to fix if the report is incomplete
@@ -44,7 +45,7 @@ class Description:
     def count_lines(self) -> tuple[str, ...]:
         """What was checked, and what changed."""
         about_account = (*self.two_active_keys, *self.root, *self.account, *self.details)
-        return (*self.accounts, self.coverage, self.keys, *self.severity, *about_account, *self.changes)
+        return (*self.accounts, self.coverage, self.keys, *self.severity, *about_account, *self.changes, *self.owners)
 
 
 def describe_report(report: AnyReport, label: Label = account_label) -> Description:
@@ -74,6 +75,7 @@ def describe_report(report: AnyReport, label: Label = account_label) -> Descript
         two_active_keys=tuple(sentences.two_active_keys_line(report)),
         root=root,
         changes=changes,
+        owners=tuple(sentences.owners_line(report)),
         not_covered=tuple(f"Not covered: {what}." for what in report["not_covered"]),
         next_steps=tuple(sentences.next_steps(gaps)),
         tone=_tone(report, counts, complete=not gaps),

@@ -34,7 +34,7 @@ def headline(
     counts = count(report)
     yield from _quarantine(report, counts, around_names, label)
     yield from _root(report, counts, label)
-    yield from _changes(report, counts)
+    yield from _reminder(report, counts) or _changes(report, counts)
     yield from _accounts_lost(report)
     if "accounts" not in report and names_users(report) and report["not_found"]:
         yield f"IAM has no user named {first_of([_around(name, around_names) for name in report['not_found']])}."
@@ -87,6 +87,20 @@ def _changes(report: AnyReport, counts: Counts) -> Iterator[str]:
         was = "key that was" if gone == 1 else "keys that were"
         out_of_sight = f"{is_or_are(gone)} out of sight: a user was deleted or renamed meanwhile"
         yield f"{gone} {was} overdue {out_of_sight}. Scan again."
+
+
+def _reminder(report: AnyReport, counts: Counts) -> list[str]:
+    """Return that the message is a reminder, of what, and when the last one was sent; nothing where it is none."""
+    if not report["changes"] or "reminds_of" not in report["changes"]:
+        return []
+    keys = {"overdue": counts.totals["expired"], "unused": counts.totals["unused"]}
+    still = [f"{counted(number, 'key')} {is_or_are(number)} still {how}" for how, number in keys.items() if number]
+    if root := counts.root_access_keys:
+        still.append(
+            "the root user still has access keys" if root == 1 else f"{root} root users still have access keys"
+        )
+    on = report["changes"]["reminds_of"][:10]
+    return [f"Reminder: nothing is new since the last message, on {on}, but {', and '.join(still)}."]
 
 
 def _accounts_lost(report: AnyReport) -> Iterator[str]:

@@ -36,6 +36,7 @@ def compose_for_chat(report: AnyReport, subject: str, folder: str) -> dict[str, 
         described.keys,
         *described.severity,
         *described.changes,
+        *described.owners,
         *described.not_covered,
         "",
         *(

@@ -55,10 +55,12 @@ def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
         summary, users, unchecked, beyond = summarize(report), report["quarantined"], report["unchecked"], 0
     quarantined = [_for_messages(user) for user in users[:_FIRST_QUARANTINED]]
     first_unchecked = [{**one, "cause": one["cause"][:_MAX_CAUSE]} for one in unchecked[:_FIRST_UNCHECKED]]
+    owners = {"notices": report["notices"]} if "notices" in report else {}
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": report_verdict(report),
         "scan_kind": report["scan_kind"],
+        "reminder": report["changes"] is not None and report["changes"]["reminder"],
         "summary": summary,
         "quarantined": quarantined,
         "quarantined_left_out": count(report).quarantined - len(quarantined),
@@ -68,6 +70,7 @@ def compose_for_programs(report: AnyReport, folder: str) -> dict[str, Any]:
         "unchecked_left_out": len(unchecked) - len(first_unchecked),
         "reports": report_locations(folder),
         **to_approve,
+        **owners,
     }
 
 

@@ -17,8 +17,7 @@ _MAX_OWNER, _MAX_CAUSE = 256, 500  # characters
 _PAGE = "docs/notices.md has more."
 _STEPS = (
     "If an address is wrong, correct the owner tag of the IAM user: the next scan sends that owner's notice.",
-    "If SES says that an address is not verified, the SES account is in the sandbox: verify the owners' domain in SES,"
-    " or ask AWS for production access.",
+    "If an address is not verified, SES is in its sandbox: verify the owners' domain, or ask for production access.",
     "If a quota or a rate is used up, ask AWS to raise it, or lower MaxNoticesPerScan.",
 )
 
@@ -89,6 +88,7 @@ def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> I
     if refused:
         notices = "the notice was" if refused == 1 else "the notices were"
         yield f"{counted(refused, 'owner')} could not be notified of their IAM access keys: {notices} refused."
+        yield f"{'It is' if refused == 1 else 'They are'} tried again when there is news for the owner, or in a week."
     if stopped:
         left = counts["left"]
         rest = f" {counted(left, 'owner')} {'is' if left == 1 else 'are'} left for the next scan." if left else ""
@@ -103,11 +103,13 @@ def _refused_lines(owner: str, cause: str) -> Iterator[str]:
 def _counts_line(counts: NoticeCounts) -> str:
     """Return what became of all owners in one sum."""
     parts = {
-        "sent": "were sent a notice",
+        "sent": "sent a notice",
         "refused": "refused",
-        "nothing_new": "had no news",
+        "unknown": "sent perhaps, without an answer",
+        "nothing_new": "without news",
         "claimed": "notified by another scan",
         "left": "left for the next scan",
     }
-    numbers = " + ".join(f"{counts[name]} {words}" for name, words in parts.items())  # type: ignore[literal-required]  # its fields
-    return f"Owners: {counts['owners']} = {numbers}."
+    numbers = {words: counts[name] for name, words in parts.items()}  # type: ignore[literal-required]  # its fields
+    became = " + ".join(f"{number} {words}" for words, number in numbers.items() if number)
+    return f"Owners: {counts['owners']} = {became}."

@@ -58,7 +58,7 @@ def opening(notice: Notice) -> Iterator[str]:
     yield f"{_of_your_keys(leading, kinds, len(keys))}{others}, in {where}.{_what_is_new(notice)}"
     whose = "its IAM user names" if len(keys) == 1 else "their IAM users names"
     days = {key.owned.max_age_days for key in keys}
-    limit = f", and here it has to be replaced before it is {counted(*days, 'day')} old" if len(days) == 1 else ""
+    limit = f", and here it has to be replaced before it is {counted(max(days), 'day')} old" if len(days) == 1 else ""
     yield (
         f"You get this mail because the owner tag of {whose} {defuse_links(notice.owner)}."
         f" An access key lets a program into AWS as a password would{limit}."
@@ -109,7 +109,7 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
     if seen := seen_from_in_words(finding["seen_from"]):
         yield "Seen", defuse_links(" ".join(seen).removeprefix("Seen "))
     for line in leave_keys_lines(finding):
-        yield "Better", line
+        yield "Instead", line.removeprefix("Instead of a key: ")
     for line in why_not_exempt(finding):
         yield "Exemption", defuse_links(line)
 

@@ -166,6 +166,14 @@ def changes_lines(report: AnyReport) -> Iterator[str]:
     yield from report["changes"]["notes"] if report["changes"] else ()
 
 
+def owners_line(report: AnyReport) -> Iterator[str]:
+    """Yield of how many keys no owner can be notified, where the stage notifies owners and there are any."""
+    if (owners := report.get("notices")) and (number := owners["keys_without_address"]):
+        keys = f"{counted(number, 'key')} {'has' if number == 1 else 'have'} no owner who can be notified"
+        domains = f", or not one address in {' or '.join(owners['domains'])}" if owners["by"] == "ses" else ""
+        yield f"{keys}: no owner tag{domains}."
+
+
 def advice_label(finding: Finding) -> str:
     """Return in a word or two what to do with a key."""
     return _ADVICE.get(finding["advice"] or "", "Look into")

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, TypedDict
 
+from chalicelib.instants import parse_instant
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.message_chat import compose_for_chat
 from chalicelib.outputs.message_json import compact_json, compose_for_programs
@@ -14,6 +16,9 @@ from chalicelib.report.summary import is_complete, report_verdict, worst_severit
 from chalicelib.settings import HttpsFormat, NotifyOn
 
 _FOR_PROGRAMS = ("https", "sqs", "lambda", "firehose")  # the topic refuses subscriptions by plain HTTP
+_DAY = timedelta(days=1)
+# A scheduled scan begins some seconds earlier than the one that sent the last message: it would miss the day by them.
+_SCANS_BEGIN_WITHIN = timedelta(hours=1)
 
 
 class Notification(TypedDict):
@@ -28,7 +33,7 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     """Return whether a report is worth a message.
 
     Always is one that is incomplete, that lost sight of a key or an account, or of an account with a quarantined user;
-    and one whose plan has keys that people have not been told of, or not that they are due.
+    and one whose plan has keys that people have not been told of, or not that they are due; and a reminder.
     """
     counts = count(report)
     totals, changes = counts.totals, counts.changes
@@ -40,11 +45,35 @@ def should_notify(report: AnyReport, notify_on: NotifyOn) -> bool:
     if notify_on is NotifyOn.ALWAYS or (plan and (plan["newly_told"] or plan["newly_due"])):
         return True
     if notify_on is NotifyOn.CHANGES and changes is not None:
-        kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"])
+        reminds = report["changes"] is not None and report["changes"]["reminder"]
+        kinds = (changes["new"], changes["new_unused"], changes["reactivated"], changes["became_safe"], reminds)
         return changes["resolved"] > counts.exempted or any(kinds) or counts.new_root_access_keys > 0
     if counts.root_access_keys or totals["expired"] or totals["unused"]:
         return True
     return notify_on is NotifyOn.DUE_SOON and totals["due_soon"] > 0
+
+
+def note_message(report: AnyReport, notify_on: NotifyOn, remind_days: int | None) -> None:
+    """Add to a full scan's changes whether its message is a reminder, and when the last message was sent.
+
+    With NotifyOn=changes, people are reminded so many days after the last message of what is still to be done.
+    """
+    changes = report["changes"]
+    if changes is None or report["scan_kind"] not in ("full", "organization"):
+        return
+    last, has_news = changes["last_message_at"], should_notify(report, notify_on)
+    may_remind = notify_on is NotifyOn.CHANGES and not has_news and not changes["superseded"]
+    if may_remind and last and remind_days and _is_to_remind(report, last, remind_days):
+        changes["reminder"], changes["reminds_of"] = True, last
+    if has_news or changes["reminder"]:
+        changes["last_message_at"] = report["started_at"]
+
+
+def _is_to_remind(report: AnyReport, last: str, days: int) -> bool:
+    """Return whether there is something to remind of, and the last message is long enough ago."""
+    counts, ago = count(report), parse_instant(report["started_at"]) - parse_instant(last)
+    is_recent = timedelta() <= ago < days * _DAY - _SCANS_BEGIN_WITHIN  # one that is yet to come is damage
+    return not is_recent and any((counts.totals["expired"], counts.totals["unused"], counts.root_access_keys))
 
 
 def compose_notification(

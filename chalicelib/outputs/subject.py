@@ -12,7 +12,8 @@ _MAX_SUBJECT = 100  # that SNS refuses: https://docs.aws.amazon.com/sns/latest/a
 
 def subject(report: AnyReport) -> str:
     """Return the subject: the first wording that is under 100 ASCII characters."""
-    return first_fitting(*wordings(report))
+    reminders = [f"Reminder: {one[:1].lower()}{one[1:]}" for one in wordings(report)] if _reminds(report) else []
+    return first_fitting(*reminders, *wordings(report))
 
 
 def first_fitting(*wordings: str) -> str:
@@ -26,7 +27,7 @@ def wordings(report: AnyReport) -> tuple[str, ...]:
     Each begins with what is most severe, and says how many keys are overdue, whether the report is complete, and how
     many keys somebody has to approve or will be deactivated.
     """
-    counts = count(report)
+    counts = count(report)._replace(changes=None) if _reminds(report) else count(report)  # none is new
     places = _places(report)
     (lead, lead_in_short, most_severe), (plan, plan_in_short) = _lead(counts), due_in_short(report)
     unused = _unused(counts) + plan
@@ -45,6 +46,10 @@ def wordings(report: AnyReport) -> tuple[str, ...]:
         *(f"{most_severe}{overdue}{plan_in_short} in {places[4]}{how}" for how in (in_short, bare) if plan),
         f"{overdue} in {places[4]}{in_short.replace(' named users', ' users')}",
     )
+
+
+def _reminds(report: AnyReport) -> bool:
+    return report["changes"] is not None and report["changes"]["reminder"]
 
 
 def _places(report: AnyReport) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.documents import SCHEMA_VERSION, InvalidEvidenceError
-from chalicelib.instants import parse_instant
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_documents import AccountItem, AccountList, Baselines, ListedAccount
 from chalicelib.organization_settings import OrganizationSettings
 from chalicelib.scan_ids import is_account_id, is_scan_id
@@ -81,6 +81,8 @@ def check_baselines(found: Mapping[str, Any], now: datetime) -> Baselines:
             "names": dict(found["names"]),
             "not_active": list(found["not_active"]),
         }
+        if last_message_at := found.get("last_message_at"):
+            baselines["last_message_at"] = format_instant(parse_instant(last_message_at))
         latest = max(map(parse_instant, (baselines["as_of"], *baselines["instants"].values())))
         scan_ids, names = (baselines["scan_id"], *baselines["accounts"].values()), baselines["names"].values()
         account_ids = (*baselines["accounts"], *baselines["not_active"])

@@ -36,6 +36,8 @@ from chalicelib.evaluation.recheck import (
 from chalicelib.instants import format_instant
 from chalicelib.key_documents import ACTIVE, Finding
 from chalicelib.outputs.deactivation_text import compose_action_notification, compose_rest_notification
+from chalicelib.telling.events import deactivated
+from chalicelib.telling_settings import event_bus
 
 Step = Callable[[Mapping[str, Any], datetime], dict[str, Any]]
 
@@ -73,6 +75,7 @@ class NotBegunError(Exception):
 def choose(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:
     """Return the keys that an execution is to change, and how many at most; raise if its input is refused."""
     given = read_input(event["run"]["input"])
+    event_bus()  # a bad setting fails before any key is changed
     if "undo" in given:
         action = action_store.load_action(given["undo"])
         if action is None or action["state"] != "done" or (action["undo"] and action["undo"]["state"] == "done"):
@@ -105,7 +108,7 @@ def check(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
 
 
 def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Keep what became of a key, and compose the message."""
+    """Keep what became of a key; compose the message and, where the stage has an event bus, the event."""
     run, action_id = event["run"], event["action_id"]
     begun = action_store.load_begun(action_id, run["execution_arn"])
     if begun is None:
@@ -118,7 +121,11 @@ def record(event: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     result, form = _result(key, became, (undo or action)["cause"] or why, action_id), settings.https_format()
     if undo and event["caught"].get("Error") == NOT_CALLED:
         return {"result": result, "notification": compose_rest_notification(run["input"], [result], form)}
-    return {"result": result, "notification": compose_action_notification(action, form)}
+    answer = {"result": result, "notification": compose_action_notification(action, form)}
+    bus = event_bus()
+    if bus and action["state"] == "done" and not undo:
+        answer["event"] = deactivated(action, bus)
+    return answer
 
 
 def conclude(event: Mapping[str, Any], _now: datetime) -> dict[str, Any]:

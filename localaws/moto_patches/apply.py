@@ -20,6 +20,7 @@ from localaws.moto_patches.cloudformation import (
     update_by_conditions,
 )
 from localaws.moto_patches.cloudtrail import answer_lookup_events
+from localaws.moto_patches.event_buses import name_errors_of_put_events, put_events_as_eventbridge_does
 from localaws.moto_patches.iam import (
     answer_account_authorization_details,
     find_access_keys_by_id,
@@ -31,6 +32,7 @@ from localaws.moto_patches.lambdas import run_lambda_functions
 from localaws.moto_patches.organizations import list_accounts_page_by_page
 from localaws.moto_patches.redrive import redrive_executions
 from localaws.moto_patches.s3 import keep_the_first_object
+from localaws.moto_patches.security_hub import take_findings_as_security_hub_does
 from localaws.moto_patches.ses import describe_the_account, send_mail_as_ses_does, verify_identities_as_ses_does
 from localaws.moto_patches.stack_sets import make_stack_sets_of_templates
 from localaws.moto_patches.stepfunctions import (
@@ -77,8 +79,11 @@ def _patch_once() -> None:
     identify_callers()
     keep_the_first_object()
     send_mail_as_ses_does()
+    take_findings_as_security_hub_does()
     describe_the_account()
     verify_identities_as_ses_does()
+    put_events_as_eventbridge_does()
+    name_errors_of_put_events()
     run_lambda_functions()
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()

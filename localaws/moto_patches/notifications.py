@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moto.events.models import events_backends
-from moto.events.utils import EventTemplateParser
-from moto.sns.models import Subscription, sns_backends
+from moto.sns.models import Subscription
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+
+from localaws.moto_patches.event_buses import deliver
 
 # What e-mail subscribers got, as {"Subject", "Message"}; the process's, as moto's own state is.
 mailbox: list[dict[str, str]] = []
@@ -40,7 +41,7 @@ def deliver_mail() -> None:
 
 
 def tell_events_how_executions_end() -> None:
-    """Send Execution Status Change events to the rules that match: moto sends none, and knows no topic as target."""
+    """Send Execution Status Change events to the rules that match: moto sends none."""
     terminated = BaseExecutionWorkerCommunication.terminated
 
     def terminated_and_told(self: BaseExecutionWorkerCommunication) -> None:
@@ -83,33 +84,7 @@ def status_change(execution: Execution) -> dict[str, Any]:
     }
 
 
-def transformed(target: dict[str, Any], event: dict[str, Any]) -> str:
-    """Make of an event what a target's input transformer makes of it; a string keeps its quotes, as on AWS."""
-    transformer = target["InputTransformer"]
-    whole: Any = {**event, "ingestion-time": event["time"]}
-    made = EventTemplateParser.parse(transformer["InputTemplate"], transformer["InputPathsMap"], whole)
-    return json.dumps(made, ensure_ascii=False)
-
-
 def _tell(execution: Execution) -> None:
-    """Publish to the topics of the rules that match; no other kind of target is known here."""
-    event: Any = status_change(execution)
-    account_id, region = execution.account_id, execution.region_name
-    for rule in events_backends[account_id][region].event_buses["default"].rules.values():
-        is_on = rule.state == "ENABLED" and rule.scheduled_expression is None
-        if is_on and rule.event_pattern.matches_event(event):
-            for target in rule.targets:
-                if ":sns:" in target["Arn"]:
-                    sns_backends[account_id][region].publish(message=_input_of(target, event), arn=target["Arn"])
-
-
-def _input_of(target: dict[str, Any], event: dict[str, Any]) -> str:
-    """Return what a target gets of an event: a text of its own, what is made of the event, a part of it, or all."""
-    if "Input" in target:
-        return str(target["Input"])
-    if "InputTransformer" in target:
-        return transformed(target, event)
-    part: Any = event
-    for name in target.get("InputPath", "$").split(".")[1:]:
-        part = part[name]
-    return json.dumps(part, ensure_ascii=False)
+    """Put the event on the default bus of the execution's account."""
+    bus = events_backends[execution.account_id][execution.region_name].event_buses["default"]
+    deliver(bus, status_change(execution))

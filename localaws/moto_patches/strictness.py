@@ -31,6 +31,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_aws_sdk import (
     StateTaskServiceAwsSdk,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_events import (
+    StateTaskServiceEvents,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
     StateTaskServiceLambda,
 )
@@ -92,12 +95,31 @@ def _unfit(task: StateTaskService, arguments: object) -> list[str]:
         return task_arguments.unfit_arguments(shape, arguments)
     if isinstance(task, StateTaskServiceLambda):
         return task_arguments.unfit_arguments(shape, arguments, task_arguments.LAMBDA_INVOKE_FIELDS)
+    if isinstance(task, StateTaskServiceEvents):
+        return task_arguments.unfit_arguments(shape, _with_text_details(arguments), frozenset({"Entries"}))
     supported = task._get_supported_parameters() or set()  # of the other optimized integrations, moto's own list
     return [
         f"The field '{name}' is not supported by Step Functions"
         for name in cast("Any", arguments)
         if name not in supported
     ]
+
+
+def _with_text_details(arguments: Any) -> Any:
+    """Return the arguments of events:putEvents as the API takes them: a Detail that is an object is written as JSON.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html
+    """
+    entries = arguments.get("Entries") if isinstance(arguments, dict) else None
+    if not isinstance(entries, list):
+        return arguments
+    written = [
+        {**one, "Detail": json.dumps(one["Detail"])}
+        if isinstance(one, dict) and isinstance(one.get("Detail"), dict)
+        else one
+        for one in entries
+    ]
+    return {**arguments, "Entries": written}
 
 
 def _runtime_error(env: Environment, cause: str) -> FailureEventException:

@@ -25,6 +25,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.credentials import StateCredentials
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
+    state_task_service_events,
     state_task_service_sfn,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
@@ -127,7 +128,8 @@ def reuse_clients(endpoint_url: str) -> None:
             return client_for(service, region, session_of(state_credentials, region))
         return client_for(service, region)
 
-    for module in (state_task_service_aws_sdk, state_task_service_sfn, lambda_eval_utils, resource_eval_s3):
+    tasks = (state_task_service_aws_sdk, state_task_service_events, state_task_service_sfn)
+    for module in (*tasks, lambda_eval_utils, resource_eval_s3):
         setattr(module, "boto_client_for", boto_client_for)  # noqa: B010  # a function of moto's
 
 

@@ -1,4 +1,4 @@
-"""The template without Accounts and with Deactivation=off, which most tests are about, and the whole of it."""
+"""The template without Accounts and with all else off that can be, which most tests are about, and the whole of it."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,9 @@ def whole(packaged: Path) -> dict[str, Any]:
     return document
 
 
+OFF = (*OF_ONE_STACK, "Reminds", "WritesOcsf")
+
+
 @pytest.fixture(scope="session")
 def template(whole: dict[str, Any]) -> dict[str, Any]:
-    return without_conditions(whole, *OF_ONE_STACK)
+    return without_conditions(whole, *OFF)

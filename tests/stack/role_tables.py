@@ -259,6 +259,7 @@ def documents_of(template: dict[str, Any], role: str, usage_evidence: str = "on"
     parts = template["Resources"]
     known = {**STACK, "KmsKeyArn": KEY, "ReportsBucket.Arn": BUCKET, "NotificationsTopic": TOPIC}
     known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in (*CALLED, *OF_ORGANIZATION, "CheckDeactivation")}
+    known |= {f"{name}.Arn": f"{FUNCTION}:{name}" for name in ("SendEvents", "ImportFindings", "NotifyOwners")}
     known |= {"ReaderRoleName": "iam-key-age-reader", "DeactivatorRoleName": "iam-key-age-deactivator", **more}
     known |= {"UsageEvidence": usage_evidence, **{name: name for name in parts if name.endswith("Role")}}
     own = [policy["PolicyDocument"] for policy in parts[role]["Properties"]["Policies"]]

@@ -27,6 +27,11 @@ from tests.stack.test_template_parameters import KEY, PATTERNS, ends
 from tests.stack.test_template_security import encrypts
 from tests.support.cloudformation import exists, prerequisites, resolve
 
+# Conditions of what is no deactivation: whom else a scan notifies.
+OF_TELLING = (
+    *("NotifiesOwners", "NotifiesBySes", "NotifiesBySns", "TestsNotices"),
+    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings"),
+)
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "deactivation.asl.json").read_text())
 DEACTIVATION_TASKS = {name: state for name, state in states(DEFINITION) if state["Type"] == "Task"}
 APPLIED_IN = {
@@ -61,9 +66,10 @@ def test_the_view_of_a_stack_with_deactivation_off_is_what_its_parameters_make_o
     everything = {**applied, "Accounts": "organization", "DeactivationApproval": "none"}
 
     assert holding == set()
-    assert {name for name in OF_ONE_STACK if exists(whole, {"Condition": name}, everything)} == {*OF_ONE_STACK} - {
-        *("PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself")
-    }
+    here = {"PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself"}
+    assert {name for name in OF_ONE_STACK if exists(whole, {"Condition": name}, everything)} == (
+        {*OF_ONE_STACK} - here - {*OF_TELLING}
+    )
     assert {name for name in OF_ONE_STACK if exists(whole, {"Condition": name}, {**off, "Deactivation": "plan"})} == {
         *("PlansDeactivations", "PlansDeactivationsHere")
     }
@@ -192,7 +198,8 @@ def test_no_expression_has_a_substitution_that_may_have_a_quote_in_it() -> None:
         for name in re.findall(r"\$\{(\w+)\}", text)
     }
 
-    assert within <= {"IamConcurrency", "AccountConcurrency", "LookUpUsageArn"}
+    of_functions = {"LookUpUsageArn", "SendEventsArn", "ImportFindingsArn", "NotifyOwnersArn"}
+    assert within <= {"IamConcurrency", "AccountConcurrency", "HttpsFormat"} | of_functions
     assert DEFINITION["States"]["BeginDeactivation"]["Assign"]["deactivatorRole"] == "${DeactivatorRoleArn}"
 
 

@@ -292,21 +292,22 @@ def test_step_functions_assumes_the_machines_role_for_it_alone(
     assert not allows(document, "sts:AssumeRole", principal="lambda.amazonaws.com", **context)
 
 
+@pytest.mark.parametrize("event_bus", ["", "default"])
 @pytest.mark.parametrize("accounts", ["", "organization"])
-def test_the_roles_grant_what_the_machines_tasks_call(whole: dict[str, Any], accounts: str) -> None:
+def test_the_roles_grant_what_the_machines_tasks_call(whole: dict[str, Any], accounts: str, event_bus: str) -> None:
     by_deactivator, by_machine = set[str](), {"sts:AssumeRole"}
     for task in DEACTIVATION_TASKS.values():
         service, operation = task["Resource"].split(":")[-2:]
         action = f"{service}:{operation[0].upper()}{operation[1:]}".replace("lambda:Invoke", "lambda:InvokeFunction")
         (by_deactivator if "Credentials" in task else by_machine).add(action)
     [policy] = deactivator(whole, "stack")["Policies"]
-    of_machine = documents(whole, "ApplyPlansRole", known(accounts, "apply"))
+    of_machine = documents(whole, "ApplyPlansRole", {**known(accounts, "apply"), "EventBus": event_bus})
 
     granted = {action for document in of_machine for one in document["Statement"] for action in actions(one)}
     of_observing = LOGS | DELIVERY | TRACES_OF_STEP_FUNCTIONS | {"kms:Decrypt", "kms:GenerateDataKey"}
 
     assert set().union(*map(actions, policy["PolicyDocument"]["Statement"])) == by_deactivator
-    assert granted - of_observing == by_machine
+    assert granted - of_observing == by_machine - (set() if event_bus else {"events:PutEvents"})
 
 
 def test_a_star_for_the_resource_is_only_where_aws_has_no_resource_or_refuses(whole: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from deploy.template import read_resources
 from localaws.accounts.snapshot import READ_POLICY
 
 DESCRIBE = "iam:GetAccountAuthorizationDetails"  # which is in the module of the calls that scans of many accounts make
-_SETTINGS = ("settings.py", "organization_settings.py", "deactivation_settings.py")
+_SETTINGS = ("settings.py", "organization_settings.py", "deactivation_settings.py", "telling_settings.py")
 MEMBER_ROLE = PROJECT / "statemachine" / "member-role.yaml"
 DEFINITION, OF_DEACTIVATIONS = (
     (PROJECT / "statemachine" / f"{name}.asl.json").read_text() for name in ("scan", "deactivation")

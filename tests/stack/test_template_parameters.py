@@ -46,6 +46,27 @@ def test_the_table_in_the_docs_is_made_of_the_template(template: dict[str, Any])
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
+BUS = "arn:aws:events:eu-central-1:123456789012:event-bus/security"
+TEN_DOMAINS = [f"{letter * 55}.example" for letter in "abcdefghij"]
+ADDRESSES = ["", "a@b.co", "Key.Age+no-reply_1@Security.Example.com", f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 63}.co"]
+NO_ADDRESSES = [
+    *(
+        "a",
+        "a b@c.de",
+        "a@b",
+        "Alice <a@b.co>",
+        "a@b.co,c@d.co",
+        "a@b.co\n",
+        "*@b.co",
+        "a@*.co",
+        "é@b.co",
+        "a@é.co",
+        "@b.co",
+    ),
+    *("a@b..co", "a@@b.co", f"{'a' * 65}@b.co", '"a"@b.co', "a?@b.co", "${aws:username}@b.co"),
+]
+
+
 # Of parameters with a pattern: what they take, the ends among them, and what is just outside.
 PATTERNS = {
     "KmsKeyArn": (["", KEY, KEY.replace("aws", "aws-us-gov")], ["alias/aws/sns", KEY.replace("key/", "alias/"), "x"]),
@@ -108,6 +129,28 @@ PATTERNS = {
     "DeactivationUserPath": (
         ["/", "/people/", "/a/b-c_d/", f"/{'a' * 510}/"],
         ["", "people", "/people", "people/", "/*/", "/a?/", "/${aws:username}/", "/a b/", f"/{'a' * 511}/"],
+    ),
+    "RemindDays": (["", "1", "90"], ["0", "01", "91", "100", "-1", "1.5", "x"]),
+    "NoticesFrom": (ADDRESSES, NO_ADDRESSES),
+    "NoticesTestTo": (ADDRESSES, NO_ADDRESSES),
+    "OwnerDomains": (
+        ["", "example.com", "a.b", "xn--bcher-kva.example", "a-b.example.co.uk,example.com", ",".join(TEN_DOMAINS)],
+        [
+            *("example", "Example.com", "example.com,", ",example.com", "example.com, example.org", "*.example.com"),
+            *("example.com;example.org", "@example.com", "alice@example.com", "example..com", ".com", "éxample.com"),
+            *(
+                ",".join([*TEN_DOMAINS, "k.example"]),
+                f"{'a' * 64}.com",
+                "a.b.c.d.e.f.g",
+                "example.com\n",
+                "*",
+                "a?.com",
+            ),
+        ],
+    ),
+    "EventBus": (
+        ["", "default", BUS, BUS.replace("aws", "aws-cn"), f"{BUS.removesuffix('security')}aws.partner/a.b_c-d/e"],
+        ["Default", "security", BUS.replace("event-bus", "rule"), BUS.replace("1234", ""), f"{BUS} ", f"{BUS}*", "*"],
     ),
     "WarnDays": (["", "0", str(MAX_AGE_DAYS_LIMIT - 1)], ["-1", "00", "1.5", "x"]),
     "MaxUnusedDays": (["", "1", str(MAX_AGE_DAYS_LIMIT)], ["-1", "01", "1.5", "x"]),
@@ -172,14 +215,14 @@ def ends(name: str, parameter: dict[str, Any]) -> list[str]:
     return [str(parameter["MinValue"]), str(parameter["MaxValue"])]
 
 
-def linted(template: dict[str, Any], folder: Path, given: list[dict[str, str]]) -> str:
-    """What cfn-lint says of the stack with each of these sets of values, in a Region of each of three partitions.
+def linted(template: dict[str, Any], folder: Path, given: list[dict[str, str]], *regions: str) -> str:
+    """What cfn-lint says of the stack with each of these sets of values, in these Regions.
 
     It resolves no parameter in a template of SAM's: so this is what CloudFormation gets, after the transform.
     """
     path = folder / "plain.json"
     path.write_text(json.dumps(transformed_by_sam(template)))
-    command = [f"{Path(sys.executable).parent}/cfn-lint", "--regions", "eu-central-1", "cn-north-1", "us-gov-west-1"]
+    command = [f"{Path(sys.executable).parent}/cfn-lint", "--regions", *regions]
     command.append("--deployment-files")
     for number, parameters in enumerate(given):
         document = {"template-file-path": str(path), "parameters": parameters, "tags": {}}
@@ -199,8 +242,16 @@ def test_the_stack_keeps_to_cfn_lint_with_every_parameter_at_each_of_its_ends(
 
     given = [{name: of_it[number % len(of_it)] for name, of_it in values.items()} for number in range(sets)]
 
-    assert linted(template, tmp_path, given) == ""
-    outside = linted(template, tmp_path, [{"RolePath": "x", "ScanSchedule": "x", "LogRetentionDays": "2"}])
+    assert linted(template, tmp_path, given, "eu-central-1", "us-gov-west-1") == ""
+    # China has no SES. There, CloudFormation takes a type that it does not know where the condition does not hold, and
+    # cfn-lint does not: https://github.com/aws-cloudformation/cfn-lint/issues/3495
+    in_china = linted(template, tmp_path, given, "cn-north-1")
+    assert set(re.findall(r"^[A-Z]\d{4} .*", in_china, re.MULTILINE)) == {
+        f"E3006 Resource type 'AWS::SES::{name}' does not exist in 'cn-north-1'"
+        for name in ("ConfigurationSet", "ConfigurationSetEventDestination")
+    }
+    wrong = {"RolePath": "x", "ScanSchedule": "x", "LogRetentionDays": "2"}
+    outside = linted(template, tmp_path, [wrong], "eu-central-1")
     for says in ("'RolePath'} does not match", "'ScanSchedule'} has to be either", "'2' is not one of"):
         assert says in outside  # it does look
 

@@ -1,4 +1,4 @@
-"""IAM, S3, SNS and Lambda in this process, for executions of the real deactivation machine and its real function."""
+"""All that the deactivation machine calls, in this process, for executions of its real definition and function."""
 
 import itertools
 import json
@@ -44,6 +44,7 @@ ENVIRONMENT = {
     "DEACTIVATE_AFTER_DAYS": "0",
     "DEACTIVATION_WEEKDAYS": "MON,TUE,WED,THU,FRI,SAT,SUN",
     "MAX_DEACTIVATIONS_PER_SCAN": "3",
+    "EVENT_BUS": f"arn:aws:events:us-east-1:{OWN}:event-bus/default",
 }
 A, B = "AKIAALICE", "AKIABOB"
 BOTH = [(A, "Inactive"), (B, "Inactive")]
@@ -118,6 +119,8 @@ class World:
         self.largest = 0  # bytes that a task was given or answered
         self._asked: dict[str, dict[str, Asked]] = {}  # by execution and key
         self.messages: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
+        self.log: list[tuple[str, str, str]] = []  # of changes and of events: which, whose execution, of which key
         self._numbers = itertools.count(1)
         monkeypatch.setattr(clients, "s3", lambda: self.bucket)
         for name, value in {**ENVIRONMENT, **environment}.items():
@@ -186,6 +189,10 @@ class World:
             if service == "aws-sdk:sns":
                 self.messages.append(arguments)
                 return {"MessageId": "1"}
+            if service == "events":
+                self.log += [("event", arn, entry["Detail"]["access_key_id"]) for entry in arguments["Entries"]]
+                self.events += arguments["Entries"]
+                return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
             assert role == ROLE
             return getattr(self, f"_{name}")(arn, **arguments)
 
@@ -250,6 +257,7 @@ class World:
             raise _no_such("Access Key", AccessKeyId)
         intended = any((one["undo"] or one)["state"] == "intended" for one in self.actions(AccessKeyId))
         self.changes.append(Change(arn, AccessKeyId, Status, self.clock.now(), {**self._asked[arn]}, intended))
+        self.log.append(("change", arn, AccessKeyId))
         key.status = Status
         return {}
 
@@ -309,6 +317,10 @@ def _error(fault: str, call: str) -> tuple[str, str]:
         return ("Runtime.ExitError" if fault == "crash" else "Lambda.Unknown"), f"the function failed: {fault}"
     if fault in ("time_out", "lose", "crash"):
         return "States.Timeout", ""
+    if call == "putEvents":
+        return {"refused": "EventBridge.FailedEntry", "throttled": "EventBridge.AmazonEventBridgeException"}[
+            fault
+        ], "no"
     service = "Sns" if call == "publish" else "Iam"
     words = {"refused": f"User: x is not authorized to perform: {call}", "throttled": "Rate exceeded"}[fault]
     return f"{service}.{service}Exception", f"{words} (Service: {service}, Status Code: 400)"

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from hashlib import md5
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +36,8 @@ def refusal(code: str, status: int = 400, message: str = "no") -> ClientError:
 
 class _RefusedError(ClientError):
     def __init__(self) -> None:
-        error: Any = {"Error": {"Code": type(self).__name__}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        status = 404 if type(self).__name__ == "NoSuchKey" else 400
+        error: Any = {"Error": {"Code": type(self).__name__}, "ResponseMetadata": {"HTTPStatusCode": status}}
         super().__init__(error, "Operation")
 
 
@@ -94,20 +96,30 @@ class Bucket:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.written: dict[str, datetime] = {}
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def put_object(self, *, Key: str, Body: Any, IfNoneMatch: str = "", **_: Any) -> None:  # noqa: N803  # as boto3 has it
-        if IfNoneMatch and Key in self.objects:
+    def put_object(self, *, Key: str, Body: Any, **conditions: Any) -> dict[str, str]:  # noqa: N803  # as boto3 has it
+        if "IfNoneMatch" in conditions and Key in self.objects:
+            raise refusal("PreconditionFailed", 412)
+        if "IfMatch" in conditions and Key not in self.objects:
+            raise self.exceptions.NoSuchKey
+        if conditions.get("IfMatch", self._etag(Key)) != self._etag(Key):
             raise refusal("PreconditionFailed", 412)
         self._write(Key, Body if isinstance(Body, bytes) else Body.read())
+        return {"ETag": self._etag(Key)}
+
+    def _etag(self, key: str) -> str:
+        return f'"{md5(self.objects.get(key, b""), usedforsecurity=False).hexdigest()}"'
 
     def _write(self, key: str, body: bytes) -> None:
         self.objects[key] = body
-        self.written[key] = datetime.now(UTC).replace(microsecond=0)
+        self.written[key] = self.clock().replace(microsecond=0)
 
     def get_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
         if Key not in self.objects:
             raise self.exceptions.NoSuchKey
-        return {"Body": io.BytesIO(self.objects[Key]), "LastModified": self.written[Key]}
+        body = io.BytesIO(self.objects[Key])
+        return {"Body": body, "LastModified": self.written[Key], "ETag": self._etag(Key)}
 
     def head_object(self, *, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
         if Key not in self.objects:

@@ -1,6 +1,7 @@
 """The definition of a state machine, run state by state in this process: its clock and all that it calls are a test's.
 
-As far as statemachine/deactivation.asl.json needs it. tests/scan runs the same definition on the local AWS.
+As far as statemachine/deactivation.asl.json and the ends of scans need it. tests/scan runs the same definitions on the
+local AWS.
 """
 
 import copy
@@ -24,7 +25,7 @@ Task = Callable[[str, Any, str | None], Any]  # by the operation, the arguments 
 class TaskFailedError(Exception):
     """A task that fails with an error of this name."""
 
-    def __init__(self, error: str, cause: str) -> None:
+    def __init__(self, error: str, cause: str | None) -> None:  # as of States.Timeout, which may have none
         super().__init__(cause)
         self.error, self.cause = error, cause
 
@@ -44,12 +45,13 @@ class Clock:
 
 
 class Definition:
-    """A definition with what stands for its substitutions."""
+    """A definition with what stands for its substitutions. With `variables`, it may start at a state in the middle."""
 
     def __init__(self, path: Path, substitutions: Mapping[str, str]) -> None:
         text = re.sub(r"\$\{(\w+)\}", lambda found: substitutions[found[1]], path.read_text())
         self.states: dict[str, dict[str, Any]] = json.loads(text)["States"]
         self.start_at: str = json.loads(text)["StartAt"]
+        self.variables: dict[str, Any] = {}
 
 
 class Execution:
@@ -69,8 +71,8 @@ class Execution:
             "RedriveCount": 0,
         }
         self._run = {"Pass": self._pass, "Task": self._run_task, "Choice": self._choose, "Wait": self._wait}
-        self._run["Succeed"] = self._succeed
-        self._variables: dict[str, Any] = {}
+        self._run |= {"Succeed": self._succeed, "Fail": self._fail}
+        self._variables: dict[str, Any] = {**definition.variables}
         self._state, self._input = definition.start_at, given
         self.status = "RUNNING"
         self.error = ""
@@ -109,6 +111,9 @@ class Execution:
 
     def _succeed(self, state: Any) -> None:
         self.output, self.status = self._evaluate(state["Output"], {"input": self._input}), "SUCCEEDED"
+
+    def _fail(self, state: Any) -> None:
+        raise TaskFailedError(state["Error"], self._evaluate(state["Cause"], {"input": self._input}))
 
     def _choose(self, state: Any) -> None:
         for rule in state["Choices"]:
@@ -149,7 +154,7 @@ class Execution:
     def _catch(self, state: Any, error: TaskFailedError) -> None:
         for catcher in state.get("Catch", ()):
             if catcher["ErrorEquals"] == ["States.ALL"] and error.error != "States.Runtime":
-                caught = {"Error": error.error, "Cause": error.cause}
+                caught = {"Error": error.error} | ({} if error.cause is None else {"Cause": error.cause})
                 self._leave(catcher, {"input": self._input, "errorOutput": caught}, caught)
                 return
         raise error

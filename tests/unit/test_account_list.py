@@ -179,7 +179,11 @@ def test_a_damaged_last_scan_is_noted_and_everything_counts_as_new() -> None:
 
 
 def test_baselines_are_taken_as_a_scan_keeps_them() -> None:
+    with_message: Baselines = {**LAST, "last_message_at": "2026-11-15T08:00:00Z"}
+
     assert check_baselines(LAST, NOW) == LAST
+    assert check_baselines(with_message, NOW) == with_message
+    assert check_baselines({**LAST, "last_message_at": None}, NOW) == LAST
 
 
 @pytest.mark.parametrize(
@@ -203,6 +207,8 @@ def test_baselines_are_taken_as_a_scan_keeps_them() -> None:
         {"as_of": "yesterday"},
         {"as_of": None},
         {"as_of": "2026-11-22T08:05:01Z"},
+        {"last_message_at": "yesterday"},
+        {"last_message_at": 7},
     ],
 )
 def test_other_baselines_are_damaged(other: dict[str, Any]) -> None:

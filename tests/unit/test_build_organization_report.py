@@ -353,3 +353,58 @@ def test_reports_are_read_a_few_ahead_and_no_more(bucket: Reports, monkeypatch: 
     assert len(read) == 20
     assert max(ahead) <= 4
     assert not bucket.objects
+
+
+@pytest.mark.parametrize(
+    "setting", [("REMIND_DAYS", "0"), ("REMIND_DAYS", "91"), ("OWNER_NOTICES", "on"), ("NOTIFY_ON", "never")]
+)
+def test_a_bad_setting_fails_before_there_is_a_report(
+    bucket: Reports,
+    monkeypatch: pytest.MonkeyPatch,
+    setting: tuple[str, str],
+) -> None:
+    bucket.keep_scan(listed(1))
+    bucket.keep_report(1)
+    monkeypatch.setenv(*setting)
+    kept = len(bucket.objects)
+
+    with pytest.raises(InvalidSettingError, match=setting[0]):
+        built()
+    assert len(bucket.objects) == kept
+
+
+def test_the_function_keeps_that_the_message_is_a_reminder_and_when_it_was_sent(
+    bucket: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"NOTIFY_ON": "changes", "REMIND_DAYS": "7", "OWNER_NOTICES": "ses", "OWNER_DOMAINS": "example.com"}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    last: Any = {**baselines(1), "last_message_at": "2026-11-15T08:00:00Z"}
+    bucket.keep_scan(listed(1), last_scan={"scan_id": "scan-0", "as_of": last["as_of"]})
+    bucket.keep("organization/latest.json", {"scan_id": "scan-0"})
+    bucket.keep("scans/scan-0/baselines.json", last)
+    bucket.keep_report(1, OLD, last=[OLD])
+
+    answer = built()
+
+    report = bucket.kept("report.json")
+    assert answer["notify"] is True
+    assert answer["subject"].startswith("Reminder: 1 overdue access key in")
+    assert (report["changes"]["reminder"], report["changes"]["reminds_of"]) == (True, "2026-11-15T08:00:00Z")
+    assert report["notices"]["keys_without_address"] == 1
+    assert bucket.kept("baselines.json")["last_message_at"] == "2026-11-22T08:00:00Z"
+
+
+def test_without_remind_days_no_message_is_sent_and_the_last_one_stays_on_record(
+    bucket: Reports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_ON", "changes")
+    bucket.keep_scan(listed(1), last_scan={"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"})
+    bucket.keep_baselines(1)
+    bucket.keep_report(1, OLD, last=[OLD])
+
+    answer = built()
+
+    assert answer["notify"] is False
+    assert bucket.kept("baselines.json")["last_message_at"] == "2026-11-21T08:00:00Z"
+    assert "notices" not in bucket.kept("report.json")

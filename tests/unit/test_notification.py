@@ -118,6 +118,7 @@ def test_people_get_text_and_programs_get_json() -> None:
         "schema_version": 1,
         "verdict": "expired",
         "scan_kind": "full",
+        "reminder": False,
         "summary": {
             "scan_id": "scan-1",
             "account_id": "123456789012",

@@ -260,6 +260,8 @@ def test_the_changes_are_summed_over_the_accounts() -> None:
         "accounts_gone": [last_gone],
         "accounts_stopped": [],
         "superseded": False,
+        "last_message_at": "2026-11-21T08:00:00Z",
+        "reminder": False,
     }
     changes = {one["access_key_id"]: (one["change"], one["reported_since"]) for one in report["findings"]}
     assert changes == {

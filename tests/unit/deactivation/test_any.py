@@ -21,7 +21,7 @@ from tests.support.state_machine import Execution
 NAMES = ("alice", "bob")
 KEY_IDS = ("AKIAALICE0", "AKIAALICE1", "AKIABOB0", "AKIABOB1")
 CALLS = (
-    *("listAccessKeys", "getAccessKeyLastUsed", "getUser", "updateAccessKey", "publish"),
+    *("listAccessKeys", "getAccessKeyLastUsed", "getUser", "updateAccessKey", "publish", "putEvents"),
     *("choose", "check", "record", "conclude", "putIntent", "putOutcome"),
 )
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -128,6 +128,7 @@ def test_no_key_is_ever_deactivated_that_must_not_be_and_what_is_on_record_is_wh
         changes = [change for change in world.changes if change.key_id == key_id and change.status == "Inactive"]
         assert len({change.execution_arn for change in changes}) <= 1
     for execution in executions:
+        assert_other_systems_know(world, execution)
         changes = [change for change in world.changes if change.execution_arn == execution.arn]
         assert len({change.key_id for change in changes}) <= example.most
         assert not [name for name in (*world.users, *KEY_IDS) if name in execution.error]
@@ -214,6 +215,25 @@ def assert_may_be_deactivated(change: Change, example: Example, told_at: datetim
     assert asked.tags is not None
     assert not {"iam-key-age:never-deactivate", "iam-key-age:exempt-until"} & tags.keys()
     assert tags.get("iam-key-age:may-deactivate") == "true" or not example.tagged_only
+
+
+def assert_other_systems_know(world: World, execution: Execution) -> None:
+    """Assert that each key that an execution deactivated is an event before the next key, and nothing else is one."""
+    done = {
+        one["access_key_id"]
+        for one in world.actions()
+        if (one["execution_arn"], one["state"]) == (execution.arn, "done")
+    }
+    log = [(what, key_id) for what, arn, key_id in world.log if arn == execution.arn]
+    assert {key_id for what, key_id in log if what == "event"} <= done
+    waiting: set[str] = set()
+    for what, key_id in log:
+        if what == "change":
+            assert not waiting, "another key was changed before that"
+            waiting |= {key_id} & done
+        else:
+            waiting.discard(key_id)
+    assert not waiting or execution.status != "SUCCEEDED"
 
 
 def has_a_successor_in_use(change: Change) -> bool:

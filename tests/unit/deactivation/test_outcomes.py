@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.deactivation_world import BOTH, A, B, World, changed, results, states, why
+from tests.support.deactivation_world import BOTH, A, B, User, World, changed, idle, results, states, why
+from tests.support.events import BUS, delivered, problems
 from tests.support.state_machine import Execution
 
 FOR_GOOD = 9  # times, which is more than anything is tried
@@ -36,6 +37,77 @@ def test_a_record_says_who_when_why_and_the_state_before(world: World, done: str
         "created_at": "2026-01-27T08:00:00Z",
         "last_used": {"at": "2026-07-26T08:00:00Z", "service": "s3", "region": "us-east-1"},
     }
+
+
+# Other systems, which an event says it.
+
+
+def test_each_key_that_was_deactivated_is_an_event(world: World, approved: Execution) -> None:
+    approved.finish()
+
+    first, second = world.events
+    assert problems(delivered(first)) == problems(delivered(second)) == []  # type: ignore[arg-type]  # an entry
+    assert (first["DetailType"], first["EventBusName"]) == ("IAM Access Key Deactivated", BUS)
+    assert [one["Detail"]["event_key"] for one in (first, second)] == [one["action_id"] for one in world.actions()]
+    assert first["Detail"]["undo"] == f"POST /actions/{world.actions(A)[0]['action_id']}/undo"
+    assert [what for what, _, _ in world.log] == ["change", "event", "change", "event"]
+
+
+@pytest.mark.parametrize("faults", [["refused"], ["throttled", "time_out"], ["lose"]])
+def test_an_event_that_was_not_taken_is_sent_again(world: World, approved: Execution, faults: list[str]) -> None:
+    world.faults = {"putEvents": [*faults]}
+
+    approved.finish()
+
+    assert results(approved) == ["done", "done"]
+    assert {one["Detail"]["access_key_id"] for one in world.events} == {A, B}
+
+
+def test_no_other_key_is_changed_until_other_systems_know_of_the_one_before(world: World, approved: Execution) -> None:
+    world.faults = {"putEvents": ["refused"] * FOR_GOOD}
+
+    approved.finish()
+
+    assert (approved.status, approved.error) == ("FAILED", "EventBridge.FailedEntry: no")
+    assert (changed(world), world.events) == (BOTH[:1], [])
+    world.faults = {}
+    assert results(approved.redrive().finish()) == ["done", "done"]
+    assert (changed(world), [one["Detail"]["access_key_id"] for one in world.events]) == (BOTH, [A, B])
+
+
+def test_a_key_that_was_not_deactivated_or_is_active_again_is_no_event(world: World, done: str) -> None:
+    before = len(world.events)
+    world.undo(done).finish()
+    world.users["carol"] = User({"AKIACAROL": idle()})
+    world.faults = {"updateAccessKey": ["refused"]}
+    assert "AKIACAROL" in world.plan()
+
+    world.approved("AKIACAROL").finish()
+
+    assert states(world, "AKIACAROL") == ["failed"]
+    assert len(world.events) == before
+
+
+def test_without_an_event_bus_there_is_no_event(
+    world: World, approved: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EVENT_BUS")
+
+    approved.finish()
+
+    assert (results(approved), world.events) == (["done", "done"], [])
+    assert "SendEvent" not in approved.seen
+
+
+def test_a_refused_setting_of_the_event_bus_ends_an_execution_before_any_key(
+    world: World, approved: Execution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENT_BUS", "here")
+
+    approved.finish()
+
+    assert approved.error.startswith('InvalidSettingError: EVENT_BUS: "here" is not accepted')
+    assert changed(world) == []
 
 
 # The call that changes a key goes wrong.

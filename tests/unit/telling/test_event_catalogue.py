@@ -1,0 +1,104 @@
+"""The catalogue in docs/events/: a schema for each event, the shapes of the code, examples, and the page about them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
+
+import pytest
+from jsonschema import Draft4Validator, Draft202012Validator
+
+from chalicelib.telling import event_details
+from tests.support.events import PAGE, SCHEMAS, problems
+
+DETAILS: dict[str, Any] = {
+    event_details.OVERDUE: event_details.OverdueDetail,
+    event_details.UNUSED: event_details.KeyDetail,
+    event_details.DUE_SOON: event_details.KeyDetail,
+    event_details.BECAME_SAFE: event_details.KeyDetail,
+    event_details.RESOLVED: event_details.ResolvedDetail,
+    event_details.DEACTIVATED: event_details.DeactivatedDetail,
+    event_details.SCAN_COMPLETED: event_details.ScanCompletedDetail,
+}
+TYPES = {str: "string", int: "integer", bool: "boolean", type(None): "null"}
+
+
+def test_there_is_a_schema_for_each_event_and_no_other() -> None:
+    named = {value for value in vars(event_details).values() if isinstance(value, str) and value.startswith("IAM ")}
+
+    assert named == SCHEMAS.keys() == DETAILS.keys()
+
+
+def described(parts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for part in parts["properties"].values():
+        yield part
+        if "properties" in part:
+            yield from described(part)
+
+
+@pytest.mark.parametrize("detail_type", SCHEMAS)
+def test_a_schema_is_valid_describes_each_field_and_allows_further_ones(detail_type: str) -> None:
+    schema = SCHEMAS[detail_type]
+
+    Draft202012Validator.check_schema(schema)
+    assert all(part["description"] for part in described(schema))
+    assert "additionalProperties" not in str(schema)
+
+
+@pytest.mark.parametrize("detail_type", SCHEMAS)
+def test_a_schema_is_one_of_draft_4_too_which_is_what_the_schema_registry_takes(detail_type: str) -> None:
+    [example] = SCHEMAS[detail_type]["examples"]
+    keywords = {keyword for part in described(SCHEMAS[detail_type]) for keyword in part}
+
+    Draft4Validator.check_schema({**SCHEMAS[detail_type], "$schema": "http://json-schema.org/draft-04/schema#"})
+    assert list(Draft4Validator(SCHEMAS[detail_type]).iter_errors(example)) == []
+    assert keywords <= {
+        *("type", "description", "enum", "pattern", "format", "minimum"),
+        *("items", "required", "properties"),
+    }
+
+
+@pytest.mark.parametrize("detail_type", SCHEMAS)
+def test_the_example_of_a_schema_keeps_to_it(detail_type: str) -> None:
+    [example] = SCHEMAS[detail_type]["examples"]
+
+    assert problems(example) == []
+    assert example["detail-type"] == detail_type
+
+
+def shape_of(hint: Any) -> Any:
+    """The types, the choices and the fields of an annotation."""
+    parts = get_args(hint) if get_origin(hint) not in (None, Literal) else (hint,)
+    choices = {choice for part in parts if get_origin(part) is Literal for choice in get_args(part)}
+    fields = [part for part in parts if is_typeddict(part)]
+    types = {TYPES.get(part, "object" if is_typeddict(part) else "string") for part in parts}
+    return types, choices, {name: shape_of(one) for name, one in get_type_hints(fields[0]).items()} if fields else {}
+
+
+def shape_in(schema: dict[str, Any]) -> Any:
+    """The same of a part of a schema."""
+    types = {schema["type"]} if isinstance(schema["type"], str) else set(schema["type"])
+    fields = schema.get("properties", {})
+    assert list(fields) == schema.get("required", [])
+    return types, set(schema.get("enum", ())) - {None}, {name: shape_in(part) for name, part in fields.items()}
+
+
+@pytest.mark.parametrize("detail_type", SCHEMAS)
+def test_a_schema_has_the_fields_and_the_types_that_the_code_sends(detail_type: str) -> None:
+    in_schema = shape_in(SCHEMAS[detail_type]["properties"]["detail"])[2]
+    in_code = shape_of(DETAILS[detail_type])[2]
+
+    verdict = in_schema.get("verdict")
+    if verdict and detail_type == event_details.SCAN_COMPLETED:  # whose words are report_verdict's
+        in_code["verdict"] = verdict
+    assert in_schema == in_code
+
+
+def test_the_page_lists_each_event_with_its_schema_and_no_other() -> None:
+    rows = re.findall(
+        r"^\| `(IAM Access Key [\w ]+)` \|.*\]\((events/[\w-]+\.schema\.json)\) \|$", PAGE.read_text(), re.MULTILINE
+    )
+
+    assert {name for name, _ in rows} == SCHEMAS.keys()
+    assert sorted(path for _, path in rows) == sorted(
+        f"events/{file.name}" for file in PAGE.with_suffix("").glob("*.schema.json")
+    )
