@@ -12,7 +12,7 @@ from moto.events.models import EventPattern
 from chalicelib import telling_settings
 from chalicelib.settings import InvalidSettingError
 from deploy.template import without_conditions
-from localaws.moto_patches.notifications import transformed
+from localaws.moto_patches.event_buses import transformed
 from tests.stack.conftest import OFF
 from tests.stack.telling_tables import BUS, BY_SES, BY_SNS, DEFAULT_BUS, EVERYTHING, FOR_A_TEST, STACKS
 from tests.stack.test_deactivation import OF_TELLING
