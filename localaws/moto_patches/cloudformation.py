@@ -87,7 +87,7 @@ def update_by_conditions() -> None:
 
     moto looks at conditions in a creation alone, and sees no change inside of a resource that comes by one. It forgets
     what it has no update for, log groups among it, and takes a parameter that was left to its default for changed, so
-    that it made the topic anew.
+    that it made the topic anew. What an update makes comes first here: others refer to it.
     """
     update, build_diff = parsing.parse_and_update_resource, parsing.ResourceMap.build_resource_diff
 
@@ -124,6 +124,9 @@ def update_by_conditions() -> None:
                 or any(f'{{"Fn::If": ["{condition}"' in json.dumps(resource) for condition in conditions)
             )
         ]
+        different["Modify"].sort(
+            key=lambda name: self._parsed_resources.get(name) is not None
+        )  # what is to be made first
         return different
 
     replace_method(parsing, "parse_and_update_resource", update_by_condition)
