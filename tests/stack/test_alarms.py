@@ -10,7 +10,7 @@ from moto.events.models import EventPattern
 from chalicelib.outputs.metrics import metrics_line
 from chalicelib.policy import ScanPolicy
 from localaws.environment import PROJECT
-from localaws.moto_patches.notifications import transformed
+from localaws.moto_patches.event_buses import transformed
 from tests.stack.test_template import STACK
 from tests.support.cloudformation import resolve
 from tests.support.reports import AS_OF, report_of, user
