@@ -11,6 +11,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.iam.access_control import IAMPolicy
+from moto.iam.models import Role
 from moto.s3.models import FakeBucket, s3_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -131,6 +132,24 @@ def update_by_conditions() -> None:
 
     replace_method(parsing, "parse_and_update_resource", update_by_condition)
     replace_method(parsing.ResourceMap, "build_resource_diff", diff_by_values)
+
+
+def update_the_policies_of_roles() -> None:
+    """Replace a role's inline policies, and whom it trusts, in an update: moto leaves both as they were."""
+    update = Role.update_from_cloudformation_json
+
+    def update_with_policies(original_resource: Role, cloudformation_json: Any, **where: Any) -> Role:
+        role = update(original_resource=original_resource, cloudformation_json=cloudformation_json, **where)
+        properties = cloudformation_json["Properties"]
+        trusts = properties["AssumeRolePolicyDocument"]
+        role.assume_role_policy_document = trusts if isinstance(trusts, str) else json.dumps(trusts)
+        for name in [*role.policies]:
+            role.delete_policy(name)
+        for policy in properties.get("Policies", []):
+            role.put_policy(policy["PolicyName"], policy["PolicyDocument"])
+        return role
+
+    replace_method(Role, "update_from_cloudformation_json", staticmethod(update_with_policies))
 
 
 def leave_no_value_out_of_lists() -> None:
