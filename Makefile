@@ -73,7 +73,7 @@ check-rest: $(VENV)/checkov/ready
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m tests.support.lint_definition
 	@$(MAKE) --no-print-directory package STAGE=dev
-	$(BIN)/python -W ignore -m cfnlint.runner.cli build/sam.json statemachine/member-*.yaml
+	$(BIN)/python -W ignore -m cfnlint.runner.cli build/sam.json statemachine/member-*.yaml docs/events/rules.yaml
 	$(CHECKOV)/bin/python -m checkov.main --config-file .checkov.yaml --file build/sam.json statemachine/member-*.yaml
 
 # In an environment of its own, for it pins an old boto3.

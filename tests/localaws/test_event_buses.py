@@ -8,7 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.calls import Call
-from localaws.environment import REGION, LocalAws
+from localaws.clients import REGION
+from localaws.environment import LocalAws
 from localaws.error_answers import ErrorAnswer, json_error
 from tests.localaws.test_strictness import one_task, run
 from tests.support.deactivation import meddle, skip_waits

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import deactivation_input, policy
 from chalicelib.api.operations import OPERATIONS
-from chalicelib.aws import deactivations, report_store
+from chalicelib.aws import deactivations, event_bus, report_store
 from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
 from chalicelib.report import account_list
@@ -48,6 +48,7 @@ def test_each_error_that_ends_a_scan_or_a_deactivation_has_its_cause_and_cure() 
             deactivation_input,
             deactivation_steps,
             deactivations,
+            event_bus,
         )
         for error in vars(module).values()
         if isinstance(error, type) and issubclass(error, Exception) and error.__module__ == module.__name__
@@ -91,6 +92,9 @@ RUN_BY = {
     ".venv/bin/python -m localaws scan": "test_faults_happen_to_the_scan_and_a_seed_makes_them_the_same_each_time",
     ".venv/bin/python -m localaws serve": "test_faults_happen_to_what_is_served",
     ".venv/bin/python -m localaws snapshot": "test_a_scan_of_the_snapshot_finds_what_a_scan_of_the_account_finds",
+    "aws cloudformation deploy": WANTS_AWS,  # and Jira, PagerDuty and Slack
+    "aws events": WANTS_AWS,
+    "aws securityhub": "test_the_security_hub_commands_of_the_docs_are_what_its_api_takes",
     "aws logs tail": WANTS_AWS,  # and version 2 of its CLI
     "aws ": "test_the_aws_commands_of_the_docs_are_taken",
 }

@@ -14,7 +14,7 @@ SOON, UNUSED = key("AKIAOLD", 80, used=1), key("AKIAOLD", 60, used=50)
 OLD = key("AKIAOLD", 200, used=1)
 NEW = key("AKIANEW", 1, used=0.5)
 EXEMPT = {"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "CHG-1"}
-POLICY = {"max_unused_days": 45}
+POLICY: dict[str, Any] = {"max_unused_days": 45}
 
 
 def changes_of(then: list[dict[str, Any]], now: list[dict[str, Any]], **more: Any) -> Any:

@@ -196,7 +196,7 @@ def test_a_scan_of_an_organization_sends_the_changes_of_each_account_and_is_done
     late = account_report(3, user("ann", key("AKIAOLD", 200)))
     late["changes"]["superseded"] = True  # type: ignore[index]  # a full scan's
     reports = {1: web, 2: data, 3: late}
-    keep(bucket, joined([(listed(number), {**report}) for number, report in reports.items()]))  # type: ignore[misc]  # the same
+    keep(bucket, joined([(listed(number), {**report}) for number, report in reports.items()]))
     for number, report in reports.items():
         keep(bucket, report, f"accounts/{account_id(number)}/")
     bus = Bus()

@@ -1,13 +1,17 @@
 """The catalogue in docs/events/: a schema for each event, the shapes of the code, examples, and the page about them."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 from jsonschema import Draft4Validator, Draft202012Validator
+from moto.events.models import EventPattern
 
 from chalicelib.telling import event_details
+from deploy.template import read_resources
+from localaws.moto_patches.event_buses import transformed
 from tests.support.events import PAGE, SCHEMAS, problems
 
 DETAILS: dict[str, Any] = {
@@ -91,6 +95,86 @@ def test_a_schema_has_the_fields_and_the_types_that_the_code_sends(detail_type: 
     if verdict and detail_type == event_details.SCAN_COMPLETED:  # whose words are report_verdict's
         in_code["verdict"] = verdict
     assert in_schema == in_code
+
+
+# The rules that the page has.
+
+RULES: dict[str, Any] = read_resources(PAGE.with_suffix("") / "rules.yaml")["Resources"]
+EXAMPLES = {detail_type: schema["examples"][0] for detail_type, schema in SCHEMAS.items()}
+LEAKED, LOW = {"severity": "critical", "quarantined": True}, {"severity": "low"}
+OVERDUE, RESOLVED = event_details.OVERDUE, event_details.RESOLVED
+OF_KEYS = (OVERDUE, event_details.UNUSED, event_details.DUE_SOON, event_details.BECAME_SAFE)
+
+
+def matches(rule: str, event: dict[str, Any]) -> bool:
+    pattern = EventPattern.load(json.dumps(RULES[rule]["Properties"]["EventPattern"]))
+    return bool(pattern.matches_event(event))  # type: ignore[arg-type]  # it has all fields
+
+
+def sent(rule: str, event: dict[str, Any]) -> Any:
+    """What a rule's target gets of an event."""
+    [target] = RULES[rule]["Properties"]["Targets"]
+    return json.loads(transformed(target, event))
+
+
+def of(detail_type: str, **fields: Any) -> dict[str, Any]:
+    """The example of an event with other fields."""
+    example = EXAMPLES[detail_type]
+    return {**example, "detail": {**example["detail"], **fields}}
+
+
+@pytest.mark.parametrize(
+    ("rule", "matched"),
+    [
+        ("TicketRule", {OVERDUE, event_details.UNUSED, RESOLVED, event_details.DEACTIVATED}),
+        ("PageRule", {OVERDUE}),
+        ("PageResolvedRule", {RESOLVED, event_details.DEACTIVATED}),
+        ("ChatRule", SCHEMAS.keys() - {event_details.SCAN_COMPLETED}),
+    ],
+)
+def test_a_rule_of_the_page_matches_its_events_and_no_others(rule: str, matched: set[str]) -> None:
+    assert {detail_type for detail_type, event in EXAMPLES.items() if matches(rule, event)} == matched
+    assert not matches(rule, {**EXAMPLES[min(matched)], "source": "another"})
+
+
+@pytest.mark.parametrize(("fields", "pages"), [(LEAKED, True), ({"severity": "high"}, True), (LOW, False)])
+def test_who_is_paged_for(fields: dict[str, Any], pages: bool) -> None:
+    paged = {detail_type for detail_type in OF_KEYS if matches("PageRule", of(detail_type, **fields))}
+
+    assert paged == ({*OF_KEYS} - {event_details.BECAME_SAFE} if pages else set())
+
+
+def test_a_page_is_what_pagerduty_takes_and_is_resolved_by_the_same_key() -> None:
+    begun, ended = sent("PageRule", EXAMPLES[OVERDUE]), sent("PageResolvedRule", EXAMPLES[RESOLVED])
+
+    assert begun["event_action"] == "trigger"
+    assert begun["payload"] == {
+        "summary": "high: IAM Access Key Overdue: AKIAIOSFODNN7EXAMPLE of deploy-bot in account 123456789012",
+        "source": "iam-key-age",
+        "severity": "critical",
+        "custom_details": EXAMPLES[OVERDUE]["detail"],
+    }
+    assert ended == {"event_action": "resolve", "dedup_key": begun["dedup_key"]}
+
+
+def test_a_ticket_has_all_of_the_event_and_its_key_as_label_until_it_is_resolved() -> None:
+    opened, closed_by = (sent("TicketRule", EXAMPLES[detail_type]) for detail_type in (OVERDUE, RESOLVED))
+
+    assert opened == {
+        "summary": "IAM Access Key Overdue: AKIAIOSFODNN7EXAMPLE of deploy-bot in account 123456789012",
+        "label": "AKIAIOSFODNN7EXAMPLE",
+        "type": OVERDUE,
+        "event_key": EXAMPLES[OVERDUE]["detail"]["event_key"],
+        "detail": EXAMPLES[OVERDUE]["detail"],
+    }
+    assert (closed_by["type"], closed_by["label"]) == (RESOLVED, opened["label"])
+
+
+@pytest.mark.parametrize("detail_type", sorted(SCHEMAS.keys() - {event_details.SCAN_COMPLETED}))
+def test_a_chat_line_says_which_key_of_whom(detail_type: str) -> None:
+    line = sent("ChatRule", EXAMPLES[detail_type])
+
+    assert line == {"text": f"{detail_type}: `AKIAIOSFODNN7EXAMPLE` of `deploy-bot` in account 123456789012"}
 
 
 def test_the_page_lists_each_event_with_its_schema_and_no_other() -> None:
