@@ -304,12 +304,12 @@ class _Store(Bucket):
         super()._write(key, body)
         self.written[key] = self._world.clock.now().replace(microsecond=0)
 
-    def put_object(self, *, Key: str, **given: Any) -> None:  # noqa: N803  # as boto3 has it
+    def put_object(self, *, Key: str, **given: Any) -> dict[str, str]:  # noqa: N803  # as boto3 has it
         call = "put" + Key.rpartition("-")[2].removesuffix(".json").title()
         while call == "putIntent" and self._world.meanwhile:
             self._world.meanwhile.pop().finish()
         with self._world.fault_at(call, refusal("SlowDown", 503)):
-            super().put_object(Key=Key, **given)
+            return super().put_object(Key=Key, **given)
 
 
 def _error(fault: str, call: str) -> tuple[str, str]:
