@@ -11,7 +11,7 @@ from typing import Any
 
 from chalice.app import Chalice, CloudWatchEvent, Request, Response
 
-from chalicelib import organization_settings, scan_ids, settings
+from chalicelib import organization_settings, scan_ids, settings, telling_settings
 from chalicelib.api import operations, routing
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions
@@ -226,13 +226,13 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     from chalicelib.aws import report_store
     from chalicelib.aws.planning import Planner
     from chalicelib.evaluation.usage import join_usage
-    from chalicelib.outputs.reports import RENDERERS
+    from chalicelib.outputs.reports import renderers
     from chalicelib.report.changes import is_new_baseline, join_and_compare
     from chalicelib.report.summary import summarize
     from chalicelib.steps import scans as scan_steps
 
     scan_id = event["scan"]["scan_id"]
-    how = scan_steps.how_to_notify()  # a bad setting fails before any report
+    how, ocsf = scan_steps.how_to_notify(), telling_settings.writes_ocsf()  # a bad setting fails before any report
     planner = Planner()
     pages, now = report_store.load_pages(scan_id, event["pages"]), datetime.now(UTC)
     last = planner.watch(report_store.load_last_report, report_store.last_kept_at)
@@ -240,7 +240,7 @@ def build_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     planner.plan(report)
     join_usage(report, event.get("usage"), lambda: report_store.load_usage(scan_id))
     scan_steps.complete(report, how)
-    for kind, render in RENDERERS.items():
+    for kind, render in renderers(ocsf=ocsf).items():
         report_store.save_report(scan_id, kind, render(report))
     latest = report_store.baseline_pointer(report) if is_new_baseline(report) else {}
     return scan_steps.publish(report, summarize(report), latest, how)
@@ -272,36 +272,35 @@ def scan_account(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Scan an account, or try if it can be; called by the state machine, the API and `make check-member`."""
     from chalicelib.aws import account_scan, member_check
     from chalicelib.evaluation.usage import Clock
-    from chalicelib.outputs.reports import RENDERERS
+    from chalicelib.outputs.reports import renderers
 
     if "check" in event:
         return member_check.check_member(event["check"]["account_id"])
     clock = Clock(time.monotonic, time.sleep, lambda: context.get_remaining_time_in_millis() / 1000)
-    return account_scan.scan_account(event, RENDERERS, clock)
+    return account_scan.scan_account(event, renderers(ocsf=telling_settings.writes_ocsf()), clock)
 
 
 @app.lambda_function()
 def build_organization_report(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Join the accounts' reports into the organization's, keep it and compose the message; called by the machine."""
     from chalicelib.aws import organization_outcomes, organization_store, report_store
-    from chalicelib.outputs.organization_csv import OrganizationCsv
-    from chalicelib.outputs.organization_reports import renderings
+    from chalicelib.outputs.organization_reports import OrganizationRenderings
     from chalicelib.report.changes import is_new_baseline
     from chalicelib.report.organization import check_outcomes, join_accounts
     from chalicelib.report.organization_scan import describe_scan, next_baselines
     from chalicelib.report.summary import summarize_organization
     from chalicelib.steps import scans as scan_steps
 
-    how = scan_steps.how_to_notify()  # a bad setting fails before any report
+    how, ocsf = scan_steps.how_to_notify(), telling_settings.writes_ocsf()  # a bad setting fails before any report
     without_owner = scan_steps.KeysWithoutOwner(how.owners)
     scan_id, arn = event["scan"]["scan_id"], event["scan"]["execution_arn"]
     scan = describe_scan(event["scan"], scan_ids.account_of(arn), report_store.scan_folder(scan_id))
     accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
-    with OrganizationCsv() as table:
+    with OrganizationRenderings(ocsf=ocsf) as files:
         outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(scan, accounts))
-        report = join_accounts(scan, accounts, without_owner.watch(table.watch(outcomes)), last)
+        report = join_accounts(scan, accounts, without_owner.watch(files.watch(outcomes)), last)
         scan_steps.complete(report, how, without_owner)
-        for kind, content in renderings(report, table):
+        for kind, content in files.render(report):
             report_store.save_report(scan_id, kind, content)
     organization_store.save_baselines(next_baselines(report, accounts, last))
     latest = organization_store.pointer(report) if is_new_baseline(report) else {}

@@ -26,6 +26,7 @@ NO_OUTCOME = "the child execution that was to ask for this user failed or ran ou
 SCAN_ID_PATTERN = "[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}"
 USER_NAME_PATTERN = "[A-Za-z0-9_+=,.@-]{1,64}"  # https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html
 REPORT_FORMATS = ("json", "csv", "html")  # of a report
+OCSF = "ocsf"  # another one, which a stage may keep, too
 
 
 class Unchecked(TypedDict):

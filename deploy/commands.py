@@ -3,12 +3,14 @@
 import json
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deploy import companion, stack, terminal
+from deploy.looks import what_is_missing
 from deploy.next_steps import schedule_of, what_next
 from deploy.package import build
 from deploy.parameters import (
@@ -20,6 +22,7 @@ from deploy.parameters import (
 from deploy.sessions import DEFAULT_REGION, Target, sign_in
 from deploy.settings import CONFIG, check_deployable, check_settings, check_stage
 from deploy.tags import kept_tags, merge_tags, read_tags
+from deploy.telling import check_event_bus
 from deploy.uploads_bucket import uploads_bucket
 
 _PROJECT = Path()  # where make runs
@@ -128,9 +131,19 @@ def _deploy(target: Target, stage: str, template: Path, given: Given, more: dict
     known = json.loads(template.read_text(encoding="utf-8"))["Parameters"]
     parameters = choose_parameters(stage, known, stack.parameters_of(before), given.assignments(), more)
     check_list_of_accounts(parameters.get("Accounts", ""), stack.outputs_of(before).get("ReportsBucket"))
+    if "OwnerNotices" in known:  # which the companion does not have, nor the others that are looked at
+        default = {parameter: str(of["Default"]) for parameter, of in known.items()}
+        _look({**default, **stack.parameters_of(before), **parameters}, target)
     tags = merge_tags(kept_tags((before or {}).get("Tags")), read_tags(given.tags))
     wanted = stack.Deployment(name, template, uploads_bucket(target), parameters, tags)
     return stack.deploy(target.client, wanted, terminal.tell)
+
+
+def _look(parameters: Mapping[str, str], target: Target) -> None:
+    """Refuse an event bus that no event would reach; say what AWS lacks yet to notify others than the topic."""
+    check_event_bus(parameters["EventBus"], target.region)
+    for paragraph in what_is_missing(target.client, parameters, target.region):
+        terminal.say(paragraph)
 
 
 def _stack_of(stage: str) -> str:

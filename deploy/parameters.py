@@ -22,6 +22,7 @@ from deploy.settings import (
     settings_of_each_function,
 )
 from deploy.stage_file import path_of, read_assignments
+from deploy.telling import OF_NOTICES, check_notices, what_has_no_effect
 
 _QUOTES = {'"': "'", "'": '"'}  # each with the other one
 _OF_EACH_DEPLOYMENT = ("NotificationEmail", "ApiGatewayLogsRole")  # which say by themselves what they are for
@@ -29,14 +30,13 @@ _OF_DEACTIVATION = (
     *("Deactivation", "DeactivationApproval", "DeactivateAfterDays", "DeactivationWeekdays"),
     *("MaxDeactivationsPerScan", "DeactivationScope", "DeactivationUserPath"),
 )
-_OF_NOTICES = ("OwnerNotices", "NoticesFrom", "OwnerDomains", "NoticesTestTo")
 # Parameters that the companion stack does not have, each with what takes `make deploy`.
 OF_ONE_STACK = {
     **dict.fromkeys(
         ("Accounts", "ExcludedAccounts", "AccountConcurrency", "ReaderRoleName", "ExternalId"), "scans an organization"
     ),
     **dict.fromkeys((*_OF_DEACTIVATION, "DeactivatorRoleName"), "plans deactivations"),
-    **dict.fromkeys((*_OF_NOTICES, "MaxNoticesPerScan"), "sends owners notices"),
+    **dict.fromkeys((*OF_NOTICES, "MaxNoticesPerScan"), "sends owners notices"),
     "EventBus": "sends events",
     "SecurityHub": "puts findings into Security Hub",
 }
@@ -137,7 +137,9 @@ def choose_parameters(
         policy = read_thresholds(parameters, path, str(path) if from_file else "PARAMETERS")
         check_accounts(stage, parameters)
         check_deactivation(parameters)
+        check_notices(parameters)
         lines = [*_overriding(path, of_file, given), *_kept_settings(path, of_file, default, parameters)]
+        lines += what_has_no_effect(parameters)
     else:  # where Chalice deploys the functions
         policy = parse_stage_defaults(next(settings_of_each_function(CONFIG, stage)))
         lines = [*_overriding(path, of_file, given)]

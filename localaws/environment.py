@@ -106,7 +106,7 @@ class LocalAws:
         except (ClientError, stack.StackError) as error:
             raise LocalAwsError(f"the stack could not be deployed: {error}") from error
         self._parameters |= parameters
-        self.receivers.follow(STACK, self._parameters)
+        self.receivers.follow(self._parameters)
         if self._api:
             self._start(self._api)
 
@@ -215,6 +215,10 @@ class LocalAws:
 class _QuietRequestHandler(WSGIRequestHandler):
     def log_request(self, *_: Any) -> None:
         """Leave requests unlogged: the middleware counts them."""
+
+    def connection_dropped(self, *_: Any) -> None:
+        """Close the connection where a call is not to be answered: the client would wait for long."""
+        self.close_connection = True
 
 
 def package(folder: Path) -> Path:

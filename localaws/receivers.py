@@ -29,7 +29,7 @@ class Receivers:
         self._client("sns").subscribe(TopicArn=topic_arn, Protocol="email", Endpoint="you@example.com")
         return self._queues["messages"]
 
-    def follow(self, stack: str, parameters: Mapping[str, str]) -> None:
+    def follow(self, parameters: Mapping[str, str]) -> None:
         """Get ready for what the stack's parameters let it send: do what its owner does beside the deployment.
 
         Domains are verified in SES, Security Hub is enabled, and a queue gets the notices by SNS and the events.
@@ -38,7 +38,7 @@ class Receivers:
         domains = [*parameters.get("OwnerDomains", "").split(","), *(one.rpartition("@")[2] for one in addresses)]
         ses.verify(self._account_id, REGION, DEMO_DOMAIN, *filter(None, map(str.lower, domains)))
         if parameters.get("OwnerNotices") == "sns":
-            self._follow_topic(self._resource(stack, "OwnersTopic"))
+            self._follow_topic(self._topic("OwnersTopic"))
         if bus := parameters.get("EventBus"):
             self._follow_bus(bus)
         if parameters.get("SecurityHub") == "on":
@@ -75,6 +75,11 @@ class Receivers:
         except ClientError:  # it is not enabled
             return []
 
+    def forget(self) -> None:
+        """Throw away what nobody has read."""
+        for read in (self.messages, self.mail, self.notices, self.published_notices, self.events):
+            read()
+
     def _follow_topic(self, topic_arn: str) -> None:
         if topic_arn not in self._topics:
             self._client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=self._queue("notices"))
@@ -97,9 +102,9 @@ class Receivers:
         except hub.exceptions.ResourceConflictException:
             return
 
-    def _resource(self, stack: str, logical_id: str) -> str:
-        found = self._client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+    def _topic(self, logical_id: str) -> str:
+        topics = [one["TopicArn"] for one in self._client("sns").list_topics()["Topics"]]
+        return next(arn for arn in topics if f"-{logical_id}-" in arn)
 
     def _queue(self, name: str) -> str:
         """Create a queue, if it is not there; return its ARN."""

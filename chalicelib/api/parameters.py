@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from chalicelib.age import Verdict
 from chalicelib.deactivation_documents import ACTION_ID_PATTERN
-from chalicelib.documents import REPORT_FORMATS, SCAN_ID_PATTERN
+from chalicelib.documents import OCSF, REPORT_FORMATS, SCAN_ID_PATTERN
 from chalicelib.organization_documents import AccountOutcome
 from chalicelib.policy import ACCOUNTS_RULE, USER_NAME_RULE
 from chalicelib.schema import RefusedError, Rule, check
@@ -101,8 +101,8 @@ ACTION_ID = Parameter(
 FORMAT = Parameter(
     "format",
     "query",
-    {"type": "string", "enum": list(REPORT_FORMATS)},
-    "The format of the report.",
+    {"type": "string", "enum": [*REPORT_FORMATS, OCSF]},
+    f"The format of the report; {OCSF} only where the stack parameter OcsfReport is on.",
     required=True,
 )
 LIMIT = Parameter(

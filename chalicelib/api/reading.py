@@ -9,9 +9,11 @@ from chalicelib.api.parameters import SCAN_ID, InvalidParameterError
 from chalicelib.api.routing import Query
 from chalicelib.aws import executions, organization_store, report_store
 from chalicelib.aws.executions import Scan
-from chalicelib.documents import Report
+from chalicelib.documents import OCSF, Report
 from chalicelib.organization_documents import OrganizationReport
 from chalicelib.scan_ids import ScanNotFoundError
+
+_NO_OCSF = "this scan kept no report.ocsf.json: it ran while the stack parameter OcsfReport was off"
 
 
 def scans(query: Query) -> responses.ScanList:
@@ -64,9 +66,11 @@ def find_report(scan_id: str, query: Query) -> tuple[Report, datetime | None, st
 def report_link(scan_id: str, query: Query) -> responses.ReportLink:
     """Answer with a link to a rendering of a scan's report, or of that of one of its accounts."""
     scan = executions.find_scan(scan_id)
-    of_account = _account(scan, query)
-    link = report_store.link_report(scan_id, query["format"], scan.began if scan else None, of_account)
+    of_account, began = _account(scan, query), scan.began if scan else None
+    link = report_store.link_report(scan_id, query["format"], began, of_account)
     if link is None:
+        if query["format"] == OCSF and report_store.report_written_at(scan_id, began, of_account):
+            raise ScanNotFoundError(_NO_OCSF)
         raise _no_report(scan, scan_id, of_account)
     return {"location": link, "expires_in_seconds": report_store.LINK_SECONDS}
 

@@ -10,7 +10,12 @@ from chalicelib.aws.errors import EvidenceUnavailableError, status_of, translate
 from chalicelib.scan_ids import InvalidScanIdError, is_account_id, is_scan_id
 
 _PRECONDITION_FAILED, _CONFLICT, _NOT_FOUND = 412, 409, 404
-MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
+MEDIA_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "ocsf": "application/json",
+}
 
 
 def name() -> str:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from chalicelib.aws import bucket, clients
 from chalicelib.aws.errors import translate_s3_errors
-from chalicelib.documents import SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report
+from chalicelib.documents import OCSF, SCHEMA_VERSION, AccountFacts, InvalidEvidenceError, Page, Progress, Report
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.key_documents import Usage
 from chalicelib.report.summary import report_locations
@@ -20,6 +20,7 @@ from chalicelib.scan_ids import InvalidScanIdError
 
 LINK_SECONDS = 300
 _LATEST_KEY = "latest.json"
+_EXTENSIONS = {OCSF: "ocsf.json"}  # of a rendering whose name is another
 
 
 def save_account(account: AccountFacts, of_account: str | None = None) -> None:
@@ -92,7 +93,7 @@ def load_usage(scan_id: str) -> Usage:
 
 
 def save_report(scan_id: str, kind: str, content: Iterable[str], of_account: str | None = None) -> None:
-    """Keep a rendering of a scan's report: json, csv or html, as its text comes."""
+    """Keep a rendering of a scan's report: json, csv, html or ocsf, as its text comes."""
     with tempfile.TemporaryFile() as file:  # so that no rendering is ever whole in memory
         for text in content:
             file.write(text.encode())
@@ -119,7 +120,11 @@ def link_report(scan_id: str, kind: str, began: datetime | None, of_account: str
     if bucket.written_at(key, began) is None:
         return None
     named = "-".join(filter(None, ("iam-key-age", scan_id, of_account)))
-    wanted = {"Bucket": name, "Key": key, "ResponseContentDisposition": f'inline; filename="{named}.{kind}"'}
+    wanted = {
+        "Bucket": name,
+        "Key": key,
+        "ResponseContentDisposition": f'inline; filename="{named}.{_EXTENSIONS.get(kind, kind)}"',
+    }
     return clients.s3().generate_presigned_url("get_object", Params=wanted, ExpiresIn=LINK_SECONDS)
 
 
@@ -208,4 +213,4 @@ def _usage_key(scan_id: str, of_account: str | None) -> str:
 
 
 def _report_key(scan_id: str, kind: str, of_account: str | None) -> str:
-    return f"{bucket.folder(scan_id, of_account)}/report.{kind}"
+    return f"{bucket.folder(scan_id, of_account)}/report.{_EXTENSIONS.get(kind, kind)}"

@@ -18,6 +18,7 @@ from localaws.moto_patches.cloudformation import (
     run_the_serverless_transform,
     take_requests_for_encrypted,
     update_by_conditions,
+    update_the_policies_of_roles,
 )
 from localaws.moto_patches.cloudtrail import answer_lookup_events
 from localaws.moto_patches.event_buses import name_errors_of_put_events, put_events_as_eventbridge_does
@@ -88,6 +89,7 @@ def _patch_once() -> None:
     run_the_serverless_transform()
     make_change_sets_that_the_cli_can_use()
     update_by_conditions()
+    update_the_policies_of_roles()
     leave_no_value_out_of_lists()
     make_stack_sets_of_templates()
     take_requests_for_encrypted()

@@ -11,6 +11,7 @@ from moto.cloudformation import parsing
 from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.iam.access_control import IAMPolicy
+from moto.iam.models import Role
 from moto.s3.models import FakeBucket, s3_backends
 from moto.stepfunctions.models import StateMachine
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -87,7 +88,7 @@ def update_by_conditions() -> None:
 
     moto looks at conditions in a creation alone, and sees no change inside of a resource that comes by one. It forgets
     what it has no update for, log groups among it, and takes a parameter that was left to its default for changed, so
-    that it made the topic anew.
+    that it made the topic anew. What an update makes comes first here: others refer to it.
     """
     update, build_diff = parsing.parse_and_update_resource, parsing.ResourceMap.build_resource_diff
 
@@ -124,10 +125,31 @@ def update_by_conditions() -> None:
                 or any(f'{{"Fn::If": ["{condition}"' in json.dumps(resource) for condition in conditions)
             )
         ]
+        different["Modify"].sort(
+            key=lambda name: self._parsed_resources.get(name) is not None
+        )  # what is to be made first
         return different
 
     replace_method(parsing, "parse_and_update_resource", update_by_condition)
     replace_method(parsing.ResourceMap, "build_resource_diff", diff_by_values)
+
+
+def update_the_policies_of_roles() -> None:
+    """Replace a role's inline policies, and whom it trusts, in an update: moto leaves both as they were."""
+    update = Role.update_from_cloudformation_json
+
+    def update_with_policies(original_resource: Role, cloudformation_json: Any, **where: Any) -> Role:
+        role = update(original_resource=original_resource, cloudformation_json=cloudformation_json, **where)
+        properties = cloudformation_json["Properties"]
+        trusts = properties["AssumeRolePolicyDocument"]
+        role.assume_role_policy_document = trusts if isinstance(trusts, str) else json.dumps(trusts)
+        for name in [*role.policies]:
+            role.delete_policy(name)
+        for policy in properties.get("Policies", []):
+            role.put_policy(policy["PolicyName"], policy["PolicyDocument"])
+        return role
+
+    replace_method(Role, "update_from_cloudformation_json", staticmethod(update_with_policies))
 
 
 def leave_no_value_out_of_lists() -> None:

@@ -303,11 +303,13 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
     places = {
         "EXECUTION_ARN": failed,
         "STATE_MACHINE_ARN": machine,
+        "OWNERS_TOPIC_ARN": served.client("sns").create_topic(Name="owners")["TopicArn"],
+        "--email-identity example.com": "--email-identity example.net",  # the other one is verified here already
         "--user-name USER": "--user-name vault",
         "--access-key-id KEY": f"--access-key-id {key}",
     }
     pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
-    found = re.findall(r"^ +(aws (?:stepfunctions|iam) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
+    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
     commands = sorted(dict.fromkeys(found), key=lambda command: "delete-access-key" in command)
 
     for command in commands:
@@ -316,7 +318,7 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
         done = run(served, "bash", "-c", command)
 
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    assert len(commands) >= 7
+    assert len(commands) >= 10
     assert execution["status"] == "FAILED"
     assert states.describe_execution(executionArn=failed)["redriveCount"] == 1
 

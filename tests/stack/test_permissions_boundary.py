@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from localaws.environment import PROJECT
+from tests.stack import telling_tables as telling
 from tests.stack.deactivation_tables import DEACTIVATOR, NEW_ROLES, OWN_DEACTIVATOR, may
 from tests.stack.role_tables import (
     BUCKET,
@@ -32,7 +33,18 @@ OF_AWS_FOR_THE_LOGS_OF_APIS = LOGS | {
     "logs:GetLogEvents",
     "logs:FilterLogEvents",
 }
-ALL_ROLES = [*MAY, *(role for role in MAY_FOR_ORGANIZATION if role not in MAY), *sorted(NEW_ROLES)]
+ALL_ROLES = [
+    *(*MAY, *(role for role in MAY_FOR_ORGANIZATION if role not in MAY)),
+    *sorted(NEW_ROLES | telling.NEW_ROLES),
+]
+# A boundary holds in every Region, on each bus and each set of a stack of this name.
+OF_ANY_STACK = {
+    ("events:PutEvents", telling.BUS.replace("security", "other")),
+    ("events:PutEvents", telling.BUS.replace("eu-central-1", "us-east-1")),
+    ("securityhub:BatchImportFindings", telling.PRODUCT.replace("eu-central-1", "us-east-1")),
+    ("ses:SendEmail", telling.IDENTITY.replace("eu-central-1", "us-east-1")),
+    ("sns:Publish", f"{telling.OWNERS_TOPIC}-other"),
+}
 CHANGE = ("iam:UpdateAccessKey", "arn:aws:iam::123456789012:user/alice")
 
 BOUNDARY: dict[str, Any] = json.loads((PROJECT / "docs" / "permissions-boundary.json").read_text())
@@ -48,7 +60,8 @@ def bounded(role: str, action: str, resource: str, path: str = "/", account: str
     for stands_for, name in IN_THE_STACK.items():
         resource = resource.replace(stands_for, name)
     arn = f"arn:aws:iam::123456789012:role{path}iam-key-age-prod-{role}-X"
-    return allows(BOUNDARY, action, resource, aws__PrincipalArn=arn, s3__ResourceAccount=account)
+    context = {"aws__PrincipalArn": arn, "s3__ResourceAccount": account, "events__source": "iam-key-age"}
+    return allows(BOUNDARY, action, resource, **context)
 
 
 def calls_of(role: str) -> set[tuple[str, str]]:
@@ -56,7 +69,10 @@ def calls_of(role: str) -> set[tuple[str, str]]:
     if role == "DeactivatorRole":
         read = {(f"iam:{action}", CHANGE[1]) for action in ("ListAccessKeys", "GetAccessKeyLastUsed", "GetUser")}
         return {CHANGE, *read}
-    return may(role, "", "apply", "none") | may(role, "organization", "apply", "none")
+    besides = (
+        telling.may(role, accounts, "apply", on) for on in telling.STACKS.values() for accounts in ("", "organization")
+    )
+    return may(role, "", "apply", "none") | may(role, "organization", "apply", "none").union(*besides)
 
 
 @pytest.mark.parametrize("path", ["/", "/security/", "/a/b/"])
@@ -111,6 +127,35 @@ def test_the_example_of_a_permissions_boundary_lets_one_role_alone_change_keys_a
     assert [role for role in ALL_ROLES if bounded(role, *CHANGE)] == ["DeactivatorRole"]
     for deactivator in (OWN_DEACTIVATOR, DEACTIVATOR):
         assert [role for role in ALL_ROLES if bounded(role, "sts:AssumeRole", deactivator)] == ["ApplyPlansRole"]
+
+
+def test_the_example_of_a_permissions_boundary_lets_each_role_alone_tell_whom_it_is_for() -> None:
+    for call, able in {
+        ("events:PutEvents", telling.BUS): ["ApplyPlansRole", "SendEventsRole"],
+        ("securityhub:BatchImportFindings", telling.PRODUCT): ["ImportFindingsRole"],
+        ("ses:SendEmail", telling.IDENTITY): ["NotifyOwnersRole"],
+        ("ses:SendEmail", telling.CONFIGURATION_SET): ["NotifyOwnersRole"],
+    }.items():
+        assert [role for role in ALL_ROLES if bounded(role, *call)] == able
+    arn = "arn:aws:iam::123456789012:role/iam-key-age-prod-SendEventsRole-X"
+    for source in ("aws.health", "other"):
+        assert not allows(BOUNDARY, "events:PutEvents", telling.BUS, aws__PrincipalArn=arn, events__source=source)
+
+
+@pytest.mark.parametrize("role", ALL_ROLES)
+def test_the_example_of_a_permissions_boundary_lets_no_role_send_in_anothers_name_or_change_how_it_is_sent(
+    role: str,
+) -> None:
+    of_no_use = {call for call in telling.OF_NO_USE - OF_ANY_STACK if not call[0].startswith("s3:")}
+
+    assert len(of_no_use) > 15
+    assert [call for call in of_no_use if bounded(role, *call)] == []
+
+
+def test_the_example_of_a_permissions_boundary_is_no_longer_than_iam_takes() -> None:
+    # "The size of each managed policy cannot exceed 6,144 characters", white space apart:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    assert len("".join(json.dumps(BOUNDARY, separators=(",", ":")).split())) <= 6_144
 
 
 def test_the_example_of_a_permissions_boundary_serves_the_deactivator_of_an_account_of_an_organization() -> None:

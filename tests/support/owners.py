@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from chalicelib.aws import clients, mail
+from chalicelib.aws import clients
 from chalicelib.documents import Report
+from chalicelib.instants import parse_instant
 from chalicelib.key_documents import Finding
 from chalicelib.outputs.notice_mail import Mail, compose_notice
 from chalicelib.steps import notices
 from chalicelib.telling.notice import Notice, OwnedKey
+from chalicelib.telling_documents import Reason
 from tests.support.fake_scans import Bucket, refusal
 from tests.support.plans import at
 from tests.support.reports import AS_OF, key, report_of, user
@@ -47,7 +49,7 @@ class Sent(NamedTuple):
     to: str
     owner: str
     kind: str
-    news: dict[str, tuple[str, ...]]  # reasons, by the ids of all keys that it lists, in its order
+    news: dict[str, tuple[Reason, ...]]  # reasons, by the ids of all keys that it lists, in its order
 
 
 class Stage:
@@ -59,7 +61,8 @@ class Stage:
         self.answers: list[Exception | None] = []  # to the next calls; after these, all is taken
         self.on_call: Callable[[str], None] = lambda _: None  # before each call to S3, SES or SNS
         self.composes: Callable[[Notice, str], Mail] = compose_notice
-        self.now, self.last = AS_OF, None
+        self.now = AS_OF
+        self.last: Report | None = None  # that a scan is compared with
         self._composed: list[Notice] = []
         self.bucket.clock = lambda: self.now + timedelta(minutes=1)
         for name in ("OWNER_NOTICES", *BY_SES, *BY_SNS):
@@ -69,7 +72,7 @@ class Stage:
         monkeypatch.setattr(clients, "s3", lambda: _Watched(self.bucket, self._called))
         for service in ("ses", "sns"):
             monkeypatch.setattr(clients, service, lambda: self)
-        monkeypatch.setattr(mail.time, "sleep", self.waits.append)
+        monkeypatch.setattr("chalicelib.aws.mail.time.sleep", self.waits.append)
         monkeypatch.setattr(notices, "compose_notice", self._compose)
         monkeypatch.setattr(notices, "_READ_AT_A_TIME", 1)  # so that calls always have the same order
 
@@ -109,6 +112,10 @@ class Stage:
         """The days on which an owner got a notice, each with its kind."""
         return [(sent.day, sent.kind) for sent in self.sent if sent.owner == owner]
 
+    def days_since(self, instant: str, day: float) -> float:
+        """How many days a day is after an instant."""
+        return (at(day) - parse_instant(instant)) / timedelta(days=1)
+
     def send_email(self, **given: Any) -> dict[str, str]:
         return self._take(given, given["Destination"]["ToAddresses"][0])
 
@@ -119,13 +126,13 @@ class Stage:
         self.on_call(name)
 
     def _take(self, given: dict[str, Any], to: str) -> dict[str, str]:
+        notice = self._composed[-1]  # before another scan composes its own
         self.on_call("send")
         self.calls.append(given)
         answer = self.answers.pop(0) if self.answers else None
         if answer is None or answer is NO_ANSWER:  # which is taken, and nobody learns of it
-            notice = self._composed[-1]
             news = {one.owned.finding["access_key_id"]: tuple(one.news) for one in notice.keys}
-            day = (notice.as_of - AS_OF) / timedelta(days=1)
+            day = round((notice.as_of - AS_OF) / timedelta(days=1), 5)
             self.sent.append(Sent(day, to, notice.owner, notice.kind, news))
         if answer is not None:
             raise answer

@@ -80,7 +80,7 @@ def hostile() -> Notice:
     nasty = f"x</td><script>alert(1)</script>\r\n\r\n# Click\u2028[here](https://{EVIL}) \u202e&<b>\x1b[31m"
     report = report_of(user(EVIL, key("AKIAEVIL000000000001", 200, used=1), tags={"iam-key-age:exempt-until": nasty}))
     [finding] = report["findings"]
-    finding |= {"description": nasty, "seen_from": seen("203.0.113.7", agent=nasty)}  # type: ignore[typeddict-item]
+    finding |= {"description": nasty, "seen_from": seen("203.0.113.7", agent=nasty)}
     return notice_of(report, "first", owner=nasty, account_name=nasty)
 
 

@@ -229,6 +229,40 @@ def test_a_report_is_the_organizations_or_an_accounts(fake: FakeScans, api: Api)
     ]
 
 
+def test_a_report_as_ocsf_is_the_organizations_or_an_accounts(fake: FakeScans, api: Api) -> None:
+    scan_id = ended_scan(fake)
+    for folder in ("", f"accounts/{WEB}/"):
+        fake.bucket.keep(f"scans/{scan_id}/{folder}report.ocsf.json", [])
+
+    answers = [api.get(f"/{scan_id}/report?format=ocsf{query}") for query in ("", f"&account_id={WEB}")]
+
+    assert [(one.status_code, one.headers["Location"]) for one in answers] == [
+        (303, f"https://reports/scans/{scan_id}/report.ocsf.json"),
+        (303, f"https://reports/scans/{scan_id}/accounts/{WEB}/report.ocsf.json"),
+    ]
+
+
+@pytest.mark.parametrize("query", ["", f"&account_id={WEB}"])
+def test_a_scan_that_kept_no_ocsf_names_the_parameter(fake: FakeScans, api: Api, query: str) -> None:
+    scan_id = ended_scan(fake)
+
+    answer = api.get(f"/{scan_id}/report?format=ocsf{query}")
+
+    assert (answer.status_code, answer.json_body["Message"]) == (
+        404,
+        "scan_id: this scan kept no report.ocsf.json: it ran while the stack parameter OcsfReport was off",
+    )
+
+
+def test_a_scan_without_a_report_has_none_as_ocsf_either(fake: FakeScans, api: Api) -> None:
+    scan_id = ended_scan(fake)
+    unchecked = api.get(f"/{scan_id}/report?format=ocsf&account_id=555566667777")
+    running = api.get(f"/{api.post().json_body['scan_id']}/report?format=ocsf")
+
+    assert unchecked.json_body["Message"] == "scan_id: account 555566667777 could not be scanned: STS refused"
+    assert running.json_body["Message"] == "scan_id: this scan is RUNNING and has no report yet"
+
+
 def test_an_execution_that_step_functions_has_forgotten_leaves_its_reports(fake: FakeScans, api: Api) -> None:
     scan_id = ended_scan(fake)
     fake.states.executions.clear()

@@ -54,7 +54,7 @@ def test_who_can_be_notified_is_known_without_the_sender() -> None:
     [
         *(("OWNER_NOTICES", value, "one of off, ses, sns") for value in ("", "SES", "mail", "ses ", "on")),
         *(
-            ("OWNER_DOMAINS", value, "1 to 10 domains in lower case with a comma and no space between")
+            ("OWNER_DOMAINS", value, "1 to 10 domains in lower case, up to 640 characters in all, with a comma")
             for value in (
                 "",
                 "example",
@@ -72,6 +72,7 @@ def test_who_can_be_notified_is_known_without_the_sender() -> None:
                 f"{LABEL}a.com",
                 "a.b.c.d.e.f.g",
                 ",".join(["example.com"] * 11),
+                ",".join([f"{LABEL}.com"] * 9 + [f"{'a' * 43}.com"]),  # 641 characters
             )
         ),
         *(
@@ -80,7 +81,14 @@ def test_who_can_be_notified_is_known_without_the_sender() -> None:
         ),
         *(
             ("NOTICES_TEST_TO", value, "an e-mail address, or nothing")
-            for value in ("me", "me@localhost", "me@example.com;you@example.com", " me@example.com", f"{'m' * 65}@a.bc")
+            for value in (
+                "me",
+                "me@localhost",
+                "me@example.com;you@example.com",
+                " me@example.com",
+                f"{'m' * 65}@a.bc",
+                f"m@{f'{LABEL}.' * 5}com",
+            )
         ),
         *(
             ("MAX_NOTICES_PER_SCAN", value, "an integer from 1 to 10000")

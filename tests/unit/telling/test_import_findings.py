@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import botocore.endpoint
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib.aws import clients, sent_findings
@@ -17,7 +19,7 @@ from tests.support.fake_scans import refusal
 from tests.support.reports import key, unchecked, user
 from tests.support.security_hub import OWN, REGION, LocalHub, Stage
 
-_make_client: Any = clients.security_hub.__wrapped__  # type: ignore[attr-defined]  # of a cached function
+_make_client: Any = clients.security_hub.__wrapped__
 FAILED, WARNING, PASSED = (("FAILED", "ACTIVE"), ("WARNING", "ACTIVE"), ("PASSED", "ACTIVE"))
 ARCHIVED = ("FAILED", "ARCHIVED")
 WEB, DATA = "111122223333", "444455556666"
@@ -180,10 +182,10 @@ def test_a_throttled_call_is_made_again_after_waits(stage: Stage, monkeypatch: p
     def answer(request: Any, **_: Any) -> AWSResponse:
         status = next(answers)
         body = {"FailedCount": 0, "SuccessCount": 1, "FailedFindings": []} if status == 200 else {}
-        headers = {} if status == 200 else {"x-amzn-errortype": "TooManyRequestsException"}
-        response = AWSResponse(request.url, status, headers, None)
-        response._content = json.dumps(body).encode()
-        return response
+        headers = HTTPHeaders()
+        headers["x-amzn-errortype"] = "" if status == 200 else "TooManyRequestsException"
+        raw = SimpleNamespace(stream=lambda: iter([json.dumps(body).encode()]))
+        return AWSResponse(request.url, status, headers, raw)
 
     hub.meta.events.register("before-send.securityhub.BatchImportFindings", answer)
     monkeypatch.setattr(botocore.endpoint.time, "sleep", waits.append)  # type: ignore[attr-defined]  # what it imports

@@ -30,17 +30,17 @@ def planned(due_on: str | None, status: str = "held") -> dict[str, Any]:
     return {"status": status, "told_since": None, "due_since": None, "due_on": due_on, "holds": []}
 
 
-def file(told: dict[str, list[str]], mailed_at: Any = AS_OF, **more: Any) -> OwnerFile:
-    keys = {key_id: {**KEY, "reasons": reasons} for key_id, reasons in told.items()}
-    document: Any = {
+def file(told: dict[str, list[str]], mailed_at: Any = AS_OF, **more: Any) -> Any:
+    """An OwnerFile, or what is none by the fields of it that are given."""
+    return {
         "schema_version": 1,
         "owner": ALICE,
         "scan_id": "scan-0",
         "mailed_at": format_instant(mailed_at) if isinstance(mailed_at, datetime) else mailed_at,
-        "keys": keys,
+        "keys": {key_id: {**KEY, "reasons": reasons} for key_id, reasons in told.items()},
         "refused": None,
+        **more,
     }
-    return {**document, **more}  # type: ignore[no-any-return]  # an OwnerFile
 
 
 def due(*keys: OwnedKey, of: OwnerFile | None = None, speaks_for: bool = True, as_of: Any = AS_OF) -> Notice | None:
