@@ -106,8 +106,9 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
         yield "Description", defuse_links(finding["description"])
     yield "Age", f"{counted(finding['age_days'], 'day')}{f' ({severe.lower()} severity)' if severe else ''}"
     yield "Last used", last_use_in_words(finding)
-    if seen := seen_from_in_words(finding["seen_from"]):
-        yield "Seen", defuse_links(" ".join(seen).removeprefix("Seen "))
+    seen = finding["seen_from"]
+    if seen and seen["status"] in ("seen", "nothing"):
+        yield "Seen", defuse_links(" ".join(seen_from_in_words(seen)).removeprefix("Seen "))
     for line in leave_keys_lines(finding):
         yield "Instead", line.removeprefix("Instead of a key: ")
     for line in why_not_exempt(finding):

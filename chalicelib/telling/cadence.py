@@ -17,6 +17,7 @@ _BEFORE_DEACTIVATION = timedelta(days=3)
 # A daily scan begins some seconds earlier than the one that sent the last notice: it would miss the day by them.
 _SCANS_BEGIN_WITHIN = timedelta(hours=1)
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of S3
+_LONGEST_TEXT = 300  # of a cause in AWS's words, and of what else a file says beside keys
 _REASONS: tuple[Reason, ...] = get_args(Reason)  # most urgent first
 
 
@@ -134,7 +135,7 @@ def _is_whole(document: Mapping[str, Any], owner: str) -> bool:
     texts = (document["scan_id"], document["mailed_at"], document["refused"] or "")
     return (
         (document["schema_version"], document["owner"]) == (SCHEMA_VERSION, owner)
-        and all(isinstance(text, str) for text in texts)
+        and all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts)
         and all(_is_told(key) for key in document["keys"].values())
     )
 

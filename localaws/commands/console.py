@@ -52,7 +52,7 @@ def show_result(console: Console, result: ScanResult) -> None:
             print_wrapped(console, f"IAM knows no user named {', '.join(described.not_found)}.", "yellow")
         checked = (*described.accounts, described.coverage, described.keys)
         counts = (*checked, *described.severity, *(described.root if of_accounts else described.account))
-        for line in (*counts, *described.changes, *described.plan, *described.not_covered):
+        for line in (*counts, *described.changes, *described.plan, *described.owners, *described.not_covered):
             print_wrapped(console, line)
         show_counts(console, result)
     if result.error:

@@ -415,7 +415,7 @@ def event(what: str, **mail: Any) -> dict[str, Any]:
     }
 
 
-def told(whole: dict[str, Any], of: dict[str, Any], form: str = "json") -> Any:
+def told(whole: dict[str, Any], of: Any, form: str = "json") -> Any:
     values = {**known(whole, {**BY_SES, "HttpsFormat": form}), "NoticesConfigurationSet": "iam-key-age-prod-notices"}
     rule = resolve(whole, whole["Resources"]["FailedNoticeRule"]["Properties"], values)
     [target] = rule["Targets"]

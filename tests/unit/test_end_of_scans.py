@@ -118,6 +118,16 @@ def test_what_is_off_is_not_called(machine: str, on: Sequence[str], monkeypatch:
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_a_scan_that_notifies_nobody_else_passes_through_no_state_for_it(
+    machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = End(machine, built={**BUILT, "deactivation": {}}, functions=OFF).run(monkeypatch)
+
+    # One question before the last write and one after it, as before there was anybody else to notify.
+    assert end.execution.seen == [FIRST, "Notify", "AnyEvents?", "KeepAsLatest", "ForSecurityHub?", "ScanDone"]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_a_scan_that_is_no_baseline_sends_events_and_nothing_else(
     machine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

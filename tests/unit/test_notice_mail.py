@@ -315,6 +315,26 @@ def test_the_mail_says_by_when(users: tuple[Any, ...], by_when: str) -> None:
     assert by_when in in_one_line(compose_notice(notice_of(report_of(*users), "first")).text)
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("seen", "  Seen:        in eu-west-1 from 203.0.113.7"),
+        ("nothing", "  Seen:        CloudTrail has no management event of this key"),
+        ("not_asked", None),
+        ("throttled", None),
+        ("refused", None),
+        ("unknown", None),
+    ],
+)
+def test_from_where_a_key_was_used_is_said_where_cloudtrail_knows(status: Any, words: str | None) -> None:
+    [finding] = report_of(WEB)["findings"]
+    finding["seen_from"] = {**seen("203.0.113.7"), "status": status, "cause": "why"}
+
+    text = compose_notice(notice(NoticeKey(owned(finding), ()))).text
+
+    assert words in text if words else "Seen:" not in text
+
+
 def test_the_mail_says_how_it_ends_and_has_no_link_to_end_it() -> None:
     text = in_one_line(mail("news").text)
 

@@ -246,6 +246,7 @@ DAMAGED = [
     file({}, mailed_at="2999-01-01T00:00:00Z"),
     file({}, scan_id=None),
     file({}, refused=5),
+    file({}, refused="x" * 301),
     file({}, keys=None),
     file({}, keys=["AKIA1"]),
     file({}, keys={"AKIA1": None}),

@@ -359,6 +359,13 @@ def test_the_most_severe_owners_are_notified_first_and_the_others_by_the_next_sc
     ]
 
 
+def test_a_notice_that_is_tried_counts_whatever_becomes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch, {**BY_SES, "MAX_NOTICES_PER_SCAN": "2"})
+    stage.answers = [REJECTED, NO_ANSWER]
+
+    assert counts(stage.scan(0, *THREE)) == {"owners": 3, "refused": 1, "unknown": 1, "left": 1}
+
+
 def test_what_was_sent_before_counts_when_it_is_called_again(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch, {**BY_SES, "MAX_NOTICES_PER_SCAN": "2"})
 
