@@ -101,15 +101,16 @@ def _covering(wanted: str) -> Iterator[str]:
 
 
 def _of_event_bus(events: Any, arn: str) -> Iterator[str]:
-    fails = "Without it, each scan ends FAILED after its message"
+    # https://github.com/aws/aws-sdk/issues/186
+    dropped = "EventBridge takes events for a bus that does not exist, and nobody gets them"
     try:
         events.describe_event_bus(Name=arn)
     except (ClientError, BotoCoreError) as error:
         if _code(error) == "ResourceNotFoundException":
             name = arn.partition("event-bus/")[2]
-            yield f"There is no event bus {arn}. {fails}:\n  {_AWS} events create-event-bus --name {name}"
+            yield f"There is no event bus {arn}. {dropped}:\n  {_AWS} events create-event-bus --name {name}"
         else:
-            yield f"The event bus {arn} was not looked at: {_why(error, 'events:DescribeEventBus')}. {fails}."
+            yield f"The event bus {arn} was not looked at: {_why(error, 'events:DescribeEventBus')}. {dropped}."
 
 
 def _of_security_hub(security_hub: Any, region: str) -> Iterator[str]:

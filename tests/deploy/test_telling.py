@@ -278,7 +278,7 @@ def test_a_region_without_ses_is_said() -> None:
 def test_a_bus_that_is_not_there_is_said_with_the_command_that_makes_it() -> None:
     [said] = missing(Aws(describe_event_bus=refused("ResourceNotFoundException")), EventBus=BUS)
 
-    assert said.startswith(f"There is no event bus {BUS}. Without it, each scan ends FAILED after its message:")
+    assert said.startswith(f"There is no event bus {BUS}. EventBridge takes events for a bus that does not exist")
     assert said.endswith("\n  .venv/bin/aws events create-event-bus --name security")
 
 
