@@ -21,7 +21,7 @@ IS_NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 NEEDED = Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 …
 
 # Whom else scans tell: owners by mail, an event bus, Security Hub; all of it stays on this machine.
-notifies := OwnerNotices=ses NoticesFrom=iam-key-age@example.com OwnerDomains=example.com
+notifies := OwnerNotices=ses NoticesFrom=iam-key-age@example.com OwnerDomains=example.com EventBus=default SecurityHub=on
 
 demo: setup ## scan a made-up account of 250 users on this machine
 	@$(BIN)/python -m localaws scan --previous localaws/accounts/demo-account-before.json --parameters "UsageEvidence=on Deactivation=plan $(notifies)" --out out/demo

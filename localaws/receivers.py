@@ -10,7 +10,7 @@ from localaws.clients import REGION
 from localaws.moto_patches import notifications, ses
 
 DEMO_DOMAIN = "example.com"
-_RULE = "iam-key-age-events"
+_RULE = "local-events"
 
 
 class Receivers:
@@ -24,7 +24,11 @@ class Receivers:
         self._has_hub = False
 
     def listen(self, topic_arn: str) -> str:
-        """Subscribe a queue and an e-mail address to the stack's topic; return the queue's URL."""
+        """Subscribe a queue and an e-mail address to the stack's topic; return the queue's URL.
+
+        What SES mails gets into a queue, too.
+        """
+        self._queue(ses.MAILBOX)
         self._client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=self._queue("messages"))
         self._client("sns").subscribe(TopicArn=topic_arn, Protocol="email", Endpoint="you@example.com")
         return self._queues["messages"]
@@ -44,17 +48,23 @@ class Receivers:
         if parameters.get("SecurityHub") == "on":
             self._enable_security_hub()
 
+    def queue_urls(self) -> dict[str, str]:
+        """Return the queues' URLs by name: messages, mails and, where the stack sends any, notices and events."""
+        return self._queues.copy()
+
     def messages(self) -> list[dict[str, Any]]:
         """Return what reached the topic's queue, as `{"Subject", "Message", …}`."""
         return self._received("messages")
 
     def mail(self) -> list[dict[str, str]]:
         """Return the e-mails that the topic's subscriber got, as `{"Subject", "Message"}`."""
-        return _emptied(notifications.mailbox)
+        received = notifications.mailbox.copy()
+        notifications.mailbox.clear()
+        return received
 
     def notices(self) -> list[dict[str, str]]:
         """Return what SES mailed, as `{"To", "From", "Subject", "text", "html"}`."""
-        return _emptied(ses.mailbox)
+        return self._received(ses.MAILBOX)
 
     def published_notices(self) -> list[dict[str, Any]]:
         """Return what reached the queue of the owners' topic, as `{"Subject", "Message", "MessageAttributes", …}`."""
@@ -119,9 +129,3 @@ class Receivers:
                 received.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return received
-
-
-def _emptied(mailbox: list[dict[str, str]]) -> list[dict[str, str]]:
-    received = mailbox.copy()
-    mailbox.clear()
-    return received

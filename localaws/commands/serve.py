@@ -113,9 +113,17 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
         f"{of_organization}{of_deactivation}"
         f"export NOTIFICATIONS_TOPIC_ARN={outputs['NotificationsTopicArn']}\n"
         f"export MESSAGES_QUEUE_URL={aws.queue_url}\n"
+        f"{_of_others(aws)}"
         f"export ENDPOINT_URL={aws.api_url}/\n"
         f"{no_proxy_to_export()}\n"
         f"{example_calls(aws.api_url, '{}' if machine else _OF_THE_DEMO)}\n"
         f"aws sqs receive-message --endpoint-url {aws.endpoint_url} --queue-url {aws.queue_url}\n",
         markup=False,
     )
+
+
+def _of_others(aws: LocalAws) -> str:
+    """Return the exports of the queues that get what others than the topic are told."""
+    urls = aws.receivers.queue_urls()
+    named = {name: urls[name] for name in ("mails", "notices", "events") if name in urls}
+    return "".join(f"export {name.upper()}_QUEUE_URL={url}\n" for name, url in named.items())

@@ -2,22 +2,30 @@
 
 import json
 import re
+import uuid
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.common_models import CloudFormationModel
 from moto.core.exceptions import JsonRESTError
+from moto.events.models import events_backends
 from moto.ses.models import EmailIdentity, SESBackend, ses_backends
 from moto.sesv2 import urls
 from moto.sesv2.responses import SESV2Response
+from moto.sqs.models import sqs_backends
 
+from localaws.moto_patches.event_buses import deliver
 from localaws.moto_patches.wiring import replace_method
 
-# What was mailed, as {"To", "From", "Subject", "text", "html"}; the process's, as moto's own state is.
-mailbox: list[dict[str, str]] = []
+MAILBOX = "mails"  # the queue that gets what is mailed, as {"To", "From", "Subject", "text", "html"}
 MOST_A_DAY, MOST_A_SECOND = 200.0, 1.0  # in the sandbox
 _MOST_RECIPIENTS = 50
 _LONGEST_LOCAL_PART = 64
 _SIMULATOR = "simulator.amazonses.com"  # which the sandbox lets everybody mail to
+_FAILURES = {
+    f"bounce@{_SIMULATOR}": ("Email Bounced", "Bounce"),
+    f"complaint@{_SIMULATOR}": ("Email Complaint Received", "Complaint"),
+}
 _CONTROL_OR_BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -51,10 +59,51 @@ def send_mail_as_ses_does() -> None:
         message = backend.send_email(sender, simple["Subject"]["Data"], "", request["Destination"])
         body = {kind.lower(): part["Data"] for kind, part in simple["Body"].items()}
         told = {"To": ", ".join(recipients), "From": sender, "Subject": simple["Subject"]["Data"]}
-        mailbox.append({**told, "text": "", "html": "", **body})
+        queues = sqs_backends[backend.account_id][backend.region_name]
+        if MAILBOX in queues.queues:
+            queues.send_message(MAILBOX, json.dumps({**told, "text": "", "html": "", **body}))
+        if configuration_set := request.get("ConfigurationSetName"):
+            _tell_of_failures(backend, message.id, configuration_set, sender, recipients)
         return json.dumps({"MessageId": message.id})
 
     replace_method(SESV2Response, "send_email", send_email)
+
+
+def _tell_of_failures(
+    backend: SESBackend, message_id: str, configuration_set: str, sender: str, recipients: list[str]
+) -> None:
+    """Put on the default event bus what becomes of mails to the mailbox simulator's addresses.
+
+    https://docs.aws.amazon.com/ses/latest/dg/send-an-email-from-console.html#send-email-simulator,
+    https://docs.aws.amazon.com/ses/latest/dg/monitoring-eventbridge.html
+    """
+    account_id, region, at = backend.account_id, backend.region_name, datetime.now(UTC)
+    bus = events_backends[account_id][region].event_buses["default"]
+    for recipient in recipients:
+        if (failure := _FAILURES.get(recipient.lower())) is None:
+            continue
+        mail = {
+            "timestamp": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "source": sender,
+            "sendingAccountId": account_id,
+            "messageId": message_id,
+            "destination": recipients,
+            "tags": {"ses:configuration-set": [configuration_set]},
+        }
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": failure[0],
+            "source": "aws.ses",
+            "account": account_id,
+            "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "region": region,
+            "resources": [
+                f"arn:aws:ses:{backend.region_name}:{backend.account_id}:configuration-set/{configuration_set}"
+            ],
+            "detail": {"eventType": failure[1], "mail": mail},
+        }
+        deliver(bus, event)
 
 
 def _check_request(request: dict[str, Any], simple: dict[str, Any], addresses: list[str]) -> None:

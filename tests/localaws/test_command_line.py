@@ -41,8 +41,8 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
     assert "overdue since 2022-02-25, owner pubudu@example.com" in done.stdout
     assert "Users: 250 listed = 250 checked + 0 not found + 0 unchecked." in done.stdout
     assert "2 new, 18 still overdue, 4 resolved." in done.stdout.rpartition("The findings")[2]
-    kept = "account.json, notices/, pages/, report.csv, report.html, report.json, usage.json"
-    assert f"Kept in out/demo/: {kept}" in " ".join(done.stdout.split())
+    kept = "account.json, events.json, notices/, pages/, report.csv, report.html, report.json, security-hub.json"
+    assert f"Kept in out/demo/: {kept}, usage.json" in " ".join(done.stdout.split())
     assert "Open out/demo/report.html in a browser" in done.stdout
     assert "make deploy" in done.stdout
     lines = [line for line in done.stdout.splitlines() if not line.startswith("Subject:") and "https://" not in line]
@@ -52,6 +52,10 @@ def test_make_demo_ends_in_a_finished_scan_and_the_message() -> None:
     assert [report["plan"][name] for name in ("mode", "due", "held", "waiting")] == ["plan", 0, 9, 8]
     assert done.stdout.count("Would be deactivated on 20") == 8
     assert {finding["seen_from"]["status"] for finding in report["findings"]} == {"seen", "nothing", "not_asked"}
+    events = json.loads((PROJECT / "out" / "demo" / "events.json").read_text())
+    assert f"{len(events)} events on the bus: 16 Due Soon, 4 Resolved, 2 Overdue," in done.stdout
+    findings = json.loads((PROJECT / "out" / "demo" / "security-hub.json").read_text())
+    assert f"Security Hub has {len(findings)} findings: 20 FAILED, 16 WARNING," in done.stdout
     notices = {path.name for path in (PROJECT / "out" / "demo" / "notices").iterdir()}
     assert {"finance-team@example.com.txt", "finance-team@example.com.html", "kavya@example.com.txt"} <= notices
     notice = done.stdout.partition("The notice to an owner, finance-team@example.com")[2].partition("The findings")[0]

@@ -15,7 +15,7 @@ from tests.localaws.test_strictness import one_task, run
 from tests.support.deactivation import meddle, skip_waits
 
 OWN, OTHER = "123456789012", "210987654321"
-QUEUE, TOPIC = f"arn:aws:sqs:{REGION}:{OWN}:events", f"arn:aws:sns:{REGION}:{OWN}:events"
+QUEUE, TOPIC = f"arn:aws:sqs:{REGION}:{OWN}:test-events", f"arn:aws:sns:{REGION}:{OWN}:test-events"
 PATTERN = json.dumps({"source": ["test"]})
 PUT_EVENTS = "arn:aws:states:::events:putEvents"
 
@@ -25,8 +25,8 @@ class Rules:
 
     def __init__(self, aws: LocalAws) -> None:
         self.events, self.sqs = aws.client("events"), aws.client("sqs")
-        self.queue_url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
-        topic = aws.client("sns").create_topic(Name="events")["TopicArn"]
+        self.queue_url = self.sqs.create_queue(QueueName="test-events")["QueueUrl"]
+        topic = aws.client("sns").create_topic(Name="test-events")["TopicArn"]
         aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=QUEUE)
         self._made: list[tuple[str, str]] = []
 
@@ -166,8 +166,9 @@ def test_a_call_that_eventbridge_refuses_is_refused(rules: Rules, number: int, f
 
 def task(**entry: Any) -> dict[str, Any]:
     given = {"Source": "test", "DetailType": "Test", "Detail": {"number": 1}, **entry}
-    retry = [{"ErrorEquals": ["EventBridge.FailedEntry", "EventBridge.AmazonEventBridgeException"], "MaxAttempts": 2}]
-    return one_task(PUT_EVENTS, {"Entries": [given]}, Retry=retry)
+    errors = ["EventBridge.FailedEntry", "EventBridge.AmazonEventBridgeException"]
+    retry = {"ErrorEquals": errors, "MaxAttempts": 2, "JitterStrategy": "FULL"}
+    return one_task(PUT_EVENTS, {"Entries": [given]}, Retry=[retry])
 
 
 def test_a_task_puts_an_object_as_detail_and_names_its_machine_and_execution(aws: LocalAws, rules: Rules) -> None:

@@ -1,6 +1,5 @@
 """Events of real scans on the local AWS: what reaches a rule's queue, and what becomes of a scan that cannot send."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 
 from localaws.accounts.account_file import Account
 from localaws.calls import Call
-from localaws.clients import REGION
 from localaws.environment import LocalAws
 from localaws.error_answers import ErrorAnswer, access_denied
 from tests.support.deactivation import meddle, skip_waits
@@ -19,33 +17,11 @@ from tests.support.scanner import Scanner, aged, invoke, keep_as_latest
 ACCOUNTS = Path(__file__).parents[2] / "localaws" / "accounts"
 
 
-class Queue:
-    """A queue that gets all events of iam-key-age."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self._sqs = aws.client("sqs")
-        self._url = self._sqs.create_queue(QueueName="iam-key-age-events")["QueueUrl"]
-        arn = f"arn:aws:sqs:{REGION}:{aws.account.account_id}:iam-key-age-events"
-        pattern = json.dumps({"source": ["iam-key-age"]})
-        aws.client("events").put_rule(Name="iam-key-age-events", EventPattern=pattern)
-        aws.client("events").put_targets(Rule="iam-key-age-events", Targets=[{"Id": "1", "Arn": arn}])
-
-    def received(self) -> list[dict[str, Any]]:
-        """What came since the last time."""
-        events = []
-        while batch := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                events.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-        return events
-
-
 @pytest.fixture(scope="module")
-def queue(aws: LocalAws) -> Iterator[Queue]:
+def with_bus(aws: LocalAws) -> Iterator[LocalAws]:
+    """A stack that sends events, with a rule's queue that gets them."""
     aws.deploy({"EventBus": "default"})
-    yield Queue(aws)
-    aws.client("events").remove_targets(Rule="iam-key-age-events", Ids=["1"])
-    aws.client("events").delete_rule(Name="iam-key-age-events")
+    yield aws
     keep_as_latest(Scanner(aws), None)
     aws.deploy({"EventBus": ""})
 
@@ -61,15 +37,14 @@ def scanned(aws: LocalAws, account: str) -> Any:
 
 
 @pytest.mark.usefixtures("no_last_scan")
-def test_the_demo_accounts_changes_reach_a_queue_as_the_schemas_have_them(aws: LocalAws, queue: Queue) -> None:
-    first = scanned(aws, "demo-account-before.json")
-    at_first = queue.received()
+def test_the_demo_accounts_changes_reach_a_queue_as_the_schemas_have_them(with_bus: LocalAws) -> None:
+    first = scanned(with_bus, "demo-account-before.json")
 
-    second = scanned(aws, "demo-account.json")
+    second = scanned(with_bus, "demo-account.json")
 
-    events, changes = queue.received(), second.report["changes"]
+    events, changes = second.events, second.report["changes"]
     assert (first.error, second.error) == (None, None)
-    assert [one for event in (*at_first, *events) for one in problems(event)] == []
+    assert [one for event in (*first.events, *events) for one in problems(event)] == []
     kinds = [event["detail-type"].removeprefix("IAM Access Key ") for event in events]
     assert {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)} == {
         kind: number
@@ -86,17 +61,16 @@ def test_the_demo_accounts_changes_reach_a_queue_as_the_schemas_have_them(aws: L
     assert len(set(kinds)) >= 4
     assert kinds[-1] == "Scan Completed"
     assert events[-1]["detail"]["scan_id"] == second.scan_id
-    again = invoke(Scanner(aws), "SendEvents", {"scan": {"scan_id": second.scan_id}})
+    again = invoke(Scanner(with_bus), "SendEvents", {"scan": {"scan_id": second.scan_id}})
     assert again == {"events": len(events)}
-    assert [one["detail"] for one in queue.received()] == [one["detail"] for one in events]
+    assert [one["detail"] for one in with_bus.receivers.events()] == [one["detail"] for one in events]
 
 
-@pytest.mark.usefixtures("no_last_scan")
+@pytest.mark.usefixtures("no_last_scan", "with_bus")
 def test_a_scan_whose_events_are_refused_fails_and_the_next_one_sends_them(
-    queue: Queue, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert scanner.full_scan([aged("alice", 10)]).error is None
-    queue.received()
 
     def refuse(call: Call) -> ErrorAnswer | None:
         return (
@@ -109,12 +83,12 @@ def test_a_scan_whose_events_are_refused_fails_and_the_next_one_sends_them(
         failed = scanner.full_scan([aged("alice", 100)])
     after = scanner.full_scan([aged("alice", 100)])
 
-    assert failed.status == "FAILED"
+    assert (failed.status, failed.events) == ("FAILED", [])
     assert "EventsRefusedError" in str(failed.error)
     assert "AccessDeniedException: not authorized" in str(failed.error)
     assert any("1 overdue access key" in message["Subject"] for message in failed.messages)
     assert after.report["changes"]["since"]["scan_id"] not in (failed.scan_id, after.scan_id)
-    assert [event["detail-type"] for event in queue.received()] == [
+    assert [event["detail-type"] for event in after.events] == [
         "IAM Access Key Overdue",
         "IAM Access Key Scan Completed",
     ]

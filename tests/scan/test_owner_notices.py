@@ -59,7 +59,7 @@ def test_each_owner_is_mailed_their_own_keys_once_and_again_for_news(told: Telli
     assert by_owner[BOB]["From"] == "keys@example.com"
     [mail] = first.mail
     assert "2 keys" in " ".join(mail["Message"].split())  # eve's and nobody's have no owner who can be mailed
-    assert {file["owner"] for file in told.file("notices/")} == {ALICE, BOB}
+    assert {file["owner"] for file in told.kept("notices/")} == {ALICE, BOB}
     assert {name: count for name, count in first.stats["calls"].items() if name.startswith("ses:")} == {
         "ses:SendEmail": 2
     }
@@ -80,7 +80,7 @@ def test_an_address_that_ses_refuses_fails_no_scan_and_the_topic_is_told(told: T
     [about] = [mail for mail in refused.mail if "overdue" not in mail["Subject"]]
     assert "not verified" in " ".join(about["Message"].split())
     assert ALICE not in about["Message"]
-    assert {file["owner"]: bool(file["refused"]) for file in told.file("notices/")} == {ALICE: False, BOB: True}
+    assert {file["owner"]: bool(file["refused"]) for file in told.kept("notices/")} == {ALICE: False, BOB: True}
 
 
 def test_what_ses_does_not_take_at_all_is_left_for_the_next_scan(told: Telling) -> None:

@@ -9,7 +9,7 @@ from chalicelib.instants import parse_instant
 from chalicelib.scan_ids import scheduled_id
 from localaws.accounts.account_file import DEMO_ACCOUNT, load_account
 from tests.support.iam_errors import Denied, Interference, Throttled
-from tests.support.scanner import FRESH, IN_TIME, OLD, Scanner, execute, invoke, user, users
+from tests.support.scanner import FRESH, IN_TIME, OLD, Scanner, aged, execute, invoke, keep_as_latest, user, users
 
 
 def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner: Scanner) -> None:
@@ -29,6 +29,35 @@ def test_an_account_without_users_ends_in_a_clean_report_and_no_message(scanner:
         "s3:PutObject": 5,
         "states:StartExecution": 1,
     }
+
+
+def test_a_full_scan_tells_the_topic_and_by_default_nobody_else(scanner: Scanner) -> None:
+    keep_as_latest(scanner, None)
+
+    result = scanner.full_scan([aged("alice", 100)])
+
+    assert result.error is None
+    for name in ("states:ListExecutions", "states:StartExecution"):  # more, after other scans of this minute
+        assert result.stats["calls"].pop(name) >= 1
+    assert result.stats["calls"] == {
+        "iam:GetAccessKeyLastUsed": 1,
+        "iam:GetAccountAuthorizationDetails": 1,
+        "iam:GetAccountSummary": 1,
+        "iam:ListAccessKeys": 1,
+        "iam:ListAccountAliases": 1,
+        "iam:ListUsers": 1,
+        "lambda:InvokeFunction": 4,
+        "s3:GetObject": 4,
+        "s3:PutObject": 6,
+        "sns:Publish": 1,
+    }
+    assert sorted(result.files) == [
+        "account.json",
+        "pages/0001.json",
+        "report.csv",
+        "report.html",
+        "report.json",
+    ]
 
 
 def test_one_user_with_one_key_is_checked(scanner: Scanner) -> None:

@@ -5,9 +5,12 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from moto.securityhub.models import securityhub_backends
+
 from deploy.package import PROJECT
 from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import Account
+from localaws.clients import REGION
 from localaws.faults import Faults
 from tests.support.scanner import Scanner
 
@@ -45,7 +48,11 @@ class Telling:
                 s3.delete_object(Bucket=bucket, Key=item["Key"])
         self.aws.receivers.forget()
 
-    def file(self, prefix: str) -> list[dict[str, Any]]:
+    def empty_security_hub(self) -> None:
+        """Let Security Hub have no findings."""
+        securityhub_backends[self.aws.account.account_id][REGION].findings.clear()
+
+    def kept(self, prefix: str) -> list[dict[str, Any]]:
         """Return the documents that are kept under a prefix of the bucket."""
         s3, bucket = self.aws.client("s3"), self.aws.outputs()["ReportsBucket"]
         items = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
