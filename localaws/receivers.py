@@ -113,7 +113,7 @@ class Receivers:
             return
 
     def _topic(self, logical_id: str) -> str:
-        topics = [one["TopicArn"] for one in self._client("sns").list_topics()["Topics"]]
+        topics: list[str] = [one["TopicArn"] for one in self._client("sns").list_topics()["Topics"]]
         return next(arn for arn in topics if f"-{logical_id}-" in arn)
 
     def _queue(self, name: str) -> str:

@@ -21,7 +21,7 @@ class Clock:
         return self.now
 
 
-def injector(clock: Clock | None = None, **faults: Any) -> FaultInjector:
+def injector(clock: Clock | None = None, /, **faults: Any) -> FaultInjector:
     return FaultInjector(parse_faults(json.dumps(faults)), ACCOUNT, clock=clock or Clock())
 
 
@@ -52,7 +52,7 @@ def said(faults: FaultInjector, call: Call) -> tuple[int, str] | None:
 
 @pytest.mark.parametrize(("service", "operation", "call"), OPERATIONS)
 def test_without_faults_nothing_is_wrong_with_what_is_sent(service: str, operation: str, call: Call) -> None:
-    faults = injector(**{service: {operation: {}}})
+    faults = injector(None, **{service: {operation: {}}})
 
     assert faults.answer(call) is None
     faults.lose(call)
@@ -69,7 +69,7 @@ def test_without_faults_nothing_is_wrong_with_what_is_sent(service: str, operati
 def test_the_first_calls_are_throttled_then_fail_then_have_no_answer(
     service: str, operation: str, call: Call, throttled: tuple[int, str]
 ) -> None:
-    faults = injector(**{service: {operation: {"throttle": 2, "fail": 1, "time_out": 1, "lose": 1}}})
+    faults = injector(None, **{service: {operation: {"throttle": 2, "fail": 1, "time_out": 1, "lose": 1}}})
 
     assert [said(faults, call) for _ in range(3)] == [throttled, throttled, (500, "InternalFailure")]
     with pytest.raises(TimeoutError):
@@ -82,14 +82,14 @@ def test_the_first_calls_are_throttled_then_fail_then_have_no_answer(
 
 @pytest.mark.parametrize(("service", "operation", "call"), OPERATIONS)
 def test_all_calls_can_be_denied(service: str, operation: str, call: Call) -> None:
-    faults = injector(**{service: {operation: {"deny": True}}})
+    faults = injector(None, **{service: {operation: {"deny": True}}})
 
     assert [said(faults, call) for _ in range(3)] == [(400, "AccessDeniedException")] * 3
 
 
 @pytest.mark.parametrize(("service", "operation", "_call"), OPERATIONS)
 def test_other_operations_of_the_service_are_left_alone(service: str, operation: str, _call: Call) -> None:
-    faults = injector(**{service: {operation: {"deny": True}}})
+    faults = injector(None, **{service: {operation: {"deny": True}}})
 
     assert faults.answer(Call({"sesv2": "ses"}.get(service, service), "Describe", "/", {})) is None
 

@@ -145,7 +145,8 @@ def test_the_role_mails_from_its_own_address_to_the_owners_domains_alone(
 
     with pytest.raises(ClientError, match="is not authorized to perform: ses:SendEmail"):
         send(sender, recipients, **more)
-    send("keys@example.com", [ALICE], ConfigurationSetName="iam-key-age-local-notices")
+    own = deployed.aws.function("NotifyOwners").environment_vars["NOTICES_CONFIGURATION_SET"]
+    send("keys@example.com", [ALICE], ConfigurationSetName=own)
 
 
 def test_without_ses_notices_go_to_a_second_topic_with_the_owner_to_filter_by(told: Telling) -> None:
