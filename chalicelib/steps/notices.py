@@ -34,7 +34,7 @@ def notify_owners(scan: Mapping[str, Any], seconds_left: Callable[[], float]) ->
     scan, it goes on: what was claimed before is not sent again, and counts as what became of it.
     """
     how, report = notice_settings(), account_reports.load_any_report(scan["scan_id"])
-    is_by_stage = account_reports.is_by(report, stage_defaults().to_json())
+    is_by_stage = account_reports.is_by_policy(report, stage_defaults().to_json())
     if how is None or report["scan_kind"] not in _OF_ALL or not is_by_stage:
         return {"counts": zeros(NoticeCounts), "notify": False}
     names = {row["account_id"]: row["account_name"] for row in report["accounts"]} if "accounts" in report else {}
