@@ -67,6 +67,15 @@ def is_new_baseline(report: AnyReport) -> bool:
     return report["changes"] is not None and not report["changes"]["superseded"]
 
 
+def may_be_unused(key: JudgedKey, report: Report) -> bool:
+    """Return whether an active key that is in time may be unused: its last use could not be read."""
+    if key["status"] != ACTIVE or key["verdict"] != Verdict.OK or key.get("last_used") != "unknown":
+        return False
+    policy = report["policy"]
+    rule = AgeRule(parse_instant(report["as_of"]), policy["max_age_days"], 0, policy.get("max_unused_days"))
+    return rule.is_unused(parse_instant(key["created_at"]), None)
+
+
 @dataclass
 class _Comparison:
     """A full scan being compared with the last one: it watches the pages pass by, then tells the changes."""
@@ -74,10 +83,12 @@ class _Comparison:
     since: LastScan | None = None
     last_policy: dict[str, Any] = field(default_factory=dict)
     was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
-    was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
+    was_unused: dict[str, _LastUse | None] = field(default_factory=dict)  # by access key id; None if it was unknown
     was_early: dict[str, EarlyKey] = field(default_factory=dict)  # by access key id
     last_message_at: str | None = None
     had_root_access_keys: bool = False
+    was_unknown: frozenset[str] = frozenset()  # access key ids of those that it did not find, nor knew to be gone
+    was_unchecked: frozenset[str] = frozenset()  # user names
     was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
     was_unsafe: frozenset[str] = frozenset()  # by access key id, of those not safe to deactivate
     notes: list[str] = field(default_factory=list)
@@ -141,7 +152,7 @@ class _Comparison:
                 changes["new_unused"].append(finding["access_key_id"])
         for key_id, key in self.was_expired.items():
             if key_id not in expired_now:
-                how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
+                how = self._resolution(key, report, account)
                 if how == "unknown":
                     changes["unknown"].append(key)
                 else:
@@ -155,7 +166,7 @@ class _Comparison:
         for key_id, key in self.was_early.items():
             if key_id in found_now:
                 continue
-            how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
+            how = self._resolution(key, report, account)
             if how == "unknown":
                 changes["unknown_early"].append(key)
             else:
@@ -178,20 +189,22 @@ class _Comparison:
         """Return whether this scan's policy, too, would have called a key unused then."""
         if not self.since or key_id not in self.was_unused:
             return False
+        last_use = self.was_unused[key_id]
         rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])
-        return rule.is_unused(*self.was_unused[key_id])
+        return last_use is None or rule.is_unused(*last_use)
 
     def _resolution(
-        self, was: ExpiredKey, *, out_of_sight: bool
+        self, was: ExpiredKey, report: Report, account: AccountFacts
     ) -> Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching", "unknown"]:
         owner = self._owners.get(was["access_key_id"])
         user = owner or self._users.get(was["user_name"])
         if user is None:  # deleted, or renamed: to one of those who are unchecked, or while the scan ran
-            return "unknown" if out_of_sight else "deleted"
-        if user["outcome"] != "checked":  # not found: deleted or renamed while the scan ran
-            return "unknown"
+            return "unknown" if self._is_out_of_sight(was, report, account) else "deleted"
         keys = user.get("keys", [])
         key = next((key for key in keys if key["access_key_id"] == was["access_key_id"]), None)
+        may_be_unused_still = key and was["access_key_id"] in self.was_unused and may_be_unused(key, report)
+        if user["outcome"] != "checked" or may_be_unused_still:  # not found: deleted or renamed while the scan ran
+            return "unknown"
         if key and key["verdict"] == "exempt":
             return "exempted"
         if key and key["status"] in (was["status"], ACTIVE):
@@ -199,6 +212,16 @@ class _Comparison:
         if any(_is_successor(other, was) for other in keys):
             return "rotated"
         return "deactivated" if key else "deleted"
+
+    def _is_out_of_sight(self, key: ExpiredKey, report: Report, account: AccountFacts) -> bool:
+        """Return whether a key whose user is not listed any more may be one of a user who could not be checked.
+
+        If the last scan found the key, it was not one of a user who was unchecked then.
+        """
+        unchecked = {user["user_name"] for user in report["unchecked"]}
+        if key["access_key_id"] not in self.was_unknown:
+            unchecked -= self.was_unchecked
+        return bool(unchecked) or key["user_name"] in account["users"]
 
     def _policy_note(self, report: Report) -> Iterator[str]:
         before, now = self.last_policy, report["policy"]
@@ -236,9 +259,16 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
             last_policy=_compared(report["policy"]),
             was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
             was_unused={
-                key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
+                **{
+                    key["access_key_id"]: None
+                    for key in report["changes"].get("unknown_early", ())
+                    if key["was"] == "unused"
+                },
+                **{key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"},
             },
             was_early={key["access_key_id"]: key for key in _early_keys(report)},
+            was_unknown=frozenset(key["access_key_id"] for key in _unknown_keys(report["changes"])),
+            was_unchecked=frozenset(user["user_name"] for user in report["unchecked"]),
             last_message_at=_read_last_message(report),
             had_root_access_keys=has_root_access_keys(report),
             was_inactive=frozenset(report["inactive_overdue"]),
@@ -271,15 +301,14 @@ def _early_keys(report: Mapping[str, Any]) -> Iterator[EarlyKey]:
         yield {**_read_key(key, key["reported_since"]), "was": was}
 
 
+def _unknown_keys(changes: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    return chain(changes["unknown"], changes.get("unknown_early", ()))
+
+
 def _read_last_message(report: Mapping[str, Any]) -> str:
     """Return when the last message was sent, as far as the last report knows; raise ValueError for no instant."""
     at: str = report["changes"].get("last_message_at") or report["as_of"]
     return format_instant(parse_instant(at))
-
-
-def _is_out_of_sight(key: ExpiredKey, report: Report, account: AccountFacts) -> bool:
-    """Return whether a key whose user is not listed any more may be one of a user who could not be checked."""
-    return bool(report["unchecked"]) or key["user_name"] in account["users"]
 
 
 def _read_key(key: Mapping[str, Any], reported_since: str) -> ExpiredKey:
