@@ -126,4 +126,4 @@ def remind_days() -> int | None:
 
 def writes_ocsf() -> bool:
     """Return whether the stage keeps each report as report.ocsf.json, too."""
-    return choice("OCSF_REPORT", os.environ.get("OCSF_REPORT", "off"), ("off", "on")) == "on"
+    return choice("OCSF_REPORT", os.environ.get("OCSF_REPORT") or "off", ("off", "on")) == "on"

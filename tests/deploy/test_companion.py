@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import telling_settings
 from chalicelib.settings import InvalidSettingError
 from deploy import parameters, template
 from deploy.companion import (
@@ -31,6 +32,7 @@ from deploy.sessions import sign_in
 from deploy.settings import SETTINGS
 from localaws.environment import PROJECT
 from tests.stack.test_template import actions
+from tests.support.cloudformation import resolve
 from tests.support.serving import Served, start
 
 WHOLE = template.read_resources(PROJECT / template.RESOURCES)
@@ -69,6 +71,8 @@ def test_the_companion_has_all_but_the_functions_and_the_api() -> None:
     [
         *(("Accounts", "scans an organization"), ("ExternalId", "scans an organization")),
         *(("Deactivation", "plans deactivations"), ("DeactivatorRoleName", "plans deactivations")),
+        *(("OwnerNotices", "sends owners notices"), ("MaxNoticesPerScan", "sends owners notices")),
+        *(("EventBus", "sends events"), ("SecurityHub", "puts findings into Security Hub")),
     ],
 )
 def test_what_the_companion_has_not_is_refused_in_one_line_that_says_which_way_takes_it(name: str, does: str) -> None:
@@ -83,6 +87,35 @@ def test_what_the_companion_has_not_is_refused_in_one_line_that_says_which_way_t
 
 def test_the_companion_has_nothing_of_deactivations() -> None:
     assert "eactivat" not in json.dumps([COMPANION["Parameters"], COMPANION["Resources"], COMPANION["Outputs"]])
+
+
+def test_the_companion_has_nothing_of_events_notices_and_findings() -> None:
+    text = json.dumps([COMPANION["Parameters"], COMPANION["Resources"], COMPANION["Outputs"], COMPANION["Conditions"]])
+
+    for word in ("SendEvents", "NotifyOwners", "ImportFindings", "EventBus", "OwnerNotices", "SecurityHub", "notices/"):
+        # The names of the definition's substitutions stay, with nothing to call.
+        assert word not in text.replace(f'"{word}Arn": "off"', ""), word
+
+
+@pytest.mark.parametrize("remind_days", ["", "7"])
+@pytest.mark.parametrize("ocsf", ["off", "on"])
+def test_a_setting_that_is_off_is_empty_so_that_it_takes_the_place_of_the_last_one(
+    remind_days: str, ocsf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = COMPANION["Outputs"]["EnvironmentOfBuildReport"]["Value"]["Fn::Base64"]
+    defaults = {name: str(of["Default"]) for name, of in COMPANION["Parameters"].items()}
+    known = {**defaults, "ReportsBucket": "reports", "AWS::StackName": "iam-key-age-dev"}
+
+    text = resolve(COMPANION, value, {**known, "RemindDays": remind_days, "OcsfReport": ocsf})
+    variables = environment_of("BuildReport", {"EnvironmentOfBuildReport": base64.b64encode(text.encode()).decode()})
+
+    assert variables["REMIND_DAYS"] == remind_days
+    assert variables["OCSF_REPORT"] == ("on" if ocsf == "on" else "")
+    for name in ("REMIND_DAYS", "OCSF_REPORT"):
+        monkeypatch.setenv(name, variables[name])
+    assert telling_settings.remind_days() == (7 if remind_days else None)
+    assert telling_settings.writes_ocsf() is (ocsf == "on")
+    assert telling_settings.parse_owner_rule(variables) is None
 
 
 def test_nothing_in_the_companion_refers_to_what_is_not_in_it() -> None:

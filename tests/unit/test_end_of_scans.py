@@ -234,5 +234,9 @@ def test_what_another_try_may_meet_no_more_is_tried_again_and_what_stays_is_not(
     tried = End(machine, {"import_findings": throttled, "notify_owners": throttled}).run(monkeypatch).calls
     refused = End(machine, {"import_findings": NOT_ENABLED, "notify_owners": NO_SETTING}).run(monkeypatch).calls
 
+    out_of_time = dict.fromkeys(("import_findings", "notify_owners"), ("Sandbox.Timedout", "timed out"))
+    slow = End(machine, out_of_time).run(monkeypatch).calls
+
     assert (tried.count("import_findings"), tried.count("notify_owners")) == (4, 3)
+    assert (slow.count("import_findings"), slow.count("notify_owners")) == (2, 2)
     assert (refused.count("import_findings"), refused.count("notify_owners")) == (1, 1)
