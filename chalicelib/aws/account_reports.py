@@ -1,11 +1,16 @@
 """The reports of a scan by account: its own, or that of each account that a scan of an organization read."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from chalicelib.aws import report_store
 from chalicelib.documents import InvalidEvidenceError, Report
+from chalicelib.instants import parse_instant
 from chalicelib.organization_documents import AnyReport
+
+# A scan takes hours at most; who redrives one on the next day gets the news of a day that is over.
+_IN_TIME = timedelta(hours=25)
 
 
 def load_any_report(scan_id: str) -> AnyReport:
@@ -35,3 +40,8 @@ def account_reports(report: AnyReport) -> Iterator[Report]:
 def is_by(report: AnyReport | Mapping[str, Any], stage_policy: Mapping[str, Any]) -> bool:
     """Return whether a scan was one of all users by the stage's own policy, which owners and Security Hub go by."""
     return bool(report["policy"] == stage_policy)
+
+
+def is_late(report: AnyReport, now: datetime) -> bool:
+    """Return whether a report is too old to tell anybody of: its scan was redriven, and a later one tells them."""
+    return now - parse_instant(report["as_of"]) > _IN_TIME

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.documents import SCHEMA_VERSION, Report
-from chalicelib.instants import parse_instant
+from chalicelib.instants import SCANS_BEGIN_WITHIN, parse_instant
 from chalicelib.key_documents import ACTIVE
 from chalicelib.telling.key_states import PRODUCT, Evidence, KeyState, finding_id, states_of
 from chalicelib.telling_documents import SentFinding, SentFindings
 
-# Security Hub deletes what is not updated for 90 days; a scan begins some seconds earlier or later than the last one.
-_SEND_AGAIN_AFTER = timedelta(days=7, hours=-1)
+# Security Hub deletes what is not updated for 90 days.
+_SEND_AGAIN_AFTER = timedelta(days=7) - SCANS_BEGIN_WITHIN
 _TYPE = "Software and Configuration Checks/AWS Security Best Practices"
 _HOW_TO_ROTATE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id-credentials-access-keys-update.html"
 # https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
