@@ -340,4 +340,6 @@ def notify_owners(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Send each owner a notice of their keys, where OwnerNotices is on; called by the scans' state machines."""
     from chalicelib.steps import notices
 
-    return notices.notify_owners(event["scan"], lambda: context.get_remaining_time_in_millis() / 1000)
+    return notices.notify_owners(
+        event["scan"], datetime.now(UTC), lambda: context.get_remaining_time_in_millis() / 1000
+    )

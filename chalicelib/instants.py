@@ -1,8 +1,10 @@
 """Instants, read and written as ISO 8601 in UTC. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+# A scheduled scan begins some seconds earlier than the one of a day, or of some days, before: it is that much later.
+SCANS_BEGIN_WITHIN = timedelta(hours=1)
 _SECONDS_LONG = len("2026-11-22T08:00:00Z")
 _LONGEST = 64  # of an instant, however it is written: what reads one is not linear in its length
 _SHAPE = ("-", "T", ":", ":", "Z")

@@ -1,7 +1,8 @@
 """The shapes of what is kept of notices, events and Security Hub's findings; fields only grow.
 
 notices/<id>.json                OwnerFile: what an owner was told; the id is made of the owner, never of a key
-notices/test/<id>.json           OwnerFile, of notices that went to NoticesTestTo instead
+notices/sns/<id>.json            OwnerFile, of notices that went to the owners' topic
+notices/test/<id>.json           OwnerFile, of notices that went to NoticesTestTo instead; each address has its own
 security-hub/<account_id>.json   SentFindings: what Security Hub has of an account's keys
 """
 
@@ -34,7 +35,7 @@ class OwnerFile(TypedDict):
     scan_id: str
     mailed_at: str  # the as_of of the scan whose notice was the last
     keys: dict[str, ToldKey]  # by access key id
-    refused: str | None  # why that notice was not taken
+    refused: str | None  # why the last notice was not taken
 
 
 class NoticeCounts(TypedDict):
@@ -47,6 +48,7 @@ class NoticeCounts(TypedDict):
     unknown: int  # owners whose notice had no answer: it may have been sent, and is not sent again
     claimed: int  # owners whom another scan notified at the same time
     left: int  # owners who will be notified by the next scan
+    lost: int  # owners whose notice was not sent and who count as notified, because S3 did not take that back
     keys_without_address: int
 
 

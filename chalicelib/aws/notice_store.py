@@ -5,8 +5,10 @@ import json
 from dataclasses import dataclass
 
 from chalicelib.aws import bucket
+from chalicelib.aws.errors import EvidenceUnavailableError
 from chalicelib.telling.cadence import never_told, read_owner_file
 from chalicelib.telling_documents import OwnerFile
+from chalicelib.telling_settings import NoticeSettings
 
 
 @dataclass
@@ -24,15 +26,30 @@ class OwnersFile:
         self.etag = etag or self.etag
         return etag is not None
 
-    def give_back(self) -> None:
-        """Write the file as it was before it was claimed: the next scan sends what this one could not."""
-        self.claim(self.before or never_told(self.owner))
+    def amend(self, file: OwnerFile) -> bool:
+        """Write what became of a claim; return False if S3 does not take it, so that the claim stays as it is."""
+        from botocore.exceptions import ClientError
+
+        try:
+            self.claim(file)
+        except (EvidenceUnavailableError, ClientError):
+            return False
+        return True
+
+    def give_back(self, refused: str | None = None) -> bool:
+        """Write the file as it was before it was claimed, so that the next scan sends what this one could not.
+
+        `refused` says why, if it may be for this owner. Return False if S3 does not take it: the owner counts as told.
+        """
+        before = self.before or never_told(self.owner)
+        return self.amend({**before, "refused": refused} if refused else before)
 
 
-def load(owner: str, *, is_test: bool) -> OwnersFile:
-    """Return an owner's file: of notices that went to the owner or, for a test, to NoticesTestTo instead."""
-    name = hashlib.sha256(owner.encode()).hexdigest()[:32]
-    key = f"notices/test/{name}.json" if is_test else f"notices/{name}.json"
+def load(owner: str, how: NoticeSettings) -> OwnersFile:
+    """Return an owner's file of what this stage sends: by SES or SNS, to the owner or to this NoticesTestTo instead."""
+    folder = "notices/sns" if how.by == "sns" else "notices/test" if how.test_to else "notices"
+    name = f"{how.test_to.lower()} {owner}" if how.test_to else owner
+    key = f"{folder}/{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
     version = bucket.get_version(key)
     if version is None:
         return OwnersFile(owner, key, None, None)

@@ -15,7 +15,7 @@ from chalicelib.key_documents import ACTIVE, JudgedKey, LastUsed
 
 UNUSED_AFTER = timedelta(days=90)
 _NO_USE_ON_RECORD = f"no use is on record since IAM began to keep one on {RECORD_BEGAN:%Y-%m-%d}"
-_LEAKED = "A key of its user leaked: deactivate this one now, even if something stops, and give its owner a new one."
+LEAKED = "A key of its user leaked: deactivate this one now, even if something stops, and give its owner a new one."
 _TWO_KEYS = "for IAM takes two keys a user"
 
 
@@ -51,7 +51,7 @@ def advise_on_leak(key: JudgedKey, others: Sequence[JudgedKey], rule: AgeRule) -
     usual = advise(key, others, rule)
     if key["status"] != ACTIVE:
         return usual
-    return Advice("deactivate", _LEAKED, usual is not None and usual.safe_to_deactivate)
+    return Advice("deactivate", LEAKED, usual is not None and usual.safe_to_deactivate)
 
 
 def is_dormant(key: JudgedKey, rule: AgeRule) -> bool:

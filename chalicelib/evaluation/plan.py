@@ -19,13 +19,11 @@ from chalicelib.deactivation_documents import (
 from chalicelib.deactivation_settings import WEEKDAYS, DeactivationSettings
 from chalicelib.documents import Report
 from chalicelib.evaluation.advice import UNUSED_AFTER
-from chalicelib.instants import format_instant, parse_instant
+from chalicelib.instants import SCANS_BEGIN_WITHIN, format_instant, parse_instant
 from chalicelib.key_documents import ACTIVE, Finding
 
 # By these, a notice goes on: a key that is used while people are told of it leaves the plan by its advice.
 _PASSING = ("unknown_details", "used_recently")
-# A daily scan begins some seconds earlier than the one that told of a key: it would miss the day by them.
-_SCANS_BEGIN_WITHIN = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _KEY_ID = re.compile("[A-Za-z0-9_]{1,128}", re.ASCII)
 _OTHER_POLICY = "No key is planned by this scan: its policy is not the stage's."
@@ -171,7 +169,7 @@ def _plan_key(
 def waits_of(told_since: datetime, settings: DeactivationSettings, as_of: datetime) -> Iterator[Hold]:
     """Yield for what a key waits that nothing else holds; the check right before a deactivation asks the same."""
     until = told_since + settings.after_days * _DAY
-    if as_of + _SCANS_BEGIN_WITHIN < until or as_of.date() < until.date():  # the day is what people were told
+    if as_of + SCANS_BEGIN_WITHIN < until or as_of.date() < until.date():  # the day is what people were told
         yield _hold("told_recently", f"It was announced on {told_since:%Y-%m-%d}, {_less_than(settings.after_days)}.")
     if WEEKDAYS[as_of.weekday()] not in settings.weekdays:
         yield _hold("weekday", f"Keys are deactivated on {', '.join(settings.weekdays)} alone (UTC).")

@@ -93,6 +93,11 @@ def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> I
         left = counts["left"]
         rest = f" {counted(left, 'owner')} {'is' if left == 1 else 'are'} left for the next scan." if left else ""
         yield f"No more notices were sent: {stopped.rstrip('.')}.{rest}"
+    if lost := counts["lost"]:
+        yield (
+            f"Not sent, but on record as sent: notices to {counted(lost, 'owner')}, because S3 did not take that back."
+            " Their next mail comes with news, or in a week."
+        )
 
 
 def _refused_lines(owner: str, cause: str) -> Iterator[str]:
@@ -109,6 +114,7 @@ def _counts_line(counts: NoticeCounts) -> str:
         "nothing_new": "without news",
         "claimed": "notified by another scan",
         "left": "left for the next scan",
+        "lost": "not sent, but on record as sent",
     }
     numbers = {words: counts[name] for name, words in parts.items()}  # type: ignore[literal-required]  # its fields
     became = " + ".join(f"{number} {words}" for words, number in numbers.items() if number)

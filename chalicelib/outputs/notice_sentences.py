@@ -90,6 +90,8 @@ def test_line(notice: Notice) -> str:
 def states(key: NoticeKey, notice: Notice) -> tuple[list[str], list[str]]:
     """Return what is the case with a key: what is new to its owner, and what is not; all of a first mail is not."""
     words = _states(key.owned, notice.as_of)
+    if key.is_new:
+        return [*words.values()], []
     news = {reason.partition("_in_")[0] for reason in key.news} if notice.kind == "news" else set()
     fresh = [_BECAME.get(state, text) for state, text in words.items() if state in news]
     return fresh, [text for state, text in words.items() if state not in news]
@@ -104,6 +106,8 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
     yield "User", defuse_addresses(finding["user_name"])
     if finding["description"] is not None:
         yield "Description", defuse_links(finding["description"])
+    if finding["verdict"] == "ok":  # it leaked, and the report has no more of it
+        return
     yield "Age", f"{counted(finding['age_days'], 'day')}{f' ({severe.lower()} severity)' if severe else ''}"
     yield "Last used", last_use_in_words(finding)
     seen = finding["seen_from"]
@@ -147,7 +151,7 @@ def _of_your_keys(kind: str, kinds: Mapping[str, int], total: int) -> str:
 
 
 def _count_new(notice: Notice) -> int:
-    return sum(bool(key.news) for key in notice.keys) if notice.kind == "news" else 0
+    return sum(bool(key.news) or key.is_new for key in notice.keys) if notice.kind != "first" else 0
 
 
 def _new_in_short(notice: Notice) -> str:
@@ -158,9 +162,13 @@ def _new_in_short(notice: Notice) -> str:
 def _what_is_new(notice: Notice) -> str:
     if notice.kind == "first":
         return " This is the first mail about them: it lists all."
+    new = _count_new(notice)
+    if notice.kind == "digest" and new:
+        is_listed = "is listed for the first time" if new == 1 else "are listed for the first time"
+        return f" This is the weekly reminder: {new} {is_listed}, marked NEW below, and nothing urgent is new."
     if notice.kind == "digest":
         return " This is the weekly reminder: nothing is new since the last mail."
-    return f" There is news of {_count_new(notice)}, marked NEW below."
+    return f" There is news of {new}, marked NEW below."
 
 
 def _places(notice: Notice) -> list[str]:
@@ -208,7 +216,7 @@ def _states(owned: OwnedKey, as_of: datetime) -> dict[str, str]:
     elif finding["verdict"] == "due_soon":
         days = (parse_instant(finding["overdue_at"]).date() - as_of.date()).days
         found["due"] = f"due on {finding['overdue_at'][:10]}, {_DAYS.get(days, f'in {days} days')}"
-    else:
+    elif finding["verdict"] == "unused":
         found["unused"] = "unused"
     if finding["safe_to_deactivate"] and finding["verdict"] != "due_soon":
         found["became_safe"] = "safe to deactivate"

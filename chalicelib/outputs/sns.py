@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypedDict
 
-from chalicelib.instants import parse_instant
+from chalicelib.instants import SCANS_BEGIN_WITHIN, parse_instant
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.message_chat import compose_for_chat
 from chalicelib.outputs.message_json import compact_json, compose_for_programs
@@ -17,8 +17,6 @@ from chalicelib.settings import HttpsFormat, NotifyOn
 
 _FOR_PROGRAMS = ("https", "sqs", "lambda", "firehose")  # the topic refuses subscriptions by plain HTTP
 _DAY = timedelta(days=1)
-# A scheduled scan begins some seconds earlier than the one that sent the last message: it would miss the day by them.
-_SCANS_BEGIN_WITHIN = timedelta(hours=1)
 
 
 class Notification(TypedDict):
@@ -72,7 +70,7 @@ def note_message(report: AnyReport, notify_on: NotifyOn, remind_days: int | None
 def _is_to_remind(report: AnyReport, last: str, days: int) -> bool:
     """Return whether there is something to remind of, and the last message is long enough ago."""
     counts, ago = count(report), parse_instant(report["started_at"]) - parse_instant(last)
-    is_recent = timedelta() <= ago < days * _DAY - _SCANS_BEGIN_WITHIN  # one that is yet to come is damage
+    is_recent = timedelta() <= ago < days * _DAY - SCANS_BEGIN_WITHIN  # one that is yet to come is damage
     return not is_recent and any((counts.totals["expired"], counts.totals["unused"], counts.root_access_keys))
 
 

@@ -4,19 +4,21 @@ import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from chalicelib.aws import account_reports, mail, notice_store
 from chalicelib.aws.mail import Outcome
+from chalicelib.aws.notice_store import OwnersFile
 from chalicelib.instants import parse_instant
 from chalicelib.organization_documents import AnyReport
 from chalicelib.outputs.notice_mail import compose_notice
 from chalicelib.outputs.notice_refusals import compose_refusals
 from chalicelib.report.counts import zeros
 from chalicelib.settings import https_format, stage_defaults
-from chalicelib.telling.cadence import decide, most_urgent_first
-from chalicelib.telling.notice import Notice
+from chalicelib.telling.cadence import decide, drop_ended, most_urgent_first
+from chalicelib.telling.notice import Notice, Scan
 from chalicelib.telling.owners import OwnedKeys, group_by_owner
 from chalicelib.telling_documents import NoticeCounts
 from chalicelib.telling_settings import NoticeSettings, notice_settings
@@ -24,19 +26,26 @@ from chalicelib.telling_settings import NoticeSettings, notice_settings
 _SECONDS_TO_END = 30  # with so much left, no other notice is begun
 _READ_AT_A_TIME = 8  # owners' files
 _MOST_UNANSWERED = 3  # notices that may have been sent or not, before no other is tried
+_ALIKE = 3  # notices that are refused in the same words and none is sent, before it counts as refused of every notice
 _OF_ALL = ("full", "organization")  # scans, which find all of an owner's keys
+_Due = tuple[Notice, OwnersFile]
 
 
-def notify_owners(scan: Mapping[str, Any], seconds_left: Callable[[], float]) -> dict[str, Any]:
+def notify_owners(scan: Mapping[str, Any], now: datetime, seconds_left: Callable[[], float]) -> dict[str, Any]:
     """Send each owner what there is to tell; return the counts, and the message about what was refused, if any was.
 
     `{"counts": NoticeCounts, "notify": bool}`, with a `notification` where `notify` is true. Called again for the same
-    scan, it goes on: what was claimed before is not sent again, and counts as what became of it.
+    scan, it goes on: what was claimed before is not sent again, and counts as `unknown` unless its refusal is on file.
+    Of a scan that is redriven a day later nobody is told: the next one knows which keys were replaced since.
     """
     how, report = notice_settings(), account_reports.load_any_report(scan["scan_id"])
     is_by_stage = account_reports.is_by_policy(report, stage_defaults().to_json())
+    nobody = {"counts": zeros(NoticeCounts), "notify": False}
     if how is None or report["scan_kind"] not in _OF_ALL or not is_by_stage:
-        return {"counts": zeros(NoticeCounts), "notify": False}
+        return nobody
+    if account_reports.is_late(report, now):
+        _log(report, zeros(NoticeCounts), "the scan is late")
+        return nobody
     names = {row["account_id"]: row["account_name"] for row in report["accounts"]} if "accounts" in report else {}
     keys = group_by_owner(account_reports.account_reports(report), how, names)
     sending = _Sending(report, how)
@@ -51,39 +60,55 @@ class _Sending:
     report: AnyReport
     how: NoticeSettings
     counts: NoticeCounts = field(default_factory=partial(zeros, NoticeCounts))
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)  # why, by owner
     stopped: str | None = None
-    tried: int = 0
+    unanswered: int = 0
+    alike: list[tuple[OwnersFile, Outcome]] = field(default_factory=list)  # refused in a row, in the same words
 
-    def find_due(self, keys: OwnedKeys) -> list[tuple[Notice, notice_store.OwnersFile]]:
-        """Return the notices that are due, the most urgent first; count what there is nothing to send for."""
-        scan_id, owners = self.report["scan_id"], list(keys.by_owner)
-        scan = scan_id, parse_instant(self.report["as_of"])
-        self.counts["owners"], self.counts["keys_without_address"] = len(owners), keys.without_address
-        due = []
+    def find_due(self, keys: OwnedKeys) -> list[_Due]:
+        """Return the notices that are due, in the order of sending; count what there is nothing to send for."""
+        self.counts["owners"], self.counts["keys_without_address"] = len(keys.by_owner), keys.without_address
         with ThreadPoolExecutor(_READ_AT_A_TIME) as threads:
-            files = threads.map(partial(notice_store.load, is_test=bool(self.how.test_to)), owners)
-            for owner, file in zip(owners, files, strict=True):
-                before = file.before
-                notice = decide(owner, keys.by_owner[owner], before, scan, keys.speaks_for)
-                if before and before["scan_id"] == scan_id:  # this function was called before for this scan
-                    cause = before["refused"]
-                    self._count(owner, Outcome("sent") if cause is None else Outcome("refused", cause))
-                elif notice:
-                    due.append((notice, file))
-                else:
-                    self.counts["nothing_new"] += 1
-        return sorted(due, key=lambda one: most_urgent_first(one[0]))
+            looks = list(threads.map(partial(self._look, keys), keys.by_owner))
+        due = []
+        for notice, file in looks:
+            if notice:
+                due.append((notice, file))
+            elif not file.before or file.before["scan_id"] != self.report["scan_id"]:
+                self.counts["nothing_new"] += 1
+            elif cause := file.before["refused"]:
+                self.refused[file.owner] = cause
+            else:  # this function was called before for this scan, and may have ended before it sent the notice
+                self.counts["unknown"] += 1
+        return _in_order(due)
 
-    def send(self, due: list[tuple[Notice, notice_store.OwnersFile]], seconds_left: Callable[[], float]) -> None:
+    def _look(self, keys: OwnedKeys, owner: str) -> tuple[Notice | None, OwnersFile]:
+        """Return the notice that is due to an owner, if one is, and their file, from which what ended is dropped."""
+        scan = Scan(self.report["scan_id"], parse_instant(self.report["as_of"]))
+        file, owned = notice_store.load(owner, self.how), keys.by_owner[owner]
+        if file.before and file.before["scan_id"] == scan.scan_id:
+            return None, file
+        notice = decide(owner, owned, file.before, scan, keys.speaks_for)
+        if notice is None and file.before:
+            kept = drop_ended(owned, file.before, scan, keys.speaks_for)
+            if kept:
+                file.amend(kept)
+        return notice, file
+
+    def send(self, due: list[_Due], seconds_left: Callable[[], float]) -> None:
         """Send as many notices as the settings and the time allow; leave the others for the next scan."""
         for notice, file in due:
-            if self.stopped or self.tried == self.how.max_per_scan or seconds_left() < _SECONDS_TO_END:
+            if self.stopped or self._tried() >= self.how.max_per_scan or seconds_left() < _SECONDS_TO_END:
                 self.counts["left"] += 1
             else:
                 self._send(notice, file)
+        if self.alike and self.alike[-1][1].result == "failed":  # and nobody was sent a notice
+            self._leave_alike()
 
-    def _send(self, notice: Notice, file: notice_store.OwnersFile) -> None:
+    def _tried(self) -> int:
+        return self.counts["sent"] + self.counts["unknown"] + len(self.refused)
+
+    def _send(self, notice: Notice, file: OwnersFile) -> None:
         composed = compose_notice(notice, self.how.test_to)
         if not file.claim(notice.claim):
             self.counts["claimed"] += 1
@@ -93,31 +118,68 @@ class _Sending:
         else:
             outcome = mail.publish(self.how, notice.owner, composed.subject, composed.text)
         if outcome.result == "stopped":
-            file.give_back()
-        elif outcome.result == "refused":
-            file.claim({**notice.claim, "refused": outcome.cause})
-        self._count(notice.owner, outcome)
-
-    def _count(self, owner: str, outcome: Outcome) -> None:
-        self.tried += outcome.result != "stopped"
-        self.counts["left" if outcome.result == "stopped" else outcome.result] += 1
-        if outcome.result == "refused":
-            self.refused.append((owner, outcome.cause))
-        elif outcome.result == "stopped" or self.counts["unknown"] == _MOST_UNANSWERED:
             self.stopped = outcome.cause
+            self._give_back(file)
+        elif outcome.result in ("refused", "failed"):
+            file.amend({**notice.claim, "refused": outcome.cause})
+            self._refuse(file, outcome)
+        elif outcome.result == "sent":
+            self.counts["sent"] += 1
+            self.alike = []
+        else:
+            self.counts["unknown"] += 1
+            self.unanswered += 1
+            if self.unanswered == _MOST_UNANSWERED:
+                self.stopped = outcome.cause
+
+    def _refuse(self, file: OwnersFile, outcome: Outcome) -> None:
+        """Count a notice as refused; stop once so many are in the same words that it seems to be so of all."""
+        self.refused[file.owner] = outcome.cause
+        if self.counts["sent"] or file.owner in outcome.names:  # then it is about this owner
+            return
+        if self.alike and self.alike[-1][1].words() != outcome.words():
+            self.alike = []
+        self.alike.append((file, outcome))
+        if len(self.alike) == _ALIKE:
+            self._leave_alike()
+
+    def _leave_alike(self) -> None:
+        """Stop, and leave those who were refused in the same words for the next scan."""
+        for file, outcome in self.alike:
+            self.stopped = self.refused.pop(file.owner)
+            self._give_back(file, outcome.cause)
+        self.alike = []
+
+    def _give_back(self, file: OwnersFile, refused: str | None = None) -> None:
+        self.counts["left" if file.give_back(refused) else "lost"] += 1
 
     def answer(self) -> dict[str, Any]:
         """Return what the state machine goes on with, and print the counts; they name nobody."""
-        code = (self.stopped or "").partition(":")[0]
-        print(json.dumps({"scan_id": self.report["scan_id"], "notices": self.counts, "stopped": code}))  # noqa: T201  # to the log
+        self.counts["refused"] = len(self.refused)
+        _log(self.report, self.counts, (self.stopped or "").partition(":")[0])
         answer: dict[str, Any] = {"counts": self.counts, "notify": bool(self.refused or self.stopped)}
         if answer["notify"]:
             answer["notification"] = compose_refusals(
                 self.report["scan_id"],
                 self.report["account_id"],
                 counts=self.counts,
-                refused=self.refused,
+                refused=[*self.refused.items()],
                 stopped=self.stopped,
                 https_format=https_format(),
             )
         return answer
+
+
+def _in_order(due: list[_Due]) -> list[_Due]:
+    """Return notices the most urgent first, after some to owners who were not refused the last time.
+
+    With these, it shows whether notices are sent at all: owners who are refused each time keep nobody else from theirs.
+    """
+    due = sorted(due, key=lambda one: most_urgent_first(one[0]))
+    begin = [(notice, file) for notice, file in due if not (file.before and file.before["refused"])][:_ALIKE]
+    owners = {file.owner for _, file in begin}
+    return [*begin, *((notice, file) for notice, file in due if file.owner not in owners)]
+
+
+def _log(report: AnyReport, counts: NoticeCounts, stopped: str) -> None:
+    print(json.dumps({"scan_id": report["scan_id"], "notices": counts, "stopped": stopped}))  # noqa: T201  # to the log

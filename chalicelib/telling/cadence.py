@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from chalicelib.age import Verdict
 from chalicelib.documents import SCHEMA_VERSION
-from chalicelib.instants import format_instant, parse_instant
+from chalicelib.instants import SCANS_BEGIN_WITHIN, format_instant, parse_instant
 from chalicelib.key_documents import Finding
 from chalicelib.report.summary import most_severe_first
-from chalicelib.telling.notice import Notice, NoticeKey, OwnedKey
+from chalicelib.telling.notice import Notice, NoticeKey, OwnedKey, Scan
 from chalicelib.telling_documents import OwnerFile, Reason, ToldKey
 
+_SpeaksFor = Callable[[str, ToldKey], bool]  # of a key id and what was told of it
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _BEFORE_DEACTIVATION = timedelta(days=3)
-# A daily scan begins some seconds earlier than the one that sent the last notice: it would miss the day by them.
-_SCANS_BEGIN_WITHIN = timedelta(hours=1)
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of S3
 _LONGEST_TEXT = 300  # of a cause in AWS's words, and of what else a file says beside keys
 _REASONS: tuple[Reason, ...] = get_args(Reason)  # most urgent first
@@ -58,40 +57,90 @@ def decide(
     owner: str,
     keys: Sequence[OwnedKey],
     file: OwnerFile | None,
-    scan: tuple[str, datetime],
-    speaks_for: Callable[[ToldKey], bool],
+    scan: Scan,
+    speaks_for: _SpeaksFor,
 ) -> Notice | None:
     """Return the notice that is due to an owner, None for none; `keys` are the owner's, the most severe first.
 
-    `file` is what the owner was told, None for nothing yet; `scan` is its id and its instant. What the owner was told
-    of a key that is not found stays on file where the scan cannot speak for it.
+    `file` is what the owner was told, None for nothing yet. What they were told of a key that is not found stays on
+    file where the scan cannot speak for it.
     """
-    scan_id, as_of = scan
-    told = file["keys"] if file else {}
-    since = as_of - parse_instant(file["mailed_at"]) if file else None
-    # A later scan was faster; or the file is damaged, and what it said may have been of a notice today.
-    if since is not None and (since < timedelta() or not (told or since >= _DAY - _SCANS_BEGIN_WITHIN)):
+    if file and not _may_follow(file, scan):
         return None
-    listed, claimed = [], {key_id: one for key_id, one in told.items() if not speaks_for(one)}
+    told = file["keys"] if file else {}
+    claimed = _claim_keys(keys, file, scan, speaks_for)
+    is_first = file is None or not file["scan_id"]
+    listed = []
     for owned in keys:
-        key_id = owned.finding["access_key_id"]
-        told_for = told[key_id]["reasons"] if key_id in told else []
-        claimed[key_id] = _told_key(owned, told_for, as_of)
+        key_id, told_for = owned.finding["access_key_id"], _told_for(owned, file)
         news = tuple(reason for reason in claimed[key_id]["reasons"] if reason not in told_for)
-        listed.append(NoticeKey(owned, news))
-    is_news = any(key.news for key in listed)
-    if told and since is not None and not is_news and since < _WEEK - _SCANS_BEGIN_WITHIN:
+        listed.append(NoticeKey(owned, news, is_new=not is_first and key_id not in told))
+    kind = _kind(file, listed, scan)
+    if kind is None:
         return None
     claim: OwnerFile = {
         "schema_version": SCHEMA_VERSION,
         "owner": owner,
-        "scan_id": scan_id,
-        "mailed_at": format_instant(as_of),
+        "scan_id": scan.scan_id,
+        "mailed_at": format_instant(scan.as_of),
         "keys": claimed,
         "refused": None,
     }
-    kind = "first" if not told else "news" if is_news else "digest"
-    return Notice(owner, kind, tuple(listed), as_of, scan_id, claim)  # type: ignore[arg-type]  # one of the three
+    return Notice(owner, kind, tuple(listed), scan.as_of, scan.scan_id, claim)
+
+
+def drop_ended(keys: Sequence[OwnedKey], file: OwnerFile, scan: Scan, speaks_for: _SpeaksFor) -> OwnerFile | None:
+    """Return the file without the keys and the reasons that ended, so that they are news again; None if all still hold.
+
+    For an owner to whom no notice is due.
+    """
+    if not _may_follow(file, scan):
+        return None
+    claimed, told = _claim_keys(keys, file, scan, speaks_for), file["keys"]
+    kept: dict[str, ToldKey] = {
+        key_id: {**key, "reasons": [reason for reason in key["reasons"] if reason in told[key_id]["reasons"]]}
+        for key_id, key in claimed.items()
+        if key_id in told
+    }
+    return {**file, "keys": kept} if kept != told else None
+
+
+def _may_follow(file: OwnerFile, scan: Scan) -> bool:
+    """Return whether a scan may change what an owner was told."""
+    since = scan.as_of - parse_instant(file["mailed_at"])
+    if since < timedelta():  # a later scan was faster
+        return False
+    # A damaged file may have told of a notice today.
+    return bool(file["scan_id"]) or since >= _DAY - SCANS_BEGIN_WITHIN
+
+
+def _kind(file: OwnerFile | None, listed: Sequence[NoticeKey], scan: Scan) -> Literal["first", "news", "digest"] | None:
+    if file is None or not file["scan_id"]:
+        return "first"
+    if any(key.news for key in listed):
+        return "news"
+    since = scan.as_of - parse_instant(file["mailed_at"])
+    return "digest" if since >= _WEEK - SCANS_BEGIN_WITHIN else None
+
+
+def _claim_keys(
+    keys: Sequence[OwnedKey], file: OwnerFile | None, scan: Scan, speaks_for: _SpeaksFor
+) -> dict[str, ToldKey]:
+    """Return what an owner is told of all keys once a notice is sent, and was of those that nobody can speak for."""
+    told = file["keys"] if file else {}
+    claimed = {key_id: one for key_id, one in told.items() if not speaks_for(key_id, one)}
+    for owned in keys:
+        claimed[owned.finding["access_key_id"]] = _told_key(owned, _told_for(owned, file), scan.as_of)
+    return claimed
+
+
+def _told_for(owned: OwnedKey, file: OwnerFile | None) -> list[Reason]:
+    """Return for which reasons an owner was told of a key, without those that ended since."""
+    told = file["keys"].get(owned.finding["access_key_id"]) if file else None
+    if file is None or told is None:
+        return []
+    is_old = owned.since is not None and parse_instant(file["mailed_at"]) <= owned.since
+    return [reason for reason in told["reasons"] if not (is_old and reason in owned.again)]
 
 
 def _told_key(owned: OwnedKey, told_for: Sequence[Reason], as_of: datetime) -> ToldKey:

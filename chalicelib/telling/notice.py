@@ -2,15 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chalicelib.key_documents import Finding
 from chalicelib.telling_documents import OwnerFile, Reason
 
 
+class Scan(NamedTuple):
+    """Which scan a notice is of, and at which instant its keys are judged."""
+
+    scan_id: str
+    as_of: datetime
+
+
 @dataclass(frozen=True)
 class OwnedKey:
-    """A finding with its account; `deactivates`: the stage deactivates keys, and does not only plan to."""
+    """A finding with its account; `deactivates`: the stage deactivates keys, and does not only plan to.
+
+    `again` are the reasons that did not hold at the last full scan, which was `since`: who was told before that is told
+    again.
+    """
 
     account_id: str
     account_name: str | None  # in the organization
@@ -18,14 +29,20 @@ class OwnedKey:
     finding: Finding
     max_age_days: int
     deactivates: bool
+    again: frozenset[Reason] = frozenset()
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
 class NoticeKey:
-    """A key of a notice, and for which reasons it is news, most urgent first; none for a key that is known already."""
+    """A key of a notice, for which reasons it is news, most urgent first, and whether it is in a notice first now.
+
+    A key can be without news and new, such as one that is due in three weeks; in a first notice, no key is new.
+    """
 
     owned: OwnedKey
     news: tuple[Reason, ...]
+    is_new: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ BY_SES = {
 }
 BY_SNS = {"REPORTS_BUCKET": "reports", "OWNER_NOTICES": "sns", "NOTICES_TOPIC_ARN": TOPIC}
 ENOUGH = 300.0  # seconds
+A_MINUTE = timedelta(minutes=1)
 TOO_FAST = refusal("TooManyRequestsException", 429, "Maximum sending rate exceeded.")
 NO_QUOTA = refusal("TooManyRequestsException", 429, "Daily message quota exceeded.")
 REJECTED = refusal("MessageRejected", 400, "Email address is not verified: alice@example.com")
@@ -50,6 +51,7 @@ class Sent(NamedTuple):
     owner: str
     kind: str
     news: dict[str, tuple[Reason, ...]]  # reasons, by the ids of all keys that it lists, in its order
+    new: tuple[str, ...] = ()  # ids of those that it lists first
 
 
 class Stage:
@@ -58,6 +60,7 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None) -> None:
         self.bucket, self.sent, self.waits = Bucket(), list[Sent](), list[float]()
         self.calls: list[dict[str, Any]] = []  # to SES and SNS
+        self.composed_for: list[str] = []  # owners whose notices were composed
         self.answers: list[Exception | None] = []  # to the next calls; after these, all is taken
         self.on_call: Callable[[str], None] = lambda _: None  # before each call to S3, SES or SNS
         self.composes: Callable[[Notice, str], Mail] = compose_notice
@@ -86,12 +89,18 @@ class Stage:
     def keep(self, report: Any) -> None:
         self.bucket.keep(f"scans/{report['scan_id']}/report.json", report)
 
-    def notify(self, day: float, scan_id: str = "", seconds_left: float | Callable[[], float] = ENOUGH) -> Any:
-        """Call the function for the scan of a day."""
+    def notify(
+        self,
+        day: float,
+        scan_id: str = "",
+        seconds_left: float | Callable[[], float] = ENOUGH,
+        late: timedelta = A_MINUTE,
+    ) -> Any:
+        """Call the function for the scan of a day, so much later."""
         left = seconds_left if callable(seconds_left) else lambda: seconds_left
         before, self.now = self.now, at(day)
         try:
-            return notices.notify_owners({"scan_id": scan_id or f"scan-{day}"}, left)
+            return notices.notify_owners({"scan_id": scan_id or f"scan-{day}"}, self.now + late, left)
         finally:
             self.now = before
 
@@ -133,13 +142,15 @@ class Stage:
         if answer is None or answer is NO_ANSWER:  # which is taken, and nobody learns of it
             news = {one.owned.finding["access_key_id"]: tuple(one.news) for one in notice.keys}
             day = round((notice.as_of - AS_OF) / timedelta(days=1), 5)
-            self.sent.append(Sent(day, to, notice.owner, notice.kind, news))
+            new = tuple(one.owned.finding["access_key_id"] for one in notice.keys if one.is_new)
+            self.sent.append(Sent(day, to, notice.owner, notice.kind, news, new))
         if answer is not None:
             raise answer
         return {"MessageId": "1"}
 
     def _compose(self, notice: Notice, test_to: str) -> Mail:
         self._composed.append(notice)
+        self.composed_for.append(notice.owner)
         return self.composes(notice, test_to)
 
 

@@ -17,7 +17,9 @@ from chalicelib.outputs.notice_mail import Mail, compose_notice
 from chalicelib.outputs.notice_sentences import notice_subject
 from chalicelib.telling.cadence import reasons_of
 from chalicelib.telling.notice import Notice, NoticeKey
+from chalicelib.telling.owners import group_by_owner
 from chalicelib.telling_documents import Reason
+from chalicelib.telling_settings import OwnerRule
 from tests.support.notices import OWNER, notice, notice_of, owned, seen
 from tests.support.plan_reports import NO_APPROVAL, in_one_line, two_weeks
 from tests.support.reports import AS_OF, key, report_of, user
@@ -235,6 +237,51 @@ def test_a_digest_is_a_reminder_in_its_subject_and_has_nothing_marked_as_new() -
     assert mail("digest").subject.startswith("Reminder: 1 of your IAM access keys is overdue, 1 due soon")
     assert "nothing is new since the last mail" in in_one_line(mail("digest").text)
     assert "NEW" not in mail("digest").text
+
+
+def listed_first(kind: Any) -> Mail:
+    """A mail about keys of which one was in no mail before; nothing urgent is the case with it."""
+    overdue, early = report_of(WEB, LATER)["findings"]
+    return compose_notice(notice(NoticeKey(owned(overdue), ()), NoticeKey(owned(early), (), is_new=True), kind=kind))
+
+
+def test_a_digest_says_which_keys_are_in_a_mail_for_the_first_time() -> None:
+    mail = listed_first("digest")
+
+    assert mail.subject == (
+        "Reminder: 1 of your IAM access keys is overdue, 1 due soon, 1 new: example-shop (123456789012)"
+    )
+    assert "the weekly reminder: 1 is listed for the first time, marked NEW below, and nothing urgent is new." in (
+        in_one_line(mail.text)
+    )
+    assert re.findall(r"NEW: .*", mail.text) == ["NEW: Due on 2026-12-02, in 10 days."]
+
+
+def test_news_have_the_keys_that_are_in_a_mail_for_the_first_time_marked_too() -> None:
+    mail = listed_first("news")
+
+    assert "There is news of 1, marked NEW below." in in_one_line(mail.text)
+    assert re.findall(r"NEW: .*", mail.text) == ["NEW: Due on 2026-12-02, in 10 days."]
+
+
+def test_a_young_key_that_leaked_has_what_to_do_and_where_and_nothing_that_is_not_known() -> None:
+    report = report_of(user("deploy", key("AKIAYOUNG00000000008", 5), tags={"owner": OWNER}, **QUARANTINE))
+    [young] = group_by_owner([report], OwnerRule("ses", ("example.com",)), {}).by_owner[OWNER]
+
+    mail = compose_notice(notice(NoticeKey(young, ("leaked",), is_new=True)))
+
+    assert mail.subject == "ACT NOW: Your IAM access key leaked: 123456789012"
+    [block] = re.findall(r"(?s)1\. AKIA.*?\n\n", mail.text)
+    assert [line.strip().partition(": ")[0] for line in block.splitlines() if ": " in line] == [
+        "NEW",
+        "What to do",
+        "Account",
+        "User",
+        "Console",
+    ]
+    assert "LEAKED, act now: AWS quarantined its user (AWSCompromisedKeyQuarantineV3)." in in_one_line(block)
+    assert "deactivate this one now" in in_one_line(block)
+    assert "By when: now." in in_one_line(mail.text)
 
 
 def test_the_first_mail_marks_nothing_as_new_for_all_is() -> None:

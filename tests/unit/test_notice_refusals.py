@@ -85,6 +85,13 @@ def test_that_no_more_were_sent_is_said_without_a_refused_owner_too() -> None:
     assert made["attributes"]["verdict"] == "notices_stopped"
 
 
+def test_it_says_whose_notice_is_on_record_and_was_not_sent() -> None:
+    text = in_one_line(composed([], QUOTA, left=12, lost=2)["text"])
+
+    assert "Not sent, but on record as sent: notices to 2 owners, because S3 did not take that back." in text
+    assert "+ 12 left for the next scan + 2 not sent, but on record as sent." in text
+
+
 def test_chat_has_the_same_with_the_words_of_others_in_backticks() -> None:
     content = composed(stopped=QUOTA, left=12)["chat"]
 

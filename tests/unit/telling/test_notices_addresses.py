@@ -1,11 +1,16 @@
 """Whose a key is: which owner tags are an address that notices go to, and which are nobody's."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
+from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
+from chalicelib.telling.cadence import reasons_of
 from chalicelib.telling.owners import group_by_owner, owner_address, owner_of
 from chalicelib.telling_settings import OwnerRule
 from tests.support.owners import finding, owned_by
-from tests.support.reports import key, report_of, unchecked, user
+from tests.support.reports import AS_OF, key, report_of, unchecked, user
 
 DOMAINS = ("example.com", "example.org")
 RULE = OwnerRule("ses", DOMAINS)
@@ -142,7 +147,12 @@ def test_a_key_is_about_to_be_deactivated_only_where_the_stage_applies_its_plan(
 
 def test_a_scan_speaks_for_the_keys_of_users_and_accounts_that_it_read() -> None:
     report = report_of(
-        user("alice"), unchecked("denied"), user("tagless", key("AKIA1", 100), tags="unknown"), user("bob")
+        user("alice"),
+        unchecked("denied"),
+        user("tagless", key("AKIA1", 100), tags="unknown"),
+        user("bob"),
+        user("perhaps-leaked", quarantined_by="unknown"),
+        {"user_name": "renamed", "outcome": "not_found"},
     )
     superseded = report_of(user("carol"))
     superseded["account_id"] = "444455556666"
@@ -151,12 +161,74 @@ def test_a_scan_speaks_for_the_keys_of_users_and_accounts_that_it_read() -> None
     keys = group_by_owner([report, superseded], RULE, {})
 
     def speaks_for(user_name: str, account_id: str = "123456789012") -> bool:
-        return keys.speaks_for({"account_id": account_id, "user_name": user_name, "reasons": []})
+        return keys.speaks_for("AKIA9", {"account_id": account_id, "user_name": user_name, "reasons": []})
 
-    assert [name for name in ("alice", "denied", "tagless", "bob", "gone") if speaks_for(name)] == [
-        "alice",
-        "bob",
-        "gone",
-    ]
+    names = ("alice", "denied", "tagless", "bob", "perhaps-leaked", "renamed", "gone")
+    assert [name for name in names if speaks_for(name)] == ["alice", "bob", "gone"]
     assert not speaks_for("carol", "444455556666")
     assert not speaks_for("alice", "777788889999")
+
+
+def test_a_scan_does_not_speak_for_keys_that_it_lost_sight_of_because_their_user_may_have_another_name() -> None:
+    last = report_of(
+        user("old", key("AKIAOLD", 100)), user("soon", key("AKIASOON", 80)), as_of_scan=AS_OF - timedelta(days=1)
+    )
+    report = report_of(unchecked("new"), last=last)
+
+    keys = group_by_owner([report], RULE, {})
+
+    told: Any = {"account_id": "123456789012", "reasons": []}
+    assert not keys.speaks_for("AKIAOLD", {**told, "user_name": "old"})
+    assert not keys.speaks_for("AKIASOON", {**told, "user_name": "soon"})
+    assert keys.speaks_for("AKIAGONE", {**told, "user_name": "gone"})
+
+
+def test_what_did_not_hold_at_the_last_scan_is_known_of_each_key() -> None:
+    owner, day = "alice@example.com", timedelta(days=1)
+    last = report_of(
+        owned_by(owner, "exempt", key("AKIA1", 100), tags={UNTIL_TAG: "2026-12-31", REASON_TAG: "CHG-1"}),
+        owned_by(owner, "same", key("AKIA2", 100)),
+        as_of_scan=AS_OF - day,
+        max_unused_days=45,
+    )
+    now = [
+        owned_by(owner, "exempt", key("AKIA1", 100)),
+        owned_by(owner, "same", key("AKIA2", 100)),
+        owned_by(owner, "soon", key("AKIA3", 80, used=1)),
+        owned_by(owner, "idle", key("AKIA4", 60, used=50)),
+    ]
+
+    compared = group_by_owner([report_of(*now, last=last, max_unused_days=45)], RULE, {}).by_owner[owner]
+    alone = group_by_owner([report_of(*now, max_unused_days=45)], RULE, {}).by_owner[owner]
+
+    assert {one.finding["access_key_id"]: set(one.again) for one in compared} == {
+        "AKIA1": {"expired"},
+        "AKIA2": set(),
+        "AKIA3": {"due_in_1_day", "due_in_7_days"},
+        "AKIA4": {"became_safe"},
+    }
+    assert {one.since for one in compared} == {AS_OF - day}
+    assert {one.since for one in alone} == {None}
+
+
+def test_active_keys_of_a_quarantined_user_are_the_owners_although_they_are_young_or_exempt() -> None:
+    leaked: Any = {"quarantined_by": "AWSCompromisedKeyQuarantineV3"}
+    exempt = {UNTIL_TAG: "2026-12-31", REASON_TAG: "CHG-1"}
+    report = report_of(
+        owned_by("alice@example.com", "alice", key("AKIAOLD", 100), key("AKIAYOUNG", 5), **leaked),
+        owned_by("alice@example.com", "robot", key("AKIAEXEMPT", 100), tags=exempt, **leaked),
+        owned_by("bob@example.com", "bob", key("AKIAOFF", 5, "Inactive"), **leaked),
+        user("nobody", key("AKIANOBODY", 5), **leaked),
+    )
+
+    keys = group_by_owner([report], RULE, {})
+
+    assert {owner: [one.finding["access_key_id"] for one in of] for owner, of in keys.by_owner.items()} == {
+        "alice@example.com": ["AKIAOLD", "AKIAYOUNG", "AKIAEXEMPT"]
+    }
+    assert [set(reasons_of(one, AS_OF)) for one in keys.by_owner["alice@example.com"]] == [
+        {"leaked", "expired"},
+        {"leaked"},
+        {"leaked"},
+    ]
+    assert keys.without_address == 0

@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 
 from chalicelib.instants import format_instant
-from chalicelib.telling.cadence import decide, most_urgent_first, never_told, read_owner_file, reasons_of
-from chalicelib.telling.notice import Notice, OwnedKey
+from chalicelib.telling.cadence import decide, drop_ended, most_urgent_first, never_told, read_owner_file, reasons_of
+from chalicelib.telling.notice import Notice, OwnedKey, Scan
 from chalicelib.telling_documents import OwnerFile, Reason
 from tests.support.owners import owned, with_id
 from tests.support.reports import AS_OF
@@ -44,7 +44,7 @@ def file(told: dict[str, list[str]], mailed_at: Any = AS_OF, **more: Any) -> Any
 
 
 def due(*keys: OwnedKey, of: OwnerFile | None = None, speaks_for: bool = True, as_of: Any = AS_OF) -> Notice | None:
-    return decide(ALICE, keys, of, ("scan-1", as_of), lambda _: speaks_for)
+    return decide(ALICE, keys, of, Scan("scan-1", as_of), lambda *_: speaks_for)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,26 @@ def test_a_digest_is_due_a_week_after_the_last_notice_less_an_hour(ago: timedelt
     assert not notice or not notice.keys[0].news
 
 
-def test_a_key_that_is_new_and_not_urgent_waits_for_the_digest() -> None:
-    assert due(UNUSED, with_id(UNUSED, "AKIA2"), of=file({"AKIA1": []}, AS_OF - WEEK + 2 * HOUR)) is None
+def test_a_key_that_is_new_and_not_urgent_waits_for_the_digest_and_is_new_there() -> None:
+    keys = (UNUSED, with_id(UNUSED, "AKIA2"))
+
+    digest = due(*keys, of=file({"AKIA1": []}, AS_OF - WEEK))
+
+    assert due(*keys, of=file({"AKIA1": []}, AS_OF - WEEK + 2 * HOUR)) is None
+    assert digest is not None
+    assert digest.kind == "digest"
+    assert [key.is_new for key in digest.keys] == [False, True]
+
+
+def test_no_key_of_a_first_notice_is_new_and_each_of_a_later_one_that_was_in_none_is() -> None:
+    keys = (owned(safe_to_deactivate=False), with_id(UNUSED, "AKIA2"))
+
+    first, news = due(*keys), due(*keys, of=file({}))
+
+    assert first is not None
+    assert [key.is_new for key in first.keys] == [False, False]
+    assert news is not None
+    assert [(key.news, key.is_new) for key in news.keys] == [(("expired",), True), ((), True)]
 
 
 @pytest.mark.parametrize("ago", [timedelta(), HOUR, 8 * WEEK])
@@ -156,6 +174,66 @@ def test_a_reason_that_no_longer_holds_is_news_when_it_holds_again() -> None:
     assert between.claim["keys"]["AKIA1"]["reasons"] == ["expired"]
     assert again is not None
     assert again.keys[0].news == ("became_safe",)
+
+
+LAST_SCAN = AS_OF - DAY
+
+
+@pytest.mark.parametrize(
+    ("again", "told", "mailed_at", "news"),
+    [
+        (["expired"], ["expired"], LAST_SCAN, ("expired",)),
+        (["expired"], ["expired"], LAST_SCAN - WEEK, ("expired",)),
+        (["expired"], ["expired"], LAST_SCAN + SECOND, None),  # by another scan of today
+        (["became_safe"], ["expired"], LAST_SCAN, None),
+        ([], ["expired"], LAST_SCAN - 2 * DAY, None),
+    ],
+)
+def test_a_reason_that_did_not_hold_at_the_last_scan_is_news_to_who_was_told_before(
+    again: list[Reason], told: list[str], mailed_at: datetime, news: Any
+) -> None:
+    key = replace(owned(safe_to_deactivate=False), again=frozenset(again), since=LAST_SCAN)
+
+    notice = due(key, of=file({"AKIA1": told}, mailed_at))
+
+    assert (notice.keys[0].news if notice else None) == news
+
+
+def kept(*keys: OwnedKey, of: OwnerFile, speaks_for: bool = True, as_of: datetime = AS_OF) -> dict[str, Any] | None:
+    """What stays on file of which keys, None where the file stays as it is."""
+    left = drop_ended(keys, of, Scan("scan-1", as_of), lambda *_: speaks_for)
+    assert left is None or {**of, "keys": left["keys"]} == left
+    return left and {key_id: key["reasons"] for key_id, key in left["keys"].items()}
+
+
+def test_what_ended_leaves_the_file_although_nothing_is_sent() -> None:
+    unsafe = owned(safe_to_deactivate=False)
+    yesterday = AS_OF - DAY
+
+    assert kept(unsafe, of=file({"AKIA1": ["expired"], "AKIAGONE": ["expired"]}, yesterday)) == {"AKIA1": ["expired"]}
+    assert kept(unsafe, of=file({"AKIA1": ["expired", "became_safe"]}, yesterday)) == {"AKIA1": ["expired"]}
+    assert kept(UNUSED, of=file({"AKIAGONE": ["expired"]}, yesterday)) == {}
+
+
+@pytest.mark.parametrize(
+    ("of", "more"),
+    [
+        (file({"AKIA1": ["expired"]}, AS_OF - DAY), {}),
+        (file({"AKIA1": ["expired"], "AKIAGONE": ["expired"]}, AS_OF - DAY), {"speaks_for": False}),
+        (file({"AKIAGONE": ["expired"]}, AS_OF + SECOND), {}),  # of a later scan
+    ],
+)
+def test_what_may_still_hold_stays_on_file(of: Any, more: dict[str, Any]) -> None:
+    assert kept(owned(safe_to_deactivate=False), of=of, **more) is None
+
+
+def test_an_owner_all_of_whose_keys_ended_has_been_told_and_waits_for_the_digest() -> None:
+    assert due(UNUSED, of=file({}, AS_OF - DAY)) is None
+
+    digest = due(UNUSED, of=file({}, AS_OF - WEEK))
+
+    assert digest is not None
+    assert digest.kind == "digest"
 
 
 @pytest.mark.parametrize(

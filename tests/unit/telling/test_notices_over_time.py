@@ -32,7 +32,7 @@ def account(day: float) -> list[dict[str, Any]]:
         unchecked("frank")
         if 6 <= day < 9
         else owned_by("frank@example.com", "frank", key("AKIAFRANK", 150.5, used=-100)),
-        # Grace is exempt for some days.
+        # Grace is exempt for some days, and her key is overdue again after them.
         owned_by(
             "grace@example.com",
             "grace",
@@ -63,7 +63,7 @@ CALENDAR = {
     "dave@example.com": {12: FIRST, 19: DIGEST, 26: DIGEST, 33: DIGEST},
     "erin@example.com": {0: FIRST},
     "frank@example.com": {0: FIRST, 9: DIGEST, 16: DIGEST, 23: DIGEST, 30: DIGEST, 37: DIGEST},
-    "grace@example.com": {0: FIRST, 7: DIGEST, 21: DIGEST, 28: DIGEST, 35: DIGEST},
+    "grace@example.com": {0: FIRST, 7: DIGEST, 21: NEWS, 28: DIGEST, 35: DIGEST},
     "heidi@example.com": {0: FIRST, 7: DIGEST, 10: NEWS, 17: DIGEST, 24: DIGEST},
     "ivan@example.com": {0: FIRST},
     "judy@example.com": {16: FIRST, 23: NEWS, 28: NEWS, 29: NEWS, 30: NEWS, 34: NEWS, 35: NEWS},
@@ -128,6 +128,7 @@ def test_what_a_notice_is_news_of(run: Run) -> None:
     }
     assert news["bob", 22] == {"AKIABOB": ("leaked",)}
     assert news["heidi", 10] == {"AKIAHEIDI": ("became_safe",)}
+    assert news["grace", 21] == {"AKIAGRACE": ("expired",)}
     assert news["dave", 12] == {"AKIABATCH": ("expired",)}
     assert not any(reasons for sent in run.stage.sent if sent.kind == DIGEST for reasons in sent.news.values())
 

@@ -1,6 +1,7 @@
 """The step that sends notices: what is claimed, sent, refused, given back and left, and what SES and SNS are asked."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -30,7 +31,7 @@ from tests.support.reports import key, report_of, user
 ALICE, BOB, CAROL = "alice@example.com", "bob@example.com", "carol@example.com"
 WEB, DATA = "111122223333", "444455556666"
 NOTHING = {
-    **dict.fromkeys(("owners", "nothing_new", "sent", "refused", "unknown", "claimed", "left"), 0),
+    **dict.fromkeys(("owners", "nothing_new", "sent", "refused", "unknown", "claimed", "left", "lost"), 0),
     "keys_without_address": 0,
 }
 
@@ -141,20 +142,33 @@ def test_nobody_is_notified_by_a_stage_without_notices_or_by_another_scan_than_t
     assert not stage.files()
 
 
-def test_called_again_for_a_scan_it_sends_nothing_twice_and_counts_the_same(stage: Stage) -> None:
+def test_called_again_for_a_scan_it_sends_nothing_twice_and_counts_as_sent_only_what_it_sent_itself(
+    stage: Stage,
+) -> None:
     stage.answers = [None, REJECTED]
 
     first = stage.scan(0, *THREE)
     again = stage.notify(0)
 
-    assert first == again
     assert counts(first) == {"owners": 3, "sent": 2, "refused": 1}
+    assert counts(again) == {"owners": 3, "unknown": 2, "refused": 1}
+    assert again["notification"]["message"].count(REJECTED.response["Error"]["Message"]) > 0
     assert len(stage.calls) == 3
 
 
-@pytest.mark.parametrize(("killed_at", "sent"), [("put_object", 3), ("send", 2)])
+def test_what_was_claimed_before_a_crash_is_none_of_the_notices_without_an_answer_that_stop_it(stage: Stage) -> None:
+    stage.scan(0, *(overdue(f"owner{number}@example.com", number) for number in range(3)))
+    stage.report(0, *(overdue(f"owner{number}@example.com", number) for number in range(5)))
+
+    assert counts(stage.notify(0)) == {"owners": 5, "unknown": 3, "sent": 2}
+
+
+@pytest.mark.parametrize(
+    ("killed_at", "sent", "expected"),
+    [("put_object", 3, {"unknown": 1, "sent": 2}), ("send", 2, {"unknown": 2, "sent": 1})],
+)
 def test_a_function_that_is_killed_and_called_again_loses_a_mail_at_most_and_doubles_none(
-    stage: Stage, killed_at: str, sent: int
+    stage: Stage, killed_at: str, sent: int, expected: dict[str, int]
 ) -> None:
     def kill(name: str) -> None:
         if name == killed_at and len(stage.sent) == 1:
@@ -167,7 +181,7 @@ def test_a_function_that_is_killed_and_called_again_loses_a_mail_at_most_and_dou
     answer = stage.notify(0)
     digests = [stage.scan(day, *THREE) for day in (6, 7)]
 
-    assert counts(answer) == {"owners": 3, "sent": 3}
+    assert counts(answer) == {"owners": 3, **expected}
     assert len([one for one in stage.sent if one.day == 0]) == sent
     assert counts(digests[0]) == {"owners": 3, "nothing_new": 3}
     assert counts(digests[1]) == {"owners": 3, "sent": 3}
@@ -253,13 +267,10 @@ def test_why_a_notice_was_refused_is_on_file_until_one_is_sent(stage: Stage) -> 
         refusal("AccountSuspendedException"),
         refusal("SendingPausedException"),
         refusal("MailFromDomainNotVerifiedException"),
-        refusal("AccessDeniedException", 403),
-        refusal("NotFoundException", 404, "Configuration set does not exist"),
         refusal("MessageRejected", 400, f"Email address is not verified: {ALICE}, {FROM.title()}"),
-        refusal("ExpiredTokenException", 403),
+        refusal("MessageRejected", 400, f"Email address is not verified: {'x' * 300}, {FROM}"),
         EndpointConnectionError(endpoint_url="https://email.eu-central-1.amazonaws.com"),
         ConnectTimeoutError(endpoint_url="https://email.eu-central-1.amazonaws.com"),
-        NoCredentialsError(),
     ],
     ids=str,
 )
@@ -279,6 +290,135 @@ def test_what_is_refused_of_every_notice_stops_them_and_the_claim_is_given_back(
 
     assert counts(stage.scan(7.1, *THREE)) == {"owners": 3, "nothing_new": 1, "sent": 2}
     assert stage.sent_to(CAROL) == [(7.1, "first")]
+
+
+@pytest.mark.parametrize(
+    "owner", ["an-iam-key-age@example.com", "iam-key-age@example.com.example.org", "iam-key-age@example.community"]
+)
+def test_an_address_that_the_senders_is_a_part_of_stops_nobody_elses_notice(
+    monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    stage = Stage(monkeypatch, {**BY_SES, "OWNER_DOMAINS": f"example.com,{owner.partition('@')[2]}"})
+    stage.answers = [refusal("MessageRejected", 400, f"Email address is not verified: {owner}")]
+
+    answer = stage.scan(0, overdue(owner, 1, 300), overdue(BOB, 2))
+
+    assert counts(answer) == {"owners": 2, "refused": 1, "sent": 1}
+
+
+NOT_FORESEEN = [
+    refusal("AccessDeniedException", 403),
+    refusal("NotFoundException", 404, "Configuration set does not exist"),
+    refusal("ExpiredTokenException", 403),
+    NoCredentialsError(),
+]
+ILLEGAL = refusal("BadRequestException", 400, "Domain contains dot-string")
+
+
+@pytest.mark.parametrize("error", [*NOT_FORESEEN, ILLEGAL], ids=str)
+def test_three_refusals_in_the_same_words_stop_notices_and_are_given_back(stage: Stage, error: Exception) -> None:
+    owners = [f"owner{number}@example.com" for number in range(5)]
+    all_five = [overdue(owner, number, 300 - number) for number, owner in enumerate(owners)]
+    stage.answers = [error] * 9
+
+    answer = stage.scan(0, *all_five)
+    stage.answers = []
+    again = stage.scan(0.1, *all_five)
+
+    assert counts(answer) == {"owners": 5, "left": 5}
+    assert "No more notices were sent" in answer["notification"]["message"]
+    assert counts(again) == {"owners": 5, "sent": 5}
+    assert {sent.kind for sent in stage.sent} == {"first"}
+
+
+@pytest.mark.parametrize("error", [*NOT_FORESEEN, ILLEGAL], ids=str)
+def test_a_refusal_that_others_do_not_meet_is_of_that_owner(stage: Stage, error: Exception) -> None:
+    stage.answers = [error]
+
+    answer = stage.scan(0, *THREE)
+
+    assert counts(answer) == {"owners": 3, "refused": 1, "sent": 2}
+    assert ALICE in answer["notification"]["message"]
+    assert counts(stage.scan(1, *THREE)) == {"owners": 3, "nothing_new": 3}
+
+
+@pytest.mark.parametrize("error", NOT_FORESEEN, ids=str)
+def test_what_nobody_foresaw_is_given_back_if_no_notice_shows_that_it_is_of_one_owner(
+    stage: Stage, error: Exception
+) -> None:
+    stage.answers = [error]
+
+    answers = [counts(stage.scan(day, overdue(ALICE, 1))) for day in (0, 1)]
+
+    assert answers == [{"owners": 1, "left": 1}, {"owners": 1, "sent": 1}]
+
+
+def test_refusals_that_name_the_owner_stop_nobody_however_many_there_are(stage: Stage) -> None:
+    owners = [f"owner{number}@example.com" for number in range(5)]
+    stage.answers = [refusal("MessageRejected", 400, f"Email address is not verified: {one}") for one in owners[:4]]
+
+    answer = stage.scan(0, *(overdue(owner, number, 300 - number) for number, owner in enumerate(owners)))
+
+    assert counts(answer) == {"owners": 5, "refused": 4, "sent": 1}
+
+
+@pytest.mark.parametrize("error", [NOT_FORESEEN[0], ILLEGAL], ids=str)
+def test_owners_who_are_refused_each_time_keep_nobody_else_from_their_notice(stage: Stage, error: Exception) -> None:
+    odd = [overdue(f"odd{number}@example.com", number, 400 - number) for number in range(7)]
+
+    def answer_to(name: str) -> None:
+        if name == "send":
+            stage.answers = [error if stage.composed_for[-1].startswith("odd") else None]
+
+    stage.on_call = answer_to
+    answers = [counts(stage.scan(day, *odd, overdue(ALICE, 9))) for day in range(4)]
+
+    assert answers[:3] == [{"owners": 8, "left": 8}, {"owners": 8, "left": 8}, {"owners": 8, "refused": 7, "sent": 1}]
+    assert answers[3] == {"owners": 8, "nothing_new": 8}
+    assert stage.sent_to(ALICE) == [(2, "first")]
+
+
+def test_a_claim_that_s3_does_not_take_back_is_counted_and_told_to_the_topic(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, calls = stage.bucket.put_object, list[str]()
+
+    def fails_after_the_claim(**given: Any) -> Any:
+        calls.append(given["Key"])
+        if len(calls) == 2:
+            raise refusal("SlowDown", 503)
+        return put(**given)
+
+    stage.report(0, *THREE)
+    stage.answers = [NO_QUOTA]
+    monkeypatch.setattr(stage.bucket, "put_object", fails_after_the_claim)
+
+    answer = stage.notify(0)
+
+    assert counts(answer) == {"owners": 3, "lost": 1, "left": 2}
+    assert "S3 did not take that back" in " ".join(json.loads(answer["notification"]["message"])["default"].split())
+    assert counts(stage.scan(1, *THREE)) == {"owners": 3, "nothing_new": 1, "sent": 2}
+
+
+@pytest.mark.parametrize("error", [refusal("SlowDown", 503), refusal("AccessDenied", 403)])
+def test_a_refusal_that_s3_does_not_take_is_told_to_the_topic_and_the_others_are_notified(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    put = stage.bucket.put_object
+
+    def refuses_refusals(**given: Any) -> Any:
+        if b"MessageRejected" in given["Body"]:
+            raise error
+        return put(**given)
+
+    stage.report(0, *THREE)
+    stage.answers = [REJECTED]
+    monkeypatch.setattr(stage.bucket, "put_object", refuses_refusals)
+
+    answer = stage.notify(0)
+
+    assert counts(answer) == {"owners": 3, "refused": 1, "sent": 2}
+    assert ALICE in answer["notification"]["message"]
 
 
 def test_a_notice_that_comes_too_fast_is_sent_after_a_wait(stage: Stage) -> None:
@@ -339,7 +479,7 @@ def test_sns_refuses_throttles_and_fails_in_its_own_words(
     monkeypatch: pytest.MonkeyPatch, error: Exception, expected: dict[str, int]
 ) -> None:
     stage = Stage(monkeypatch, BY_SNS)
-    stage.answers = [error]
+    stage.answers = [error] * (3 if "left" in expected else 1)
 
     assert counts(stage.scan(0, *THREE)) == {"owners": 3, **expected}
 
@@ -371,7 +511,7 @@ def test_what_was_sent_before_counts_when_it_is_called_again(monkeypatch: pytest
 
     stage.scan(0, *THREE)
 
-    assert counts(stage.notify(0)) == {"owners": 3, "sent": 2, "left": 1}
+    assert counts(stage.notify(0)) == {"owners": 3, "unknown": 2, "left": 1}
     assert len(stage.calls) == 2
 
 
@@ -404,6 +544,53 @@ def test_a_test_sends_all_to_one_address_and_leaves_the_owners_files_alone(monke
     assert all(name.startswith("test/") for name in tests)
     assert counts(real) == {"owners": 3, "sent": 3}
     assert [(one.to, one.kind) for one in stage.sent[3:]] == [(owner, "first") for owner in (ALICE, BOB, CAROL)]
+
+
+def test_each_address_of_tests_gets_all_notices_at_once_and_both_spellings_of_it_are_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = []
+    stage = Stage(monkeypatch, BY_SES)
+    for day, test_to in enumerate(("me@example.net", "you@example.net", "You@Example.net", "me@example.net")):
+        monkeypatch.setenv("NOTICES_TEST_TO", test_to)
+        answers.append(counts(stage.scan(day, overdue(ALICE, 1))))
+
+    told = {"owners": 1, "sent": 1}
+    assert answers == [told, told, *[{"owners": 1, "nothing_new": 1}] * 2]
+    assert [sent.to for sent in stage.sent] == ["me@example.net", "you@example.net"]
+
+
+def test_what_was_published_to_the_topic_is_mailed_as_a_first_notice_and_the_other_way_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(monkeypatch, BY_SES)
+    for day, settings in enumerate((BY_SNS, BY_SES, BY_SNS)):
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        stage.scan(day, overdue(ALICE, 1))
+
+    assert [(sent.to, sent.kind) for sent in stage.sent] == [(TOPIC, "first"), (ALICE, "first")]
+    assert [name.rpartition("/")[0] for name in stage.files()] == ["sns", ""]
+
+
+def test_a_message_that_is_refused_for_one_owner_stops_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch, {**BY_SES, "NOTICES_TEST_TO": "me@example.net"})
+    stage.answers = [refusal("MessageRejected", 400, "The message is too long")]
+
+    assert counts(stage.scan(0, *THREE)) == {"owners": 3, "refused": 1, "sent": 2}
+
+
+@pytest.mark.parametrize(("hours", "sent"), [(25, 3), (25.01, 0), (900, 0)])
+def test_a_scan_that_is_redriven_a_day_later_tells_nobody_of_keys_that_may_have_been_replaced(
+    stage: Stage, hours: float, sent: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage.report(0, *THREE)
+
+    answer = stage.notify(0, late=timedelta(hours=hours))
+
+    assert len(stage.sent) == sent
+    assert sent or answer == {"counts": NOTHING, "notify": False}
+    assert sent or json.loads(capsys.readouterr().out)["stopped"] == "the scan is late"
 
 
 def test_an_address_that_is_refused_in_a_test_stops_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -485,7 +672,7 @@ def organization(stage: Stage, scan_id: str, *account_ids: str) -> tuple[dict[st
 
 
 def test_the_log_has_the_counts_in_one_line_and_names_nobody(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    stage.answers = [REJECTED, refusal("AccessDeniedException", 403, "User: arn:aws:sts::1:x is not authorized")]
+    stage.answers = [REJECTED, refusal("SendingPausedException", 400, "Account arn:aws:sts::1:x is paused")]
 
     answer = stage.scan(0, *THREE)
 
@@ -493,7 +680,7 @@ def test_the_log_has_the_counts_in_one_line_and_names_nobody(stage: Stage, capsy
     assert json.loads(line) == {
         "scan_id": "scan-0",
         "notices": answer["counts"],
-        "stopped": "AccessDeniedException",
+        "stopped": "SendingPausedException",
     }
     assert "@" not in line
     assert "AKIA" not in line
