@@ -149,7 +149,9 @@ class Changes(TypedDict):
     new_due_soon: list[str]  # access key ids
     resolved_early: list[ResolvedKey]  # due soon or unused then, and not found any more, without having been overdue
     unknown_early: list[EarlyKey]  # due soon or unused then; it could not be found out what became of them
-    last_message_at: str | None  # started_at of the last full scan, or of this one, that sent a message
+    # started_at of the last full scan, or of this one, that sent a message; null in the reports of an organization's
+    # accounts
+    last_message_at: str | None
     reminder: bool  # the message is sent although nothing changed: the last one is RemindDays ago
     reminds_of: NotRequired[str]  # of a reminder: `last_message_at` before it
 

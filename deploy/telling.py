@@ -14,7 +14,7 @@ OF_NOTICES = {
 _OF_SES = ("NoticesFrom", "OwnerDomains", "NoticesTestTo")
 
 
-def check_notices(parameters: Mapping[str, str]) -> None:
+def check_notices(parameters: Mapping[str, str], where: str = "") -> None:
     """Refuse, by InvalidSettingError, what the function that mails owners would not take."""
     if parameters["OwnerNotices"] != "ses":
         return
@@ -22,7 +22,8 @@ def check_notices(parameters: Mapping[str, str]) -> None:
         parse_notice_settings({variable: parameters[name] for name, variable in OF_NOTICES.items()})
     except InvalidSettingError as error:
         [name] = [name for name, variable in OF_NOTICES.items() if variable == error.field]
-        raise InvalidSettingError(name, error.value, error.takes.replace("OWNER_NOTICES", "OwnerNotices")) from error
+        takes = error.takes.replace("OWNER_NOTICES", "OwnerNotices")
+        raise InvalidSettingError(f"{where}{name}", error.value, takes) from error
 
 
 def check_event_bus(event_bus: str, region: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localaws.clients import REGION
-from localaws.moto_patches import notifications, ses
+from localaws.moto_patches import notifications, ses, ses_account
 
 DEMO_DOMAIN = "example.com"
 _RULE = "local-events"
@@ -40,7 +40,7 @@ class Receivers:
         """
         addresses = [parameters.get(name, "") for name in ("NoticesFrom", "NoticesTestTo")]
         domains = [*parameters.get("OwnerDomains", "").split(","), *(one.rpartition("@")[2] for one in addresses)]
-        ses.verify(self._account_id, REGION, DEMO_DOMAIN, *filter(None, map(str.lower, domains)))
+        ses_account.verify(self._account_id, REGION, DEMO_DOMAIN, *filter(None, map(str.lower, domains)))
         if parameters.get("OwnerNotices") == "sns":
             self._follow_topic(self._topic("OwnersTopic"))
         if bus := parameters.get("EventBus"):

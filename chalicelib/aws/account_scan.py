@@ -82,6 +82,8 @@ class _Run:
         pages = list(self._read_pages(member.iam_for_many_calls(), facts))
         load_last = partial(report_store.load_last_report_of, member.account_id, self.last_scan_id)
         report = join_and_compare(pages, self.planner.watch(load_last, lambda: self.told_at), facts, datetime.now(UTC))
+        if report["changes"]:
+            report["changes"]["last_message_at"] = None  # a message is of all accounts
         self.planner.plan(report)
         if reader.usage_evidence:
             self._join_usage(member, report)

@@ -155,9 +155,9 @@ def _not_known(report: Report, place: Place) -> Iterator[dict[str, Any]]:
     changes = report["changes"]
     for key in (*changes["unknown"], *changes["unknown_early"]) if changes else ():
         title = f"It is unknown what became of an access key of IAM user {key['user_name']}"
-        cause = "its user could not be checked, or was renamed or deleted during the scan"
+        cause = "its user was unchecked, renamed or deleted during the scan, or its last use could not be read"
         about = _About(key["access_key_id"], title, "AwsIamAccessKey", key["access_key_id"], key["user_name"])
-        yield _unknown(place, about, cause, "expired")
+        yield _unknown(place, about, cause, "unused" if key.get("was") == "unused" else "expired")
 
 
 def _root(report: Report, place: Place) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """What changed since the last full scan: keys newly expired, still expired, resolved. Pure."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,36 +8,24 @@ from typing import Any, Literal
 
 from chalicelib.age import AgeRule, Verdict
 from chalicelib.documents import (
-    SCAN_ID_PATTERN,
     AccountFacts,
     Changes,
     InvalidEvidenceError,
-    LastScan,
     Page,
     Report,
     UserEvidence,
 )
-from chalicelib.instants import format_instant, parse_instant
-from chalicelib.key_documents import ACTIVE, EarlyKey, ExpiredKey, JudgedKey, ResolvedKey
+from chalicelib.instants import parse_instant
+from chalicelib.key_documents import ACTIVE, ExpiredKey, JudgedKey, ResolvedKey
 from chalicelib.organization_documents import AnyReport
-from chalicelib.policy import MAX_AGE_DAYS_LIMIT
 from chalicelib.report.build import join_pages
+from chalicelib.report.last_report import COMPARED_FIELDS, LastReport, expired_key, read_last_report
 from chalicelib.report.summary import has_root_access_keys, scan_kind
 
 NO_LAST_SCAN = "No earlier full scan is on record, so every overdue key counts as new."
 _SUPERSEDED = "A later full scan is on record already, so this one is compared with none."
-# What a report has of a key: whoever may write to the bucket may have put anything into the last one.
-_TEXTS = {
-    "scan_id": SCAN_ID_PATTERN,
-    "user_name": r"[!\"$-.0-9;-=@-~]{1,64}",
-    "access_key_id": r"[A-Za-z0-9_]{1,128}",
-    "status": r"[A-Za-z]{1,20}",
-}
 _FIRST_YEAR = 1970  # that a scan policy takes
 _CLOCKS_DIFFER_BY = timedelta(minutes=5)  # at most, those of Step Functions and of the function
-_LastUse = tuple[datetime, datetime | None]  # a key's creation and, if there was one, its last use
-_OPTIONAL = "max_unused_days"
-_COMPARED = ("max_age_days", "include_inactive", _OPTIONAL)  # fields of a policy that make a key a finding
 
 
 def join_and_compare(
@@ -67,19 +54,20 @@ def is_new_baseline(report: AnyReport) -> bool:
     return report["changes"] is not None and not report["changes"]["superseded"]
 
 
+def may_be_unused(key: JudgedKey, report: Report) -> bool:
+    """Return whether an active key that is in time may be unused: its last use could not be read."""
+    if key["status"] != ACTIVE or key["verdict"] != Verdict.OK or key.get("last_used") != "unknown":
+        return False
+    policy = report["policy"]
+    rule = AgeRule(parse_instant(report["as_of"]), policy["max_age_days"], 0, policy.get("max_unused_days"))
+    return rule.is_unused(parse_instant(key["created_at"]), None)
+
+
 @dataclass
 class _Comparison:
     """A full scan being compared with the last one: it watches the pages pass by, then tells the changes."""
 
-    since: LastScan | None = None
-    last_policy: dict[str, Any] = field(default_factory=dict)
-    was_expired: dict[str, ExpiredKey] = field(default_factory=dict)  # by access key id, oldest first
-    was_unused: dict[str, _LastUse] = field(default_factory=dict)  # by access key id
-    was_early: dict[str, EarlyKey] = field(default_factory=dict)  # by access key id
-    last_message_at: str | None = None
-    had_root_access_keys: bool = False
-    was_inactive: frozenset[str] = frozenset()  # by access key id, of those that were too old
-    was_unsafe: frozenset[str] = frozenset()  # by access key id, of those not safe to deactivate
+    last: LastReport = field(default_factory=LastReport)
     notes: list[str] = field(default_factory=list)
     superseded: bool = False
     _users: dict[str, UserEvidence] = field(default_factory=dict)  # of those keys, as this scan finds them
@@ -87,7 +75,7 @@ class _Comparison:
 
     def watch(self, pages: Iterable[Page]) -> Iterator[Page]:
         """Pass the scan's pages on, keeping what became of the keys that were expired."""
-        was_found = {**self.was_early, **self.was_expired}
+        was_found = {**self.last.early, **self.last.expired}
         names = {key["user_name"] for key in was_found.values()}
         for page in pages:
             for user in page["users"]:
@@ -101,7 +89,7 @@ class _Comparison:
     def changes(self, report: Report, account: AccountFacts) -> Changes:
         """Return what changed, once all pages of the report have passed by."""
         changes: Changes = {
-            "since": self.since,
+            "since": self.last.since,
             "notes": [*self.notes, *self._policy_note(report)],
             "new": [],
             "still_expired": [],
@@ -112,36 +100,36 @@ class _Comparison:
             "became_safe": [
                 finding["access_key_id"]
                 for finding in report["findings"]
-                if finding["safe_to_deactivate"] and finding["access_key_id"] in self.was_unsafe
+                if finding["safe_to_deactivate"] and finding["access_key_id"] in self.last.unsafe
             ],
-            "new_root_access_keys": has_root_access_keys(report) and not self.had_root_access_keys,
+            "new_root_access_keys": has_root_access_keys(report) and not self.last.had_root_access_keys,
             "superseded": self.superseded,
             "new_due_soon": [
                 finding["access_key_id"]
                 for finding in report["findings"]
-                if finding["verdict"] == "due_soon" and finding["access_key_id"] not in self.was_early
+                if finding["verdict"] == "due_soon" and finding["access_key_id"] not in self.last.early
             ],
             "resolved_early": [],
             "unknown_early": [],
-            "last_message_at": self.last_message_at,
+            "last_message_at": self.last.message_at,
             "reminder": False,
         }
         expired_now = set()
         for finding in report["findings"]:
             if finding["verdict"] == "expired":
                 expired_now.add(finding["access_key_id"])
-                before = self.was_expired.get(finding["access_key_id"])
+                before = self.last.expired.get(finding["access_key_id"])
                 if finding["status"] == ACTIVE and self._was_inactive(finding["access_key_id"]):
                     changes["reactivated"].append(finding["access_key_id"])
                 if before and self._was_expired_by(report["policy"], before):
-                    changes["still_expired"].append(_expired_key(finding, before["reported_since"]))
+                    changes["still_expired"].append(expired_key(finding, before["reported_since"]))
                 else:
-                    changes["new"].append(_expired_key(finding, report["as_of"]))
+                    changes["new"].append(expired_key(finding, report["as_of"]))
             elif finding["verdict"] == "unused" and not self._was_unused_by(report["policy"], finding["access_key_id"]):
                 changes["new_unused"].append(finding["access_key_id"])
-        for key_id, key in self.was_expired.items():
+        for key_id, key in self.last.expired.items():
             if key_id not in expired_now:
-                how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
+                how = self._resolution(key, report, account)
                 if how == "unknown":
                     changes["unknown"].append(key)
                 else:
@@ -152,10 +140,10 @@ class _Comparison:
     def _add_early(self, changes: Changes, report: Report, account: AccountFacts) -> None:
         """Add what became of the keys that were due soon or unused, and are not found any more."""
         found_now = {finding["access_key_id"] for finding in report["findings"]}
-        for key_id, key in self.was_early.items():
+        for key_id, key in self.last.early.items():
             if key_id in found_now:
                 continue
-            how = self._resolution(key, out_of_sight=_is_out_of_sight(key, report, account))
+            how = self._resolution(key, report, account)
             if how == "unknown":
                 changes["unknown_early"].append(key)
             else:
@@ -164,34 +152,36 @@ class _Comparison:
 
     def _was_expired_by(self, policy: Mapping[str, Any], key: ExpiredKey) -> bool:
         """Return whether this scan's policy, too, would have called a key expired then: if not, it is new."""
-        if not self.since or (key["status"] != ACTIVE and not policy["include_inactive"]):
+        if not self.last.since or (key["status"] != ACTIVE and not policy["include_inactive"]):
             return False
-        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0)
+        rule = AgeRule(parse_instant(self.last.since["as_of"]), policy["max_age_days"], 0)
         return rule.verdict(parse_instant(key["created_at"])) is Verdict.EXPIRED
 
     def _was_inactive(self, key_id: str) -> bool:
         """Return whether a key was too old and inactive at the last scan, whether it was judged or skipped."""
-        before = self.was_expired.get(key_id)
-        return key_id in self.was_inactive or (before is not None and before["status"] != ACTIVE)
+        before = self.last.expired.get(key_id)
+        return key_id in self.last.inactive or (before is not None and before["status"] != ACTIVE)
 
     def _was_unused_by(self, policy: Mapping[str, Any], key_id: str) -> bool:
         """Return whether this scan's policy, too, would have called a key unused then."""
-        if not self.since or key_id not in self.was_unused:
+        if not self.last.since or key_id not in self.last.unused:
             return False
-        rule = AgeRule(parse_instant(self.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])
-        return rule.is_unused(*self.was_unused[key_id])
+        last_use = self.last.unused[key_id]
+        rule = AgeRule(parse_instant(self.last.since["as_of"]), policy["max_age_days"], 0, policy["max_unused_days"])
+        return last_use is None or rule.is_unused(*last_use)
 
     def _resolution(
-        self, was: ExpiredKey, *, out_of_sight: bool
+        self, was: ExpiredKey, report: Report, account: AccountFacts
     ) -> Literal["rotated", "deactivated", "deleted", "exempted", "no_longer_matching", "unknown"]:
         owner = self._owners.get(was["access_key_id"])
         user = owner or self._users.get(was["user_name"])
         if user is None:  # deleted, or renamed: to one of those who are unchecked, or while the scan ran
-            return "unknown" if out_of_sight else "deleted"
-        if user["outcome"] != "checked":  # not found: deleted or renamed while the scan ran
-            return "unknown"
+            return "unknown" if self._is_out_of_sight(was, report, account) else "deleted"
         keys = user.get("keys", [])
         key = next((key for key in keys if key["access_key_id"] == was["access_key_id"]), None)
+        may_be_unused_still = key and was["access_key_id"] in self.last.unused and may_be_unused(key, report)
+        if user["outcome"] != "checked" or may_be_unused_still:  # not found: deleted or renamed while the scan ran
+            return "unknown"
         if key and key["verdict"] == "exempt":
             return "exempted"
         if key and key["status"] in (was["status"], ACTIVE):
@@ -200,9 +190,19 @@ class _Comparison:
             return "rotated"
         return "deactivated" if key else "deleted"
 
+    def _is_out_of_sight(self, key: ExpiredKey, report: Report, account: AccountFacts) -> bool:
+        """Return whether a key whose user is not listed any more may be one of a user who could not be checked.
+
+        If the last scan found the key, it was not one of a user who was unchecked then.
+        """
+        unchecked = {user["user_name"] for user in report["unchecked"]}
+        if key["access_key_id"] not in self.last.unknown:
+            unchecked -= self.last.unchecked
+        return bool(unchecked) or key["user_name"] in account["users"]
+
     def _policy_note(self, report: Report) -> Iterator[str]:
-        before, now = self.last_policy, report["policy"]
-        differing = [name for name in _COMPARED if name in before and before[name] != now.get(name)]
+        before, now = self.last.policy, report["policy"]
+        differing = [name for name in COMPARED_FIELDS if name in before and before[name] != now.get(name)]
         if differing:
             shown = {name: [_shown(policy.get(name)) for policy in (before, now)] for name in differing}
             what = ", ".join(f"{name} was {was} and is {becomes}" for name, (was, becomes) in shown.items())
@@ -231,103 +231,13 @@ def _read(report: Mapping[str, Any], page: Page, now: datetime | None) -> _Compa
             raise InvalidEvidenceError("its report is of an instant before there was IAM")
         if as_of >= parse_instant(page["as_of"]):
             return _Comparison(notes=[_SUPERSEDED], superseded=True)
-        return _Comparison(
-            since={"scan_id": _text(report, "scan_id"), "as_of": report["as_of"]},
-            last_policy=_compared(report["policy"]),
-            was_expired={key["access_key_id"]: key for key in _expired_keys(report)},
-            was_unused={
-                key["access_key_id"]: _last_use(key) for key in report["findings"] if key["verdict"] == "unused"
-            },
-            was_early={key["access_key_id"]: key for key in _early_keys(report)},
-            last_message_at=_read_last_message(report),
-            had_root_access_keys=has_root_access_keys(report),
-            was_inactive=frozenset(report["inactive_overdue"]),
-            was_unsafe=frozenset(
-                key["access_key_id"] for key in report["findings"] if key["safe_to_deactivate"] is False
-            ),
-        )
+        return _Comparison(last=read_last_report(report))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidEvidenceError("its report is damaged") from error
 
 
-def _expired_keys(report: Mapping[str, Any]) -> Iterator[ExpiredKey]:
-    """Yield the keys that the last report calls expired, and those that it could not know of any more."""
-    changes = report["changes"]
-    since = {_text(key, "access_key_id"): key["reported_since"] for key in changes["still_expired"]}
-    for finding in report["findings"]:
-        if finding["verdict"] == "expired":
-            yield _read_key(finding, since.get(finding["access_key_id"], report["as_of"]))
-    for key in changes["unknown"]:
-        yield _read_key(key, key["reported_since"])
-
-
-def _early_keys(report: Mapping[str, Any]) -> Iterator[EarlyKey]:
-    """Yield the keys that the last report calls due soon or unused, and those that it could not know of any more."""
-    for finding in report["findings"]:
-        if finding["verdict"] in ("due_soon", "unused"):
-            yield {**_read_key(finding, report["as_of"]), "was": finding["verdict"]}
-    for key in report["changes"].get("unknown_early", ()):
-        was: Literal["due_soon", "unused"] = "unused" if key["was"] == "unused" else "due_soon"
-        yield {**_read_key(key, key["reported_since"]), "was": was}
-
-
-def _read_last_message(report: Mapping[str, Any]) -> str:
-    """Return when the last message was sent, as far as the last report knows; raise ValueError for no instant."""
-    at: str = report["changes"].get("last_message_at") or report["as_of"]
-    return format_instant(parse_instant(at))
-
-
-def _is_out_of_sight(key: ExpiredKey, report: Report, account: AccountFacts) -> bool:
-    """Return whether a key whose user is not listed any more may be one of a user who could not be checked."""
-    return bool(report["unchecked"]) or key["user_name"] in account["users"]
-
-
-def _read_key(key: Mapping[str, Any], reported_since: str) -> ExpiredKey:
-    """Read an expired key out of the last report; raise ValueError for what no report has."""
-    for name in ("user_name", "access_key_id", "status"):
-        _text(key, name)
-    for instant in (key["created_at"], key["overdue_at"], reported_since):
-        parse_instant(instant)
-    return _expired_key(key, reported_since)
-
-
-def _expired_key(finding: Mapping[str, Any], reported_since: str) -> ExpiredKey:
-    return {
-        "user_name": finding["user_name"],
-        "access_key_id": finding["access_key_id"],
-        "created_at": finding["created_at"],
-        "status": finding["status"],
-        "overdue_at": finding["overdue_at"],
-        "reported_since": reported_since,
-    }
-
-
-def _text(part: Mapping[str, Any], name: str) -> str:
-    """Return a field's text; raise ValueError if it is not one that a report has there."""
-    value: str = part[name]
-    if not re.fullmatch(_TEXTS[name], value, re.ASCII):
-        raise ValueError(f"{name}: not a text that a report has")
-    return value
-
-
-def _last_use(finding: Mapping[str, Any]) -> _LastUse:
-    used = finding["last_used"]
-    return parse_instant(finding["created_at"]), None if used is None else parse_instant(used["at"])
-
-
-def _compared(policy: Mapping[str, Any]) -> dict[str, int | None]:
-    """Take of a policy what is compared; `max_unused_days`, which it need not have, is None without."""
-    return {name: _number(policy[name]) if name in policy or name != _OPTIONAL else None for name in _COMPARED}
-
-
 def _shown(value: int | None) -> str:
     return "not set" if value is None else str(value)
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value <= MAX_AGE_DAYS_LIMIT:
-        raise ValueError("not a number, true or false that a policy has")
-    return value
 
 
 def _is_successor(key: JudgedKey, of: ExpiredKey) -> bool:

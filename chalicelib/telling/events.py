@@ -150,8 +150,8 @@ def _entry(
 
 
 def _event_key(report: Report, changes: Changes, detail_type: str, key_id: str) -> str:
-    """Return what stays the same of a change until a full scan is kept as the last one."""
-    since = changes["since"]["scan_id"] if changes["since"] else ""
+    """Return what stays the same of a change until a full scan is kept as the last one; without one, of this scan."""
+    since = changes["since"]["scan_id"] if changes["since"] else report["scan_id"]
     of = "\n".join((report["account_id"], key_id, detail_type, since))
     return hashlib.sha256(of.encode()).hexdigest()[:_KEY_LENGTH]
 

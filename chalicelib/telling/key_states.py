@@ -9,6 +9,7 @@ from typing import Literal
 
 from chalicelib.documents import Page, Report
 from chalicelib.key_documents import ACTIVE, Finding, JudgedKey
+from chalicelib.report.changes import may_be_unused
 from chalicelib.telling_documents import SentFinding
 
 Status = Literal["FAILED", "WARNING", "PASSED"]
@@ -92,19 +93,24 @@ def states_of(report: Report, evidence: Evidence, had: Mapping[str, SentFinding]
     """Yield what there is to say of each key that is found or exempt, and of those that are known from before."""
     found = [*report["findings"], *report["exempt"]]
     yield from (state_of(finding, report) for finding in found)
-    unclear = _unclear_keys(report)
+    resolved, unknown = _compared_keys(report)
     for access_key_id in sorted(had.keys() - {finding["access_key_id"] for finding in found}):
         seen = evidence.keys.get(access_key_id)
         if seen:
             yield from _no_finding(*seen, report)
-        elif access_key_id not in unclear and _is_gone(had[access_key_id]["user_name"], evidence):
+        elif access_key_id in resolved or (
+            access_key_id not in unknown and _is_gone(had[access_key_id]["user_name"], evidence)
+        ):
             yield _gone(access_key_id, had[access_key_id], report)
 
 
-def _unclear_keys(report: Report) -> set[str]:
-    changes = report["changes"]
-    keys = [*changes["unknown"], *changes["unknown_early"]] if changes else []
-    return {key["access_key_id"] for key in keys}
+def _compared_keys(report: Report) -> tuple[set[str], set[str]]:
+    """Return the keys that the comparison with the last full scan calls resolved, and those that it calls unknown."""
+    if (changes := report["changes"]) is None:
+        return set(), set()
+    resolved = {key["access_key_id"] for key in (*changes["resolved"], *changes["resolved_early"])}
+    unknown = {key["access_key_id"] for key in (*changes["unknown"], *changes["unknown_early"])}
+    return resolved, unknown
 
 
 def _is_gone(user_name: str, evidence: Evidence) -> bool:
@@ -159,7 +165,7 @@ def _in_words(finding: Finding, report: Report) -> str:
         was = {"expired": "overdue", "due_soon": "due soon"}.get(finding.get("exempt_from", ""), "unused")
         return f"It would be {was}, and is exempt{ends}."
     return {
-        "expired": f"It is overdue since {until}: keys are to be replaced after {policy['max_age_days']} days.",
+        "expired": f"It has been overdue since {until}: keys have to be replaced after {policy['max_age_days']} days.",
         "unused": f"It was not used for more than {policy.get('max_unused_days')} days.",
         "due_soon": f"It is in time until {until}, and overdue after that.",
     }[finding["verdict"]]
@@ -167,6 +173,8 @@ def _in_words(finding: Finding, report: Report) -> str:
 
 def _no_finding(user_name: str, key: JudgedKey, report: Report) -> Iterator[KeyState]:
     """Yield that a key is no finding any more; nothing of an active one that was not judged."""
+    if may_be_unused(key, report):
+        return
     if key["verdict"] == "ok":
         verdict, says, to_do = "ok", "It is neither overdue nor due soon.", "There is nothing to do."
     elif key["verdict"] is None and key["status"] != ACTIVE:

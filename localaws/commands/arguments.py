@@ -10,6 +10,7 @@ from chalicelib.settings import InvalidSettingError
 from deploy.package import PROJECT
 from deploy.parameters import check_deactivation, split_assignments
 from deploy.parameters import read_parameters as check_parameters
+from deploy.telling import OF_NOTICES, check_notices
 from deploy.template import RESOURCES, read_resources
 from localaws.accounts.account_file import DEMO_ACCOUNT, Account, AccountError, load_account
 from localaws.commands.printing import print_wrapped
@@ -74,6 +75,7 @@ def read_stack_parameters(parameters: str) -> dict[str, str]:
     try:
         given = check_parameters(known, split_assignments(parameters, "--parameters"), "--parameters")
         check_deactivation(given, "--parameters: ")
+        check_notices({name: str(known[name]["Default"]) for name in OF_NOTICES} | given, "--parameters: ")
     except InvalidSettingError as error:
         raise BadInputError(str(error)) from error
     return given

@@ -34,7 +34,8 @@ from localaws.moto_patches.organizations import list_accounts_page_by_page
 from localaws.moto_patches.redrive import redrive_executions
 from localaws.moto_patches.s3 import keep_the_first_object
 from localaws.moto_patches.security_hub import take_findings_as_security_hub_does
-from localaws.moto_patches.ses import describe_the_account, send_mail_as_ses_does, verify_identities_as_ses_does
+from localaws.moto_patches.ses import send_mail_as_ses_does
+from localaws.moto_patches.ses_account import describe_the_account, suppress_addresses, verify_identities_as_ses_does
 from localaws.moto_patches.stack_sets import make_stack_sets_of_templates
 from localaws.moto_patches.stepfunctions import (
     accept_express_children,
@@ -82,6 +83,7 @@ def _patch_once() -> None:
     send_mail_as_ses_does()
     take_findings_as_security_hub_does()
     describe_the_account()
+    suppress_addresses()
     verify_identities_as_ses_does()
     put_events_as_eventbridge_does()
     name_errors_of_put_events()

@@ -9,8 +9,7 @@ from typing import Any
 from moto.core.common_models import CloudFormationModel
 from moto.core.exceptions import JsonRESTError
 from moto.events.models import events_backends
-from moto.ses.models import EmailIdentity, SESBackend, ses_backends
-from moto.sesv2 import urls
+from moto.ses.models import SESBackend, ses_backends
 from moto.sesv2.responses import SESV2Response
 from moto.sqs.models import sqs_backends
 
@@ -18,7 +17,7 @@ from localaws.moto_patches.event_buses import deliver
 from localaws.moto_patches.wiring import replace_method
 
 MAILBOX = "mails"  # the queue that gets what is mailed, as {"To", "From", "Subject", "text", "html"}
-MOST_A_DAY, MOST_A_SECOND = 200.0, 1.0  # in the sandbox
+MOST_A_DAY = 200.0  # in the sandbox
 _MOST_RECIPIENTS = 50
 _LONGEST_LOCAL_PART = 64
 _SIMULATOR = "simulator.amazonses.com"  # which the sandbox lets everybody mail to
@@ -180,63 +179,6 @@ def _check_quota(backend: SESBackend, recipients: int) -> None:
 def has_production_access(backend: SESBackend) -> bool:
     """Return whether an account is out of the sandbox."""
     return bool(getattr(backend, "production_access", False))
-
-
-def describe_the_account() -> None:
-    """Answer GetAccount and PutAccountDetails, which moto lacks; access to production is given at once here."""
-
-    def get_account(self: SESV2Response) -> str:
-        backend = self.sesv2_backend.core_backend
-        is_out = has_production_access(backend)
-        quota = (50_000.0, 14.0) if is_out else (MOST_A_DAY, MOST_A_SECOND)
-        return json.dumps(
-            {
-                "DedicatedIpAutoWarmupEnabled": False,
-                "EnforcementStatus": "HEALTHY",
-                "ProductionAccessEnabled": is_out,
-                "SendQuota": {
-                    **dict(zip(("Max24HourSend", "MaxSendRate"), quota, strict=True)),
-                    "SentLast24Hours": float(backend.sent_message_count),
-                },
-                "SendingEnabled": True,
-                "SuppressionAttributes": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
-            }
-        )
-
-    def put_account_details(self: SESV2Response) -> str:
-        backend = self.sesv2_backend.core_backend
-        setattr(backend, "production_access", bool(json.loads(self.body).get("ProductionAccessEnabled")))  # noqa: B010  # moto has no such attribute
-        return "{}"
-
-    for path in ("account$", "account/details$"):
-        urls.url_paths["{0}/v2/email/" + path] = SESV2Response.dispatch
-    replace_method(SESV2Response, "get_account", get_account)
-    replace_method(SESV2Response, "put_account_details", put_account_details)
-
-
-def verify_identities_as_ses_does() -> None:
-    """Let a new identity be pending, once in an account: moto says that it succeeded, and is not verified."""
-    create, described = SESBackend.create_email_identity_v2, EmailIdentity.get_response_object.fget  # type: ignore[attr-defined]  # a property
-
-    def create_pending(self: SESBackend, email_identity: str, *arguments: Any) -> EmailIdentity:
-        if email_identity in self.email_identities:
-            raise SesError("AlreadyExistsException", f"Email identity {email_identity} already exist.")
-        return create(self, email_identity if "@" in email_identity else email_identity.lower(), *arguments)
-
-    def with_status(self: EmailIdentity) -> dict[str, Any]:
-        return {**described(self), "VerificationStatus": "SUCCESS" if self.verified_for_sending_status else "PENDING"}
-
-    replace_method(SESBackend, "create_email_identity_v2", create_pending)
-    replace_method(EmailIdentity, "get_response_object", property(with_status))
-
-
-def verify(account_id: str, region: str, *identities: str) -> None:
-    """Verify domains and addresses, as who owns them does by DNS or by a link in a mail."""
-    backend = ses_backends[account_id][region]
-    for name in identities:
-        identity = backend.email_identities.get(name) or backend.create_email_identity_v2(name, None, None, None)
-        identity.verified_for_sending_status = True
-        identity.dkim_attributes |= {"SigningEnabled": True, "Status": "SUCCESS"}
 
 
 class ConfigurationSetOfAStack(CloudFormationModel):

@@ -305,9 +305,11 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
         "STATE_MACHINE_ARN": machine,
         "OWNERS_TOPIC_ARN": served.client("sns").create_topic(Name="owners")["TopicArn"],
         "--email-identity example.com": "--email-identity example.net",  # the other one is verified here already
+        "--email-address ADDRESS": "--email-address dana@example.com",
         "--user-name USER": "--user-name vault",
         "--access-key-id KEY": f"--access-key-id {key}",
     }
+    served.client("sesv2").put_suppressed_destination(EmailAddress="dana@example.com", Reason="BOUNCE")
     pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
     found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
     commands = sorted(dict.fromkeys(found), key=lambda command: "delete-access-key" in command)

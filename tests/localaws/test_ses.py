@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from moto.ses.models import ses_backends
 
 from localaws.environment import LocalAws
-from localaws.moto_patches import ses
+from localaws.moto_patches import ses_account
 
 ME, ALICE = "keys@example.com", "alice@example.com"
 BOTH = {"Text": {"Data": "Rotate it."}, "Html": {"Data": "<p>Rotate it.</p>"}}
@@ -86,7 +86,7 @@ def test_a_verified_domain_verifies_its_addresses_and_subdomains(mailer: Mailer,
 
 
 def test_a_verified_address_is_verified_as_it_is_written(mailer: Mailer, aws: LocalAws) -> None:
-    ses.verify(aws.account.account_id, "us-east-1", "Dana@example.org")
+    ses_account.verify(aws.account.account_id, "us-east-1", "Dana@example.org")
 
     mailer.send("Dana@example.org")
 
@@ -159,7 +159,7 @@ def test_a_new_identity_is_pending_until_its_owner_verifies_it(mailer: Mailer, a
     assert (pending["VerificationStatus"], pending["VerifiedForSendingStatus"]) == ("PENDING", False)
     assert mailer.refusal("alice@example.net")[0] == "MessageRejected"
 
-    ses.verify(aws.account.account_id, "us-east-1", "example.net")
+    ses_account.verify(aws.account.account_id, "us-east-1", "example.net")
 
     mailer.send("alice@example.net")
     verified = mailer.client.get_email_identity(EmailIdentity="example.net")
@@ -169,3 +169,12 @@ def test_a_new_identity_is_pending_until_its_owner_verifies_it(mailer: Mailer, a
     mailer.client.delete_email_identity(EmailIdentity="example.net")
     with pytest.raises(mailer.client.exceptions.NotFoundException):
         mailer.client.get_email_identity(EmailIdentity="example.net")
+
+
+def test_an_address_is_taken_off_the_list_of_suppressed_ones_once(mailer: Mailer) -> None:
+    mailer.client.put_suppressed_destination(EmailAddress=ALICE, Reason="BOUNCE")
+
+    mailer.client.delete_suppressed_destination(EmailAddress=ALICE)
+
+    with pytest.raises(mailer.client.exceptions.NotFoundException):
+        mailer.client.delete_suppressed_destination(EmailAddress=ALICE)

@@ -363,6 +363,7 @@ def test_a_report_is_compared_with_the_accounts_last_one(organization: Organizat
     assert changes["since"] == {"scan_id": "scan-0", "as_of": "2026-11-21T08:00:00Z"}
     assert [one["user_name"] for one in changes["still_expired"]] == ["alice"]
     assert [(one["user_name"], one["how"]) for one in changes["resolved"]] == [("bob", "deleted")]
+    assert changes["last_message_at"] is None, "messages are the organization's"
 
 
 def move(organization: Organization, scan_id: str, **changed: str) -> None:

@@ -216,6 +216,9 @@ def damaged(**fields: Any) -> dict[str, Any]:
         damaged(changes={"still_expired": [{}], "unknown": []}),
         damaged(root=7),
         damaged(findings=[{"verdict": "unused", "access_key_id": []}]),
+        damaged(unchecked=...),
+        damaged(unchecked=[{"user_name": ["bob"]}]),
+        damaged(unchecked=["bob"]),
         damaged(policy=None),
         damaged(policy={"max_age_days": "9" * 300_000, "include_inactive": False}),
         damaged(policy={"max_age_days": 10**400, "include_inactive": False}),
@@ -300,6 +303,40 @@ def test_a_key_that_may_only_be_out_of_sight_is_unknown(now: list[dict[str, Any]
 
     assert ids(changes["unknown"]) == ["AKIAOLD"]
     assert changes["resolved"] == []
+
+
+BAD = unchecked("bad")
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "became"),
+    [
+        ([user("alice", OLD), BAD], [BAD], "deleted"),
+        ([user("alice", OLD)], [BAD], "unknown"),
+        ([user("alice", OLD), BAD], [BAD, unchecked("alicia")], "unknown"),
+        ([user("alice", OLD), BAD], [unchecked("alice"), BAD], "unknown"),
+        ([user("alice", key("AKIAOLD", 80)), BAD], [BAD], "deleted"),
+    ],
+    ids=["long unchecked", "newly unchecked", "another one newly unchecked", "its own user", "was due soon"],
+)
+def test_a_user_who_was_unchecked_when_a_key_was_found_is_not_its_user_renamed(
+    then: Any, now: Any, became: str
+) -> None:
+    changes = changes_of(then, now)
+
+    resolved = [key["how"] for key in (*changes["resolved"], *changes["resolved_early"])]
+    assert resolved + ["unknown" for _ in (*changes["unknown"], *changes["unknown_early"])] == [became]
+
+
+def test_a_key_that_is_unknown_may_be_that_of_anybody_who_is_unchecked_since() -> None:
+    first = before(user("alice", OLD), user("bob", key("AKIABOB", 80))) | {"as_of": "2026-11-01T08:00:00Z"}
+    second = json.loads(json.dumps(before(BAD, last=first)))
+
+    third: Any = report_of(BAD, last=second)["changes"]
+    seen: Any = report_of(user("bad"), last=second)["changes"]
+
+    assert (ids(third["unknown"]), ids(third["unknown_early"])) == (["AKIAOLD"], ["AKIABOB"])
+    assert (ids(seen["resolved"]), ids(seen["resolved_early"])) == (["AKIAOLD"], ["AKIABOB"])
 
 
 def test_a_key_that_expires_is_new_though_a_stricter_scan_came_between() -> None:

@@ -143,6 +143,38 @@ def test_a_key_that_may_only_be_out_of_sight_is_unknown_until_it_is_known(now: A
     assert [one["access_key_id"] for one in overdue["new"]] == ["AKIAOLD"]
 
 
+@pytest.mark.parametrize(
+    ("then", "now", "policy", "became"),
+    [
+        (UNUSED, key("AKIAOLD", 60, used="unknown"), {}, "unknown"),
+        (key("AKIAOLD", 60, used="never"), key("AKIAOLD", 60, used="unknown"), {}, "unknown"),
+        (UNUSED, key("AKIAOLD", 60, used="unknown"), {"max_unused_days": 60}, "no_longer_matching"),
+        (UNUSED, key("AKIAOLD", 60, used="unknown"), {"max_unused_days": None}, "no_longer_matching"),
+        (UNUSED, key("AKIAOLD", 60, "Inactive", used="unknown"), {"include_inactive": True}, "deactivated"),
+        (SOON, key("AKIAOLD", 60, used="unknown"), {}, "no_longer_matching"),
+    ],
+    ids=["unused", "never used", "too young by now", "no limit by now", "inactive", "was due soon"],
+)
+def test_a_key_that_may_still_be_unused_is_unknown(then: Any, now: Any, policy: dict[str, Any], became: str) -> None:
+    _, resolved, unknown = early(changes_of([user("alice", then)], [user("alice", now)], **policy))
+
+    assert [how for _, _, how in resolved] + ["unknown" for _ in unknown] == [became]
+
+
+@pytest.mark.parametrize(
+    "between", [user("alice", key("AKIAOLD", 60, used="unknown")), unchecked("alice")], ids=["its use", "its user"]
+)
+def test_a_key_that_was_unknown_for_a_scan_is_not_newly_unused(between: Any) -> None:
+    first = before(user("alice", UNUSED), **POLICY) | {"as_of": "2026-11-20T08:00:00Z"}
+    second = json.loads(json.dumps(before(between, last=first, **POLICY)))
+
+    unused: Any = report_of(user("alice", UNUSED), last=second, **POLICY)["changes"]
+    used: Any = report_of(user("alice", key("AKIAOLD", 60, used=1)), last=second, **POLICY)["changes"]
+
+    assert (unused["new_unused"], early(unused)) == ([], ([], [], []))
+    assert early(used) == ([], [("AKIAOLD", "unused", "no_longer_matching")], [])
+
+
 def test_without_a_last_scan_every_key_that_is_due_soon_is_new_and_none_is_resolved() -> None:
     changes: Any = report_of(user("alice", SOON), user("bob", key("AKIABOB", 60, used=50)), last=None, **POLICY)
 
@@ -217,7 +249,8 @@ def test_the_last_message_is_remembered_from_scan_to_scan() -> None:
     assert first["last_message_at"] is None
 
 
-AGES = st.tuples(st.integers(0, 3), st.sampled_from([10, 60, 80, 200]), st.sampled_from([1, 50]), st.booleans())
+USES: list[Any] = [1, 50, "never", "unknown"]
+AGES = st.tuples(st.integers(0, 3), st.sampled_from([10, 60, 80, 200]), st.sampled_from(USES), st.booleans())
 USERS = st.dictionaries(
     st.sampled_from(["a", "b", "c"]),
     st.one_of(st.just("unchecked"), st.just("not_found"), st.lists(AGES, max_size=2, unique_by=lambda one: one[0])),
@@ -233,11 +266,22 @@ def outcomes_of(drawn: dict[str, Any]) -> list[dict[str, Any]]:
             made.append({"user_name": name, "outcome": "not_found"})
         else:
             keys = [
-                key(f"AKIA{name}{number}", age, "Active" if active else "Inactive", used=min(used, age))
+                key(f"AKIA{name}{number}", age, "Active" if active else "Inactive", used=1 if age == 10 else used)
                 for number, age, used, active in what
             ]
             made.append(user(name, *keys))
     return made
+
+
+def unread(outcomes: list[dict[str, Any]]) -> set[str]:
+    """The active keys whose last use could not be read."""
+    uses = [(one, use) for of in outcomes for one, use in zip(of.get("keys", ()), last_uses(of), strict=True)]
+    return {one["access_key_id"] for one, use in uses if use == "unknown" and one["status"] == "Active"}
+
+
+def last_uses(outcome: dict[str, Any]) -> list[Any]:
+    details: dict[str, list[Any]] = outcome.get("details", {"last_used": []})
+    return details["last_used"]
 
 
 @given(USERS, USERS, USERS)
@@ -256,3 +300,9 @@ def test_of_every_key_that_was_due_soon_or_unused_the_next_scan_knows_what_becam
     new, resolved, unknown = early(changes)
     assert sorted([*(found.keys() & was), *(key_id for key_id, _, _ in resolved), *unknown]) == sorted(was)
     assert set(new) == {key_id for key_id, verdict in found.items() if verdict == "due_soon"} - was
+    unused = {one["access_key_id"] for one in last["findings"] if one["verdict"] == "unused"}
+    unused |= {one["access_key_id"] for one in last["changes"]["unknown_early"] if one["was"] == "unused"}
+    assert set(changes["new_unused"]) == {key_id for key_id, verdict in found.items() if verdict == "unused"} - unused
+    assert not unread(outcomes_of(now)) & {
+        key_id for key_id, was, how in resolved if (was, how) == ("unused", "no_longer_matching")
+    }

@@ -112,6 +112,18 @@ def test_there_is_one_of_each_and_no_other() -> None:
     assert by_uid(OF_NAMED_USERS)["AKIAALICE"]["activity_name"] == "Unknown"
 
 
+def test_a_key_of_which_it_is_unknown_whether_it_is_still_unused_says_so(mistakes: Check) -> None:
+    policy: Any = {"max_unused_days": 45}
+    last = before(user("dan", key("AKIADAN", 60, used=50)), **policy)
+
+    [finding] = findings_of(report_of(user("dan", key("AKIADAN", 60, used="unknown")), last=last, **policy))
+
+    unused = by_uid(OF_ALL)["AKIADAN"]["compliance"]["control"]
+    assert (finding["compliance"]["status"], finding["compliance"]["control"]) == ("Unknown", unused)
+    assert "its last use could not be read" in finding["status_detail"]
+    assert mistakes(finding) == []
+
+
 def test_captions_are_those_of_the_ids(schema: dict[str, Any]) -> None:
     of_class = schema["classes"]["compliance_finding"]["attributes"]
     pairs = {"activity_id": "activity_name", "severity_id": "severity", "status_id": "status", "type_uid": "type_name"}
@@ -134,9 +146,9 @@ def test_a_finding_says_whose_key_it_is_why_and_what_to_do() -> None:
         "uid": "iam-key-age/123456789012/AKIAALICE",
         "title": "An access key of IAM user alice is overdue",
         "desc": (
-            "The access key AKIAALICE of IAM user alice in account 123456789012 was created on 2026-05-06. It is"
-            " overdue since 2026-08-04: keys are to be replaced after 90 days. In use, last on 2026-11-19 for s3 in"
-            " us-east-1: create a successor, move what uses this key to it, then deactivate this one."
+            "The access key AKIAALICE of IAM user alice in account 123456789012 was created on 2026-05-06. It has"
+            " been overdue since 2026-08-04: keys have to be replaced after 90 days. In use, last on 2026-11-19 for"
+            " s3 in us-east-1: create a successor, move what uses this key to it, then deactivate this one."
         ),
         "created_time": 1_795_248_000_000,
         "first_seen_time": 1_795_248_000_000,

@@ -170,6 +170,17 @@ def test_a_change_that_another_scan_sends_again_has_the_same_event_key() -> None
     assert keys_of(failed) == keys_of(next_one) != []
 
 
+@pytest.mark.parametrize("last", [None, {"findings": 7}], ids=["no last scan", "a damaged one"])
+def test_without_a_last_scan_a_change_has_another_event_key_in_each_scan(last: Any) -> None:
+    one, again, another = (
+        keys_of(report_of(user("alice", OVERDUE), last=last, scan_id=scan_id))
+        for scan_id in ("scan-1", "scan-1", "scan-2")
+    )
+
+    assert one == again
+    assert len({*one, *another}) == 2
+
+
 def test_each_change_has_another_event_key_and_so_has_the_same_one_at_another_time() -> None:
     last, now = before(*crowd(3, first_age=100)), crowd(6, first_age=100)
 
