@@ -42,8 +42,7 @@ def test_executions_that_fail_time_out_or_are_stopped_are_told_and_no_others(
 
     assert text == (
         "iam-key-age: scan scheduled-2026-11-22T080000Z of AWS account 123456789012 ended"
-        f" {event['detail']['status']}: its results are unknown, unless another message says that its report is"
-        " stored. What to do: see why at"
+        f" {event['detail']['status']}: its results are unknown. What to do: see why at"
         " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
         "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:scheduled-2026-11-22T080000Z"
         " - fix the cause, then start another scan, or redrive the execution there."
