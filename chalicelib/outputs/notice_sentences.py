@@ -70,10 +70,12 @@ def opening(notice: Notice) -> Iterator[str]:
 
 def closing(notice: Notice) -> Iterator[str]:
     """Yield how these mails end, what to do if the keys are somebody else's, and which scan the mail is of."""
+    is_leaked = any(_is_leaked(key.owned.finding) for key in notice.keys)
+    leaked = " An exemption does not stop them for a key that leaked." if is_leaked else ""
     yield (
         "These mails stop by themselves when the keys are rotated, deactivated or deleted, or when an exemption is in"
-        f" force (tags {UNTIL_TAG} and {REASON_TAG} of the user; ask your security team). Until then there is one a"
-        " week, and one when something is new."
+        f" force (tags {UNTIL_TAG} and {REASON_TAG} of the user; ask your security team).{leaked} Until then there is"
+        " one a week, and one when something is new."
     )
     yield "Not yours? Ask your security team to correct the owner tag of the user."
     yield f"As of {to_the_second(format_instant(notice.as_of))}, scan {notice.scan_id}."
