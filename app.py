@@ -327,11 +327,12 @@ def send_events(event: dict[str, Any], _context: object) -> dict[str, int]:
 
 
 @app.lambda_function()
-def import_findings(event: dict[str, Any], _context: object) -> dict[str, int]:
+def import_findings(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Put the findings into Security Hub, where SecurityHub is on; called by the scans' state machines."""
     from chalicelib.steps import findings
 
-    return findings.import_findings(event["scan"])
+    now = datetime.now(UTC)
+    return findings.import_findings(event["scan"], now, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
 @app.lambda_function()

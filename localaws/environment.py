@@ -54,6 +54,7 @@ class LocalAws:
         self._port = port
         self._api_port = api_port
         self._cleanup = contextlib.ExitStack()
+        self._clients: dict[tuple[str, str], Any] = {}  # a client takes longer to make than most calls
         self.receivers = Receivers(self.client, account.account_id)
         self._api: RestApi | None = None
 
@@ -79,7 +80,9 @@ class LocalAws:
 
     def client(self, service: str, account_id: str = HARNESS) -> Any:
         """Return a client whose calls are not counted, of an administrator of the deployment's account or another."""
-        return make_client(service, REGION, self.endpoint_url, account_id)
+        if (service, account_id) not in self._clients:
+            self._clients[service, account_id] = make_client(service, REGION, self.endpoint_url, account_id)
+        return self._clients[service, account_id]
 
     def seed(self, account: Account) -> None:
         """Replace the users of IAM, and the organization, by an account's; IAM keeps dates in whole seconds."""

@@ -8,10 +8,11 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, cast
 
 from chalicelib.aws import clients, organization_store, report_store
+from chalicelib.aws.account_reports import LONGEST_SCAN
 from chalicelib.aws.errors import ScansUnavailableError, translate_step_functions_errors
 from chalicelib.aws.executions import execution_arn, failure_in_words
 from chalicelib.deactivation_documents import BY_ITSELF, DeactivationInput, KeyResult
@@ -19,7 +20,6 @@ from chalicelib.instants import format_instant, parse_instant
 from chalicelib.organization_settings import organization_settings
 
 _LONGEST_NAME = 80  # of an execution
-_LONGEST_SCAN = timedelta(hours=25)  # which is more than its executions may take, the message included
 
 
 class NotTheLastScanError(Exception):
@@ -112,7 +112,7 @@ def last_scans() -> Callable[[str], str | None]:
 
 def _require_fresh(as_of: str | None, kept_at: Callable[[], datetime | None]) -> None:
     written = kept_at() if as_of else None
-    if as_of and written and written - parse_instant(as_of) > _LONGEST_SCAN:
+    if as_of and written and written - parse_instant(as_of) > LONGEST_SCAN:
         raise NotTheLastScanError("This plan was kept more than a day after its scan began: scan again.")
 
 

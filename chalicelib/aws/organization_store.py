@@ -123,6 +123,11 @@ def load_last_baselines() -> Baselines | None:
         raise InvalidEvidenceError(f"{_LATEST_KEY} or what it points to is damaged") from error
 
 
+def load_pointer() -> dict[str, str] | None:
+    """Return the `scan_id` and the `as_of` of the last scan, None if there is none, or if that is damaged."""
+    return report_store.load_pointer(_LATEST_KEY)
+
+
 def last_kept_at() -> datetime | None:
     """Return when the last scan was made the last, after people were notified; None if there is none."""
     return bucket.written_at(_LATEST_KEY, None)

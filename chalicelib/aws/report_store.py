@@ -138,10 +138,10 @@ def load_last_report() -> Report | None:
     return _required(report, f"the report that {_LATEST_KEY} points to")
 
 
-def load_pointer() -> dict[str, str] | None:
+def load_pointer(key: str = _LATEST_KEY) -> dict[str, str] | None:
     """Return the `scan_id` and the `as_of` of the last full scan, None if there is none, or if that is damaged."""
     try:
-        latest: Any = bucket.get_json(_LATEST_KEY)
+        latest: Any = bucket.get_json(key)
         return {"scan_id": str(latest["scan_id"]), "as_of": format_instant(parse_instant(latest["as_of"]))}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

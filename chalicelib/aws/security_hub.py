@@ -9,6 +9,7 @@ from chalicelib.aws.errors import SecurityHubUnavailableError, failures, in_word
 
 _AT_ONCE = 100  # https://docs.aws.amazon.com/securityhub/latest/partnerguide/guidelines-batchimportfindings.html
 _NOT_ENABLED = ("InvalidAccessException", "InvalidAccess")  # of a call, and of a finding
+_DENIED = ("AccessDeniedException", "AccessDenied")
 _LIMITED = "LimitExceededException"  # 10 calls a second, 30 in a burst
 _LONGEST_REASON = 200
 
@@ -24,13 +25,13 @@ class SecurityHubNotEnabledError(Exception):
 
 
 class FindingsRefusedError(Exception):
-    """Security Hub refused findings, or would not take any."""
+    """Security Hub refused findings, or may not be given any."""
 
 
 def import_findings(findings: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Put findings into Security Hub; return why some were refused, by their ids.
+    """Put findings into Security Hub; return why some were refused, by their ids; of a call that is, all of its.
 
-    Raise SecurityHubNotEnabledError, SecurityHubUnavailableError, or FindingsRefusedError where a call is refused.
+    Raise SecurityHubNotEnabledError, SecurityHubUnavailableError, or FindingsRefusedError where no call is allowed.
     """
     refused: dict[str, str] = {}
     for start in range(0, len(findings), _AT_ONCE):
@@ -52,7 +53,10 @@ def _call(findings: list[dict[str, Any]]) -> dict[str, Any]:
             raise SecurityHubNotEnabledError(client.meta.region_name) from None
         if code == _LIMITED or is_throttled(error) or is_unanswered(error):
             raise SecurityHubUnavailableError(_without_key_ids(in_words(error))) from None
-        raise FindingsRefusedError(f"Security Hub took none: {_without_key_ids(in_words(error))}") from None
+        if code in _DENIED:
+            raise FindingsRefusedError(f"Security Hub took none: {_without_key_ids(in_words(error))}") from None
+        kind, _, words = in_words(error).partition(": ")
+        return {"FailedFindings": [{"Id": one["Id"], "ErrorCode": kind, "ErrorMessage": words} for one in findings]}
 
 
 def _reason(refused: dict[str, Any]) -> str:

@@ -39,7 +39,7 @@ def notify_owners(scan: Mapping[str, Any], now: datetime, seconds_left: Callable
     Of a scan that is redriven a day later nobody is told: the next one knows which keys were replaced since.
     """
     how, report = notice_settings(), account_reports.load_any_report(scan["scan_id"])
-    is_by_stage = account_reports.is_by(report, stage_defaults().to_json())
+    is_by_stage = account_reports.is_by_policy(report, stage_defaults().to_json())
     nobody = {"counts": zeros(NoticeCounts), "notify": False}
     if how is None or report["scan_kind"] not in _OF_ALL or not is_by_stage:
         return nobody

@@ -3,17 +3,15 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.documents import SCHEMA_VERSION, Report
-from chalicelib.instants import SCANS_BEGIN_WITHIN, parse_instant
+from chalicelib.instants import parse_instant
 from chalicelib.key_documents import ACTIVE
 from chalicelib.telling.key_states import PRODUCT, Evidence, KeyState, finding_id, states_of
 from chalicelib.telling_documents import SentFinding, SentFindings
 
-# Security Hub deletes what is not updated for 90 days.
-_SEND_AGAIN_AFTER = timedelta(days=7) - SCANS_BEGIN_WITHIN
+_DAYS_OF_A_WEEK = 7
 _TYPE = "Software and Configuration Checks/AWS Security Best Practices"
 _HOW_TO_ROTATE = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id-credentials-access-keys-update.html"
 # https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_AwsSecurityFinding.html
@@ -174,7 +172,13 @@ def _digest(finding: Mapping[str, Any]) -> str:
 
 
 def _is_old(sent: SentFinding, report: Report) -> bool:
-    return parse_instant(report["as_of"]) - parse_instant(sent["sent_at"]) >= _SEND_AGAIN_AFTER
+    """Return whether to send a finding again: a week after it was sent, on the account's day of the week or later.
+
+    Security Hub deletes what is not updated for 90 days. Each account has a day of its own: otherwise all findings of a
+    thousand accounts would be sent on one day.
+    """
+    last, now = (parse_instant(at).toordinal() + int(report["account_id"]) for at in (sent["sent_at"], report["as_of"]))
+    return now // _DAYS_OF_A_WEEK > (last + _DAYS_OF_A_WEEK - 1) // _DAYS_OF_A_WEEK
 
 
 def _sent_findings(report: Report, keys: dict[str, SentFinding]) -> SentFindings:

@@ -1,5 +1,7 @@
 """Patches of moto's CloudFormation, and of the resources that it makes."""
 
+import copy
+import functools
 import json
 import re
 from typing import Any, cast
@@ -23,13 +25,26 @@ from localaws.moto_patches.wiring import (
     replace_method,
 )
 
+_REMEMBERED = 20  # templates
+
 
 def run_the_serverless_transform() -> None:
-    """Run the Serverless transform on templates that ask for it, as CloudFormation does and moto does not."""
+    """Run the Serverless transform on templates that ask for it, as CloudFormation does and moto does not.
+
+    A template is parsed once, and JSON not as YAML: moto parses it thrice for a change set.
+    """
     parse_template = Stack.parse_template
 
+    @functools.lru_cache(maxsize=_REMEMBERED)
+    def parse_once(template: str) -> dict[str, Any]:
+        try:
+            parsed = json.loads(template)
+        except ValueError:
+            parsed = parse_template(template)  # as YAML, which takes a second
+        return _transformed(parsed)
+
     def parse_and_transform(template: str) -> dict[str, Any]:
-        return _transformed(parse_template(template))
+        return copy.deepcopy(parse_once(template))
 
     def parse_change_set(self: ChangeSet) -> None:
         self.template_dict = parse_and_transform(self.template)

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from localaws.calls import Call
 from localaws.clients import REGION
-from localaws.environment import LocalAws
+from localaws.environment import PROJECT, LocalAws
 from localaws.error_answers import ErrorAnswer, json_error
 from tests.localaws.test_strictness import one_task, run
 from tests.support.deactivation import meddle, skip_waits
@@ -166,8 +166,9 @@ def test_a_call_that_eventbridge_refuses_is_refused(rules: Rules, number: int, f
 
 def task(**entry: Any) -> dict[str, Any]:
     given = {"Source": "test", "DetailType": "Test", "Detail": {"number": 1}, **entry}
-    errors = ["EventBridge.FailedEntry", "EventBridge.AmazonEventBridgeException"]
-    retry = {"ErrorEquals": errors, "MaxAttempts": 2, "JitterStrategy": "FULL"}
+    machine = json.loads((PROJECT / "statemachine" / "deactivation.asl.json").read_text())
+    [retry] = machine["States"]["SendEvent"]["Retry"]
+    retry = {**retry, "MaxAttempts": 2}
     return one_task(PUT_EVENTS, {"Entries": [given]}, Retry=[retry])
 
 

@@ -5,6 +5,7 @@ from tests.stack.deactivation_tables import may as may_otherwise
 from tests.stack.role_tables import (
     BUCKET,
     FUNCTION,
+    LATEST,
     LOG_STREAM,
     LOGS,
     MAY_FOR_ORGANIZATION,
@@ -61,11 +62,13 @@ def _invoked(function: str) -> dict[str, set[tuple[str, str]]]:
     return {machine: {("lambda:InvokeFunction", f"{FUNCTION}:{function}")} for machine in _MACHINES}
 
 
-def _tables(parameters: dict[str, str], deactivation: str) -> list[dict[str, set[tuple[str, str]]]]:
+def _tables(parameters: dict[str, str], accounts: str, deactivation: str) -> list[dict[str, set[tuple[str, str]]]]:
     tables: list[dict[str, set[tuple[str, str]]]] = []
     if bus := parameters.get("EventBus"):
         put = {("events:PutEvents", DEFAULT_BUS if bus == "default" else bus)}
-        own = {*put, *_READ_REPORTS, ("kms:Decrypt", KEY), *_own("SendEvents")}
+        last = {("s3:GetObject", f"{BUCKET}/latest.json")}
+        last |= {("s3:GetObject", LATEST)} if accounts else set()
+        own = {*put, *last, *_READ_REPORTS, ("kms:Decrypt", KEY), *_own("SendEvents")}
         tables += [{"SendEventsRole": own}, _invoked("SendEvents")]
         tables += [{"ApplyPlansRole": put}] if deactivation == "apply" else []
     if "SecurityHub" in parameters:
@@ -90,7 +93,7 @@ def _tables(parameters: dict[str, str], deactivation: str) -> list[dict[str, set
 
 def may(role: str, accounts: str, deactivation: str, parameters: dict[str, str]) -> set[tuple[str, str]]:
     """What a role may by the parameters of the stack."""
-    besides = (table.get(role, set()) for table in _tables(parameters, deactivation))
+    besides = (table.get(role, set()) for table in _tables(parameters, accounts, deactivation))
     return may_otherwise(role, accounts, deactivation, "required").union(*besides)
 
 
@@ -131,7 +134,7 @@ def calls(role: str, accounts: str) -> list[tuple[str, str]]:
     """
     on = [EVERYTHING, {**BY_SNS, "EventBus": "default"}]
     told = set[tuple[str, str]]().union(
-        *(calls for one in on for table in _tables(one, "apply") for calls in table.values())
+        *(calls for one in on for table in _tables(one, "organization", "apply") for calls in table.values())
     )
     if role not in NEW_ROLES and not (accounts and role in MAY_FOR_ORGANIZATION):
         told = {call for call in told if "/accounts/" not in call[1]}

@@ -42,11 +42,12 @@ def test_executions_that_fail_time_out_or_are_stopped_are_told_and_no_others(
 
     assert text == (
         "iam-key-age: scan scheduled-2026-11-22T080000Z of AWS account 123456789012 ended"
-        f" {event['detail']['status']}: its results are unknown, unless another message says that its report is"
-        " stored. What to do: see why at"
+        f" {event['detail']['status']}. Unless a message about this scan came before this one, its results are unknown."
+        " What to do: see why at"
         " https://eu-central-1.console.aws.amazon.com/states/home?region=eu-central-1#/v2/executions/details/"
         "arn:aws:states:eu-central-1:123456789012:execution:iam-key-age-prod:scheduled-2026-11-22T080000Z"
-        " - fix the cause, then start another scan, or redrive the execution there."
+        " - and fix the cause. If a message about this scan came before, the next full scan sends what is missing."
+        " If none did, start another scan, or redrive the execution there."
         if tells
         else None
     )
@@ -64,6 +65,22 @@ def test_chat_is_told_of_a_failure_in_its_own_form(template: dict[str, Any]) -> 
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
     assert chat["content"]["title"] == "IAM key scan FAILED in AWS account 123456789012"
     assert "https://eu-central-1.console.aws.amazon.com/states/" in chat["content"]["nextSteps"][0]
+    assert "Unless a message about this scan came before this one, its results are unknown." in json.dumps(chat)
+    assert chat["content"]["nextSteps"][1:] == [
+        "Fix the cause",
+        "If a message about this scan came before: the next full scan sends what is missing",
+        "If none did: start another scan, or redrive the execution there",
+    ]
+
+
+@pytest.mark.parametrize("form", ["json", "chat"])
+def test_a_failure_is_told_whether_or_not_the_event_says_why(template: dict[str, Any], form: str) -> None:
+    without = {name: value for name, value in EVENTS[2]["detail"].items() if name not in ("error", "cause")}
+    with_why = {**without, "error": "NotEverybodyNotifiedError", "cause": "why"}
+    told_of = [told(template, {**EVENTS[2], "detail": detail}, HttpsFormat=form) for detail in (without, with_why)]
+
+    assert told_of[0] == told_of[1]
+    assert told_of[0]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +110,7 @@ def test_an_alarm_fires_when_no_scan_has_succeeded_for_longer_than_the_schedule_
     assert alarm["DatapointsToAlarm"] == alarm["EvaluationPeriods"]
     assert alarm["AlarmActions"] == alarm["OKActions"] == [STACK["NotificationsTopic"]]
     assert longest["MaxValue"] * scans["MetricStat"]["Period"] <= 604_800  # what CloudWatch takes
-    assert 24 < longest["Default"] <= 24 + 2  # the schedule's day and a scan's longest time
+    assert 24 < longest["Default"] <= 24 + 2  # the schedule's day, and more than a scan takes as a rule
 
 
 @pytest.mark.parametrize("name", ["NoScanAlarm", "NoFullScanAlarm"])

@@ -58,7 +58,7 @@ def test_each_error_that_ends_a_scan_or_a_deactivation_has_its_cause_and_cure() 
         assert f"`{name}`" in RUNBOOK, name
     for service in ("Iam", "S3", "Sns", "Lambda"):
         assert f"`{service}." in RUNBOOK
-    assert f"longer than {['nought', 'one', 'two'][DEFINITION['TimeoutSeconds'] // 3600]} hours" in RUNBOOK
+    assert f"longer than {['nought', 'one', 'two', 'three'][DEFINITION['TimeoutSeconds'] // 3600]} hours" in RUNBOOK
     assert f"`{OrganizationUnreadableError.__name__}`" in RUNBOOK
     assert OF_ORGANIZATION_SCAN["TimeoutSeconds"] == 86_400
     assert "or that of an organization longer than a day" in RUNBOOK

@@ -318,9 +318,9 @@ def _error(fault: str, call: str) -> tuple[str, str]:
     if fault in ("time_out", "lose", "crash"):
         return "States.Timeout", ""
     if call == "putEvents":
-        return {"refused": "EventBridge.FailedEntry", "throttled": "EventBridge.AmazonEventBridgeException"}[
-            fault
-        ], "no"
+        # https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html has the first alone.
+        names = {"refused": "FailedEntry", "throttled": "AmazonEventBridgeException", "unheard_of": "SomeException"}
+        return f"EventBridge.{names[fault]}", "no"
     service = "Sns" if call == "publish" else "Iam"
     words = {"refused": f"User: x is not authorized to perform: {call}", "throttled": "Rate exceeded"}[fault]
     return f"{service}.{service}Exception", f"{words} (Service: {service}, Status Code: 400)"

@@ -13,6 +13,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chalice.test import Client, HTTPResponse
 
 from chalicelib.aws import clients
+from chalicelib.documents import Coverage
+from chalicelib.report.counts import zeros
 from tests.support.organization_reports import baselines, joined
 from tests.support.reports import key, report_of, user
 
@@ -251,7 +253,9 @@ def organization_report(scan_id: str, rows: list[dict[str, Any]], findings: list
 
 
 def row(account_id: str, outcome: str = "scanned", cause: str | None = None) -> dict[str, Any]:
-    return {"account_id": account_id, "account_name": f"team-{account_id[:3]}", "outcome": outcome, "cause": cause}
+    coverage = zeros(Coverage) if outcome == "scanned" else None
+    named = {"account_id": account_id, "account_name": f"team-{account_id[:3]}"}
+    return {**named, "outcome": outcome, "cause": cause, "coverage": coverage}
 
 
 def ended_scan(fake: FakeScans, scan_id: str = "organization-2026-11-22T080000Z-abcd00") -> str:

@@ -60,8 +60,8 @@ class Stage:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str] | None = None) -> None:
         self.bucket, self.sent, self.waits = Bucket(), list[Sent](), list[float]()
         self.calls: list[dict[str, Any]] = []  # to SES and SNS
-        self.composed_for: list[str] = []  # owners whose notices were composed
         self.answers: list[Exception | None] = []  # to the next calls; after these, all is taken
+        self.refuses: Callable[[str], Exception | None] = lambda _: None  # an address, each time
         self.on_call: Callable[[str], None] = lambda _: None  # before each call to S3, SES or SNS
         self.composes: Callable[[Notice, str], Mail] = compose_notice
         self.now = AS_OF
@@ -138,7 +138,7 @@ class Stage:
         notice = self._composed[-1]  # before another scan composes its own
         self.on_call("send")
         self.calls.append(given)
-        answer = self.answers.pop(0) if self.answers else None
+        answer = self.refuses(to) or (self.answers.pop(0) if self.answers else None)
         if answer is None or answer is NO_ANSWER:  # which is taken, and nobody learns of it
             news = {one.owned.finding["access_key_id"]: tuple(one.news) for one in notice.keys}
             day = round((notice.as_of - AS_OF) / timedelta(days=1), 5)
@@ -150,7 +150,6 @@ class Stage:
 
     def _compose(self, notice: Notice, test_to: str) -> Mail:
         self._composed.append(notice)
-        self.composed_for.append(notice.owner)
         return self.composes(notice, test_to)
 
 

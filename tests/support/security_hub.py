@@ -115,7 +115,9 @@ class Stage:
         folder, rows = f"scans/{self.scan_id}", []
         for account_id, outcomes in accounts.items():
             outcome = "unchecked" if isinstance(outcomes, str) else "scanned"
-            rows.append({"account_id": account_id, "account_name": f"team-{account_id[:1]}", "outcome": outcome})
+            coverage = None if isinstance(outcomes, str) else {"users_listed": len(outcomes)}
+            name = {"account_id": account_id, "account_name": f"team-{account_id[:1]}"}
+            rows.append({**name, "outcome": outcome, "coverage": coverage})
             if not isinstance(outcomes, str):
                 how = {"last": self.last.get(account_id), "scan_id": self.scan_id, "at": self.at}
                 report, pages = scanned(*outcomes, account_id=account_id, **how)  # type: ignore[arg-type]  # by name
@@ -125,10 +127,16 @@ class Stage:
         of_all: Any = {**joined([]), **at, "scan_id": self.scan_id, "policy": ScanPolicy().to_json(), "accounts": rows}
         self.bucket.keep(f"{folder}/report.json", of_all)
 
-    def send(self, scan_id: str | None = None) -> dict[str, int]:
-        """Put the findings of a scan, the last one, into Security Hub."""
+    def send(
+        self,
+        scan_id: str | None = None,
+        after: timedelta = timedelta(minutes=5),
+        seconds_left: Callable[[], float] = lambda: 900,
+    ) -> dict[str, int]:
+        """Put the findings of a scan, the last one, into Security Hub, so long after the last one began."""
         arn = f"arn:aws:states:{REGION}:{OWN}:execution:iam-key-age-prod:{scan_id or self.scan_id}"
-        return step.import_findings({"scan_id": scan_id or self.scan_id, "execution_arn": arn})
+        scan = {"scan_id": scan_id or self.scan_id, "execution_arn": arn}
+        return step.import_findings(scan, self.at + after, seconds_left)
 
     def sent(self, account_id: str = OWN) -> dict[str, Any]:
         """What the bucket says that Security Hub has, by access key id."""

@@ -144,7 +144,9 @@ class Execution:
 
     def _try_again(self, state: Any, error: TaskFailedError, tries: dict[int, int]) -> bool:
         for index, retrier in enumerate(state.get("Retry", ())):
-            if error.error in retrier["ErrorEquals"]:
+            named = retrier["ErrorEquals"]
+            is_failed = not error.error.startswith("States.") and "States.TaskFailed" in named
+            if error.error in named or is_failed:
                 tries[index] = tries.get(index, 0) + 1
                 wait = retrier["IntervalSeconds"] * retrier["BackoffRate"] ** (tries[index] - 1)
                 self._clock.wait(min(wait, retrier.get("MaxDelaySeconds", wait)) / 2)  # as full jitter does on average

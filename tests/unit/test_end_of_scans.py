@@ -1,11 +1,14 @@
 """The ends of both scans' state machines: whom a scan notifies besides the topic, and what if that fails."""
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from localaws.environment import PROJECT
 from tests.support.organizations import OWN
@@ -23,6 +26,8 @@ BUILT = {
     "summary": {"keys": 1},
 }
 REFUSED = {"notify": True, "notification": {"subject": "refused notices", "message": "{}", "attributes": {}}}
+SCAN = {"scan_id": "some-scan", "execution_arn": "arn", "started_at": "now", "policy": {}}
+ARN = f"arn:aws:states:eu-central-1:{OWN}:execution:machine:some-scan"
 FIRST = "AnythingToSay?"
 MACHINES = ("scan", "organization")
 
@@ -54,10 +59,8 @@ class End:
         others = {**dict.fromkeys(_SUBSTITUTIONS, "x"), "Partition": "aws", "HttpsFormat": self.form}
         path = PROJECT / "statemachine" / f"{self.machine}.asl.json"
         definition = Definition(path, {**others, **self.functions})
-        scan = {"scan_id": "some-scan", "execution_arn": "arn", "started_at": "now", "policy": {}}
-        definition.start_at, definition.variables = FIRST, {"scan": scan, "untold": [], "built": self.built}
-        arn = f"arn:aws:states:eu-central-1:{OWN}:execution:machine:some-scan"
-        self.execution = Execution(definition, arn, {}, self._call, Clock(0, monkeypatch)).finish()
+        definition.start_at, definition.variables = FIRST, {"scan": SCAN, "untold": [], "built": self.built}
+        self.execution = Execution(definition, ARN, {}, self._call, Clock(0, monkeypatch)).finish()
         return self
 
     def _call(self, operation: str, given: Any, _role: str | None) -> Any:
@@ -182,6 +185,77 @@ def test_whoever_is_not_notified_everything_else_happens_the_topic_is_told_and_t
     text = f"iam-key-age: {missing} What to do: fix the cause. The next full scan sends what is missing."
     assert message == {"default": text, "https": text}
     assert len(UNTOLD) <= 100  # as SNS takes a subject
+
+
+BACKSLASH = chr(92)
+
+
+@functools.cache
+def last_question() -> Definition:
+    path = PROJECT / "statemachine" / "scan.asl.json"
+    definition = Definition(
+        path, {**dict.fromkeys(_SUBSTITUTIONS, "x"), "Partition": "aws", "HttpsFormat": "json", **OFF}
+    )
+    definition.start_at = "EverybodyNotified?"
+    return definition
+
+
+def told_of(cause: str | None) -> str:
+    """What the message says of an error that Lambda, or whoever raised it, described so."""
+    error = {"Error": "X"} | ({} if cause is None else {"Cause": cause})
+    definition = last_question()
+    definition.variables = {"scan": SCAN, "untold": [{"whom": "them", "error": error}], "built": BUILT}
+    with pytest.MonkeyPatch.context() as patch:
+        end = Execution(definition, ARN, {}, lambda *_: {}, Clock(0, patch)).finish()
+    assert end.error.startswith("NotEverybodyNotifiedError: "), end.error
+    return end.error.rpartition("Not notified: them (X: ")[2].removesuffix(").")
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (None, ""),
+        ("", ""),
+        ("no JSON", "no JSON"),
+        ('at "no" moment', 'at "no" moment'),
+        (raised(""), ""),
+        (raised('"eu" or ' + BACKSLASH), '"eu" or ' + BACKSLASH),
+        (raised(f'the end is", "errorType": {BACKSLASH}'), f'the end is", "errorType": {BACKSLASH}'),
+        (raised("zwölf 🔑 of\n12"), "zwölf 🔑 of\n12"),
+        (json.dumps({"errorMessage": "zwölf 🔑"}, ensure_ascii=False), "zwölf 🔑"),
+        ('{"errorType":"Sandbox.Timedout","errorMessage":"Error: Task timed out"}', "Error: Task timed out"),
+        (raised("x" * 30_000), "x" * 297),
+        (raised('"' * 30_000), '"' * 297),
+        (raised("é" * 30_000), "é" * 297),
+        # What is no JSON, though it looks like it: all of it is said.
+        ('{"errorMessage": 5}', '{"errorMessage": 5}'),
+        ('{"errorMessage":', '{"errorMessage":'),
+        (f'{{"errorMessage": "cut {BACKSLASH}', f'{{"errorMessage": "cut {BACKSLASH}'),
+        (f'{{"errorMessage": "cut {BACKSLASH}u00', f'{{"errorMessage": "cut {BACKSLASH}u00'),
+        ('{"errorMessage": "a\tb"}', '{"errorMessage": "a\tb"}'),
+        ('{"errorMessage": "cut', "cut"),
+    ],
+    ids=lambda text: str(text)[:30],
+)
+def test_why_somebody_was_not_notified_is_said_whatever_the_cause_is(cause: str | None, words: str) -> None:
+    assert told_of(cause) == words
+
+
+PIECES = ("errorMessage", ":", " ", "{", "}", "u00e9", "u", "é", "🔑", "n", "\n", '"', BACKSLASH)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+@settings(max_examples=150, deadline=None)
+def test_no_cause_keeps_the_message_from_being_sent(cause: str) -> None:
+    told_of('"errorMessage": "' + cause)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_where_the_topic_had_no_message_none_is_spoken_of(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = End(machine, {"notify_owners": NO_SETTING}, built={**BUILT, "notify": False}).run(monkeypatch)
+
+    assert "is stored, and there was nothing to notify this topic of. Not notified: the owners" in end.execution.error
+    assert "this topic was notified" not in end.given[UNTOLD]["Message"]
 
 
 def test_chat_is_told_in_its_own_form_who_was_not_notified(monkeypatch: pytest.MonkeyPatch) -> None:

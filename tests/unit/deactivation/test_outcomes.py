@@ -53,7 +53,7 @@ def test_each_key_that_was_deactivated_is_an_event(world: World, approved: Execu
     assert [what for what, _, _ in world.log] == ["change", "event", "change", "event"]
 
 
-@pytest.mark.parametrize("faults", [["refused"], ["throttled", "time_out"], ["lose"]])
+@pytest.mark.parametrize("faults", [["refused"], ["throttled", "time_out"], ["unheard_of"], ["lose"]])
 def test_an_event_that_was_not_taken_is_sent_again(world: World, approved: Execution, faults: list[str]) -> None:
     world.faults = {"putEvents": [*faults]}
 

@@ -1,6 +1,9 @@
 """Events on their way to EventBridge: what it did not take is sent again, what it refuses is an error that says so."""
 
 import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from botocore.exceptions import ConnectTimeoutError, NoCredentialsError
 
 from chalicelib.aws import clients, event_bus
 from chalicelib.aws.event_bus import EventsRefusedError, EventsUnavailableError
+from chalicelib.instants import format_instant, parse_instant
 from chalicelib.settings import InvalidSettingError
 from chalicelib.steps.events import send_events
 from chalicelib.telling import events
@@ -23,12 +27,16 @@ class Bus:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
+        self.meanwhile: Callable[[], object] = lambda: None  # happens during each call
         self.calls: list[list[dict[str, Any]]] = []
         self.taken: list[dict[str, Any]] = []
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # as boto3 has it
         self.calls.append(Entries)
+        self.meanwhile()
         answer = self.answers.pop(0) if self.answers else {}
+        if callable(answer):
+            answer = answer(Entries)
         if isinstance(answer, Exception):
             raise answer
         codes = [answer.get(number) for number in range(len(Entries))]
@@ -176,7 +184,7 @@ def test_a_scan_sends_its_changes_and_last_that_it_is_done(
 
     kinds = [one["DetailType"] for one in bus.taken]
     assert kinds == ["IAM Access Key Overdue"] * 12 + ["IAM Access Key Resolved", "IAM Access Key Scan Completed"]
-    assert [len(call) for call in bus.calls] == [10, 4]
+    assert [len(call) for call in bus.calls] == [10, 3, 1]
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line) == {
         "scan_id": "scan-1",
@@ -215,7 +223,7 @@ def test_a_scan_that_fails_half_way_sends_the_same_events_when_it_is_tried_again
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(bucket, report_of(*crowd(12, first_age=100), last=before()))
-    bus = Bus({}, *[{0: "InternalFailure"}] * 5)
+    bus = Bus(*[lambda entries: {0: "InternalFailure"} if len(entries) < 10 else {}] * 6)
 
     with pytest.raises(EventsUnavailableError):
         send(monkeypatch, bus)
@@ -223,9 +231,57 @@ def test_a_scan_that_fails_half_way_sends_the_same_events_when_it_is_tried_again
     send(monkeypatch, bus)
 
     again = [json.loads(one["Detail"])["event_key"] for one in bus.taken[len(first) :]]
-    assert len(first) == 12
+    assert len(first) == 11
     assert set(first) < set(again)
     assert len(again) == len(set(again)) == 13
+
+
+def test_four_calls_are_under_way_at_a_time_and_the_last_event_waits_for_them(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(bucket, report_of(*crowd(40, first_age=100), last=before()))
+    bus, together = Bus(), threading.Barrier(4, timeout=20)
+    bus.meanwhile = lambda: together.wait() if len(bus.calls[-1]) == 10 else None  # which fails unless four are there
+
+    assert send(monkeypatch, bus) == {"events": 41}
+
+    assert bus.taken[-1]["DetailType"] == "IAM Access Key Scan Completed"
+
+
+def test_each_event_that_was_not_taken_is_put_again_also_where_calls_are_under_way_at_a_time(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(bucket, report_of(*crowd(95, first_age=100), last=before()))
+    before_now = set[str]()
+
+    def refuse_once(entries: list[dict[str, Any]]) -> dict[int, str]:
+        new = [number for number, one in enumerate(entries) if number % 3 == 0 and one["Detail"] not in before_now]
+        before_now.update(entries[number]["Detail"] for number in new)
+        return dict.fromkeys(new, "ThrottlingException")
+
+    bus = Bus(*[refuse_once] * 99)
+
+    assert send(monkeypatch, bus) == {"events": 96}
+
+    keys = [json.loads(one["Detail"])["event_key"] for one in bus.taken]
+    assert len(keys) == len(set(keys)) == 96
+
+
+@pytest.mark.parametrize(("days", "number"), [(-1, 2), (0, 2), (1, 1)], ids=["earlier", "itself", "later"])
+@pytest.mark.parametrize("of", ["account", "organization"])
+def test_of_a_scan_that_is_redriven_after_a_later_one_it_is_sent_that_it_is_done_alone(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, of: str, days: int, number: int
+) -> None:
+    report = account_report(1, user("ann", key("AKIAOLD", 200)), last=[])
+    keep(bucket, joined([(listed(1), {**report})]) if of == "organization" else report)
+    keep(bucket, report, f"accounts/{account_id(1)}/")
+    pointer = {"scan_id": "another", "as_of": format_instant(parse_instant(report["as_of"]) + timedelta(days))}
+    folder = "organization/" if of == "organization" else ""
+    bucket.put_object(Key=f"{folder}latest.json", Body=json.dumps(pointer).encode())
+    bus = Bus()
+
+    assert send(monkeypatch, bus) == {"events": number}
+    assert bus.taken[-1]["DetailType"] == "IAM Access Key Scan Completed"
 
 
 def test_without_an_event_bus_there_is_nothing_to_send_to(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

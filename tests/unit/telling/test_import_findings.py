@@ -1,7 +1,10 @@
 """Scans in a row, whose findings go into a Security Hub: moto's, with what AWS refuses refused."""
 
+import itertools
 import json
+import threading
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +15,12 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError
 
 from chalicelib.aws import clients, sent_findings
+from chalicelib.aws.account_reports import ScannedAccount
 from chalicelib.aws.errors import EvidenceUnavailableError, SecurityHubUnavailableError
 from chalicelib.aws.security_hub import FindingsRefusedError, SecurityHubNotEnabledError
 from chalicelib.documents import InvalidEvidenceError
+from chalicelib.steps import findings as step
+from chalicelib.steps.findings import accounts_at_a_time
 from tests.support.fake_scans import refusal
 from tests.support.reports import key, unchecked, user
 from tests.support.security_hub import OWN, REGION, LocalHub, Stage
@@ -55,9 +61,9 @@ def test_ten_scans_in_a_row_over_an_account_that_changes(stage: Stage) -> None:
         ([alice(name="alice.b"), bob_inactive, vault, due, fresh], 1, {"AKIABOB": PASSED}),
         ([bob_inactive, vault, unchecked("dan"), fresh], 0, {}),
         ([bob_inactive, vault, due, fresh], 2, {"AKIAALICE": ARCHIVED, "AKIADAN": FAILED}),
-        ([user("bob"), vault, due, fresh], 2, {"AKIABOB": ("PASSED", "ARCHIVED")}),
+        ([user("bob"), vault, due, fresh], 1, {"AKIABOB": ("PASSED", "ARCHIVED")}),
         ([bob, vault, user("dan", key("AKIADAN2", 1)), fresh], 2, {"AKIABOB": FAILED, "AKIADAN": ARCHIVED}),
-        ([bob, alice(), vault, fresh], 1, {"AKIAALICE": FAILED}),
+        ([bob, alice(), vault, fresh], 2, {"AKIAALICE": FAILED}),  # the vault's weekly one is sent, too
     ]
     expected: dict[str, tuple[str, str]] = {}
     for outcomes, number, changes in scans:
@@ -72,10 +78,12 @@ def test_ten_scans_in_a_row_over_an_account_that_changes(stage: Stage) -> None:
 
 
 def test_all_is_sent_again_weekly_and_nothing_in_between(stage: Stage) -> None:
-    sent = [stage.scan(*with_keys(3))["sent"] for _ in range(16)]
+    sent = [stage.scan(*with_keys(3))["sent"] for _ in range(40)]
 
-    assert sent == [3, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 3, 0]
-    assert {one["UpdatedAt"] for one in stage.hub.findings.values()} == {"2026-12-07T08:00:00Z"}
+    first, *again = [day for day, number in enumerate(sent) if number]
+    assert {*sent} == {0, 3}
+    assert 7 <= again[0] - first <= 13  # the account's day of the week
+    assert [later - earlier for earlier, later in itertools.pairwise(again)] == [7] * (len(again) - 1)
     assert {one["CreatedAt"] for one in stage.hub.findings.values()} == {"2026-11-23T08:00:00Z"}
 
 
@@ -83,6 +91,16 @@ def test_no_call_has_more_than_100_findings(stage: Stage) -> None:
     stage.scan(*with_keys(205))
 
     assert [len(ids) for ids in stage.hub.calls] == [100, 100, 5]
+
+
+def test_each_account_is_sent_again_on_a_day_of_its_own(stage: Stage) -> None:
+    accounts = [f"11112222{number:04}" for number in range(14)]
+    days = []
+    for _ in range(15):
+        stage.keep_organization({one: [alice()] for one in accounts})
+        days.append(stage.send()["sent"])
+
+    assert days == [14, *[0] * 6, *[2] * 7, days[7]]
 
 
 def test_what_the_customer_says_of_a_finding_stays(stage: Stage) -> None:
@@ -338,6 +356,100 @@ def test_an_account_whose_files_are_damaged_does_not_keep_the_others_from_it(sta
     with pytest.raises(InvalidEvidenceError, match="1 accounts"):
         stage.send()
     assert stage.hub.states() == {"AKIABOB": FAILED}
+
+
+def test_a_call_that_is_refused_does_not_keep_other_accounts_from_it(stage: Stage) -> None:
+    def refuse_alices(ids: Iterable[str]) -> Iterator[dict[str, str]]:
+        if any("ALICE" in one for one in ids):
+            raise refusal("InvalidInputException", message="AKIAALICE is odd")
+        return iter(())
+
+    stage.keep_organization({WEB: [alice()], DATA: [user("bob", key("AKIABOB", 200))]})
+    stage.hub.fails = refuse_alices
+
+    with pytest.raises(
+        FindingsRefusedError, match=r"1 findings, the first for InvalidInputException: \(not shown\) is"
+    ):
+        stage.send()
+    assert stage.hub.states() == {"AKIABOB": FAILED}
+    stage.hub.fails = lambda _: ()
+    assert stage.send()["sent"] == 1
+
+
+def test_where_no_call_is_allowed_no_other_account_is_tried(stage: Stage) -> None:
+    def deny(_: Any) -> Any:
+        raise refusal("AccessDeniedException", 403)
+
+    stage.keep_organization({f"1111222233{number:02}": [alice()] for number in range(20)})
+    stage.hub.fails = deny
+
+    with pytest.raises(FindingsRefusedError, match="Security Hub took none: AccessDeniedException"):
+        stage.send()
+    assert len(stage.hub.calls) <= 8
+
+
+def test_accounts_are_sent_several_at_a_time(stage: Stage) -> None:
+    together = threading.Barrier(8, timeout=20)
+    stage.keep_organization({f"1111222233{number:02}": [alice()] for number in range(8)})
+
+    def meet(_: Any) -> Iterator[dict[str, str]]:
+        together.wait()  # which fails unless all eight are there
+        return iter(())
+
+    stage.hub.fails = meet
+
+    assert stage.send() == {"accounts": 8, "sent": 8}
+
+
+def account(users: int) -> ScannedAccount:
+    return ScannedAccount(None, None, users)
+
+
+@pytest.mark.parametrize(
+    ("users", "at_a_time"),
+    [
+        ([], []),
+        ([9000], [[9000]]),
+        ([1] * 9, [[1] * 8, [1]]),
+        ([2500, 2500, 1], [[2500, 2500], [1]]),
+        ([1, 5000, 1], [[1], [5000], [1]]),
+    ],
+)
+def test_no_more_accounts_are_sent_at_a_time_than_fit_into_memory(users: list[int], at_a_time: list[list[int]]) -> None:
+    found = [[one.users for one in some] for some in accounts_at_a_time(account(number) for number in users)]
+
+    assert found == at_a_time
+
+
+def test_what_there_was_no_time_for_is_sent_when_the_function_is_called_again(stage: Stage) -> None:
+    stage.keep_organization({f"1111222233{number:02}": [alice()] for number in range(20)})
+    left = iter([900, 60, 59])
+
+    with pytest.raises(SecurityHubUnavailableError, match="after 16 of 20 accounts; another try goes on"):
+        stage.send(seconds_left=lambda: next(left))
+
+    assert stage.send() == {"accounts": 20, "sent": 4}
+    assert len(stage.hub.findings) == 1  # by the id of the key, which is the same in each account
+
+
+def test_a_mistake_of_our_own_is_no_damaged_file(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: dict[str, int] = {}
+    monkeypatch.setattr(step, "choose_findings", lambda *_: nothing["mistake"])
+
+    with pytest.raises(KeyError, match="mistake"):
+        stage.scan(alice())
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts"), [(25, {"accounts": 1, "sent": 1}), (26, {"accounts": 0, "sent": 0, "late": 1})]
+)
+def test_a_scan_that_is_redriven_late_is_passed_over_and_says_so(
+    stage: Stage, hours: int, counts: dict[str, int]
+) -> None:
+    stage.keep(alice())
+
+    assert stage.send(after=timedelta(hours=hours)) == counts
+    assert bool(stage.hub.calls) is bool(counts["sent"])
 
 
 def test_an_account_of_which_a_later_report_is_on_record_is_passed_over(stage: Stage) -> None:

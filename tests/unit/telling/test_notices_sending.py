@@ -365,12 +365,8 @@ def test_refusals_that_name_the_owner_stop_nobody_however_many_there_are(stage: 
 @pytest.mark.parametrize("error", [NOT_FORESEEN[0], ILLEGAL], ids=str)
 def test_owners_who_are_refused_each_time_keep_nobody_else_from_their_notice(stage: Stage, error: Exception) -> None:
     odd = [overdue(f"odd{number}@example.com", number, 400 - number) for number in range(7)]
+    stage.refuses = lambda to: error if to.startswith("odd") else None
 
-    def answer_to(name: str) -> None:
-        if name == "send":
-            stage.answers = [error if stage.composed_for[-1].startswith("odd") else None]
-
-    stage.on_call = answer_to
     answers = [counts(stage.scan(day, *odd, overdue(ALICE, 9))) for day in range(4)]
 
     assert answers[:3] == [{"owners": 8, "left": 8}, {"owners": 8, "left": 8}, {"owners": 8, "refused": 7, "sent": 1}]
