@@ -14,12 +14,30 @@ from chalicelib.telling_documents import NoticeCounts
 
 _LISTED = 10
 _MAX_OWNER, _MAX_CAUSE = 256, 500  # characters
-_PAGE = "docs/notices.md has more."
-_STEPS = (
-    "If an address is wrong, correct the owner tag of the IAM user: the next scan sends that owner's notice.",
-    "If an address is not verified, SES is in its sandbox: verify the owners' domain, or ask for production access.",
-    "If a quota or a rate is used up, ask AWS to raise it, or lower MaxNoticesPerScan.",
+_CORRECT_THE_TAG = (
+    "If an address is wrong, correct the owner tag of the IAM user: the next scan sends that owner's notice."
 )
+_VERIFY = (
+    "In its sandbox, SES sends to and from verified addresses alone: verify the domain of the address in the stack's"
+    " Region, or ask for production access."
+)
+# What to do, by what AWS says that it stopped for; the first that is in its words.
+_STEPS = {
+    "not verified": _VERIFY,
+    "MailFromDomainNotVerified": "Verify the domain of NoticesFrom in SES, in the stack's Region.",
+    "SendingPaused": "Look at the account dashboard of SES's console: it says why sending is paused, and what to do.",
+    "AccountSuspended": "Look at the account dashboard of SES's console, and answer AWS's mail or case about it.",
+    "AccessDenied": "Look for what denies it: a service control policy, a permissions boundary, or a changed role.",
+    "AuthorizationError": "Look for what denies it: a service control policy, or a changed policy of the topic.",
+    "NotFound": (
+        "What notices are sent by was deleted, SES's configuration set or the owners' topic: to make it anew, deploy"
+        " with OwnerNotices=off, then with the value it had."
+    ),
+    "quota": "Ask AWS to raise the sending quota of SES in the stack's Region, or wait: a day's quota is of 24 hours.",
+    "TooManyRequests": "If this happens often, ask AWS to raise the sending rate of SES in the stack's Region.",
+    "Throttl": "If this happens often, ask AWS to raise the rate of sending in the stack's Region.",
+}
+_OTHERWISE = "If it is so after the next scan, too, look in the log of the function NotifyOwners."
 
 
 def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
@@ -37,6 +55,7 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
     more = [f"and {len(refused) - _LISTED} more."] if len(refused) > _LISTED else []
     subject = _subject(account_id, len(refused), counts)
     stopped_for = stopped and stopped[:_MAX_CAUSE]
+    steps = list(_steps([cause for _, cause in refused], stopped))
     what = list(_what_happened(len(refused), stopped_for, counts))
     text = [
         *wrapped(map(defuse_addresses, what)),
@@ -45,7 +64,7 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
         *(f"{INDENT}{line}" for line in more),
         "",
         "What to do:",
-        *wrapped([*_STEPS, _PAGE], INDENT),
+        *wrapped(steps, INDENT),
         "",
         *wrapped([_counts_line(counts)]),
         f"Scan: {scan_id}",
@@ -56,7 +75,7 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
         *more,
         _counts_line(counts),
     ]
-    chat = custom_notification((scan_id, verdict, account_id), subject, in_chat, [*_STEPS, _PAGE])
+    chat = custom_notification((scan_id, verdict, account_id), subject, in_chat, steps)
     for_programs = {
         "schema_version": SCHEMA_VERSION,
         "kind": "notices",
@@ -98,6 +117,18 @@ def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> I
             f"Not sent, but on record as sent: notices to {counted(lost, 'owner')}, because S3 did not take that back."
             " Their next mail comes with news, or in a week."
         )
+
+
+def _steps(causes: Sequence[str], stopped: str | None) -> Iterator[str]:
+    """Yield what to do for each cause once."""
+    if causes:
+        yield _CORRECT_THE_TAG
+    unverified = any("not verified" in cause for cause in causes)
+    step = stopped and next((step for words, step in _STEPS.items() if words.lower() in stopped.lower()), _OTHERWISE)
+    if unverified and step != _VERIFY:
+        yield _VERIFY
+    if step:
+        yield step
 
 
 def _refused_lines(owner: str, cause: str) -> Iterator[str]:
