@@ -78,10 +78,12 @@ def closing(notice: Notice) -> Iterator[str]:
     ends = "rotated, deactivated or deleted"
     if any(key.owned.includes_inactive for key in notice.keys):
         ends = "deleted (inactive ones count, too)"
+    is_leaked = any(_is_leaked(key.owned.finding) for key in notice.keys)
+    leaked = " An exemption does not stop them for a user whose key leaked." if is_leaked else ""
     yield (
-        f"These mails stop by themselves when the keys are {ends}, or when an exemption is in"
-        f" force (tags {UNTIL_TAG} and {REASON_TAG} of the user; ask your security team). Until then there is one a"
-        " week, and one when something is new."
+        f"These mails stop by themselves when the keys are {ends}, or when an exemption is in force (tags {UNTIL_TAG}"
+        f" and {REASON_TAG} of the user; ask your security team).{leaked} Until then there is one a week, and one when"
+        " something is new."
     )
     yield "Not yours? Ask your security team to correct the owner tag of the user."
     yield f"As of {to_the_second(format_instant(notice.as_of))}, scan {notice.scan_id}."

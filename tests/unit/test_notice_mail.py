@@ -381,6 +381,7 @@ def test_a_young_key_that_leaked_has_what_to_do_and_where_and_nothing_that_is_no
         in_one_line(block)
     )
     assert "By when: now." in in_one_line(mail.text)
+    assert "An exemption does not stop them for a user whose key leaked." in in_one_line(mail.text)
 
 
 def test_the_first_mail_marks_nothing_as_new_for_all_is() -> None:
