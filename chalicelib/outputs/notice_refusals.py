@@ -37,6 +37,7 @@ _STEPS = {
     "TooManyRequests": "If this happens often, ask AWS to raise the sending rate of SES in the stack's Region.",
     "Throttl": "If this happens often, ask AWS to raise the rate of sending in the stack's Region.",
 }
+_SEND_MORE = "Raise MaxNoticesPerScan, as far as the sending quota of SES goes."
 _OTHERWISE = "If it is so after the next scan, too, look in the log of the function NotifyOwners."
 
 
@@ -47,16 +48,20 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
     counts: NoticeCounts,
     refused: Sequence[tuple[str, str]],
     stopped: str | None,
+    late: int,
     https_format: HttpsFormat,
 ) -> Notification:
-    """Return the message about owners whose notices were refused, each with why, and why no more were sent, if so."""
-    verdict = "notices_refused" if refused else "notices_stopped"
+    """Return the message about owners whose notices were refused, each with why, and why no more were sent, if so.
+
+    `late` is how many owners wait for a weekly notice for more than two weeks.
+    """
+    verdict = "notices_refused" if refused else "notices_stopped" if stopped else "notices_late"
     listed = [(owner[:_MAX_OWNER], cause[:_MAX_CAUSE]) for owner, cause in refused[:_LISTED]]
     more = [f"and {len(refused) - _LISTED} more."] if len(refused) > _LISTED else []
-    subject = _subject(account_id, len(refused), counts)
+    subject = _subject(account_id, len(refused), stopped, counts)
     stopped_for = stopped and stopped[:_MAX_CAUSE]
-    steps = list(_steps([cause for _, cause in refused], stopped))
-    what = list(_what_happened(len(refused), stopped_for, counts))
+    steps = list(_steps([cause for _, cause in refused], stopped, late))
+    what = list(_what_happened(len(refused), stopped_for, late, counts))
     text = [
         *wrapped(map(defuse_addresses, what)),
         *(["", "Refused:"] if refused else []),
@@ -70,7 +75,7 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
         f"Scan: {scan_id}",
     ]
     in_chat = [
-        *_what_happened(len(refused), stopped_for and in_backticks(stopped_for), counts),
+        *_what_happened(len(refused), stopped_for and in_backticks(stopped_for), late, counts),
         *(f"{in_backticks(owner)}: {in_backticks(cause)}" for owner, cause in listed),
         *more,
         _counts_line(counts),
@@ -86,6 +91,7 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
         "refused": [{"owner": owner, "cause": cause} for owner, cause in listed],
         "refused_left_out": len(refused) - len(listed),
         "stopped": stopped_for,
+        "late": late,
     }
     return as_notification(
         subject,
@@ -96,14 +102,15 @@ def compose_refusals(  # noqa: PLR0913  # each is a fact that the message says
     )
 
 
-def _subject(account_id: str, refused: int, counts: NoticeCounts) -> str:
-    what = f"{counted(refused, 'owner')} could not be notified" if refused else "Notices to owners stopped"
+def _subject(account_id: str, refused: int, stopped: str | None, counts: NoticeCounts) -> str:
+    what = f"Notices to owners {'stopped' if stopped else 'are late'}"
+    what = f"{counted(refused, 'owner')} could not be notified" if refused else what
     left = f", {counts['left']} left for the next scan" if counts["left"] else ""
     of = " of their IAM access keys" if refused else ""
     return first_fitting(f"{what}{of}{left} in account {account_id}", f"{what}{left} in account {account_id}")
 
 
-def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> Iterator[str]:
+def _what_happened(refused: int, stopped: str | None, late: int, counts: NoticeCounts) -> Iterator[str]:
     if refused:
         notices = "the notice was" if refused == 1 else "the notices were"
         yield f"{counted(refused, 'owner')} could not be notified of their IAM access keys: {notices} refused."
@@ -112,6 +119,12 @@ def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> I
         left = counts["left"]
         rest = f" {counted(left, 'owner')} {'is' if left == 1 else 'are'} left for the next scan." if left else ""
         yield f"No more notices were sent: {stopped.rstrip('.')}.{rest}"
+    if late:
+        have = f"{counted(late, 'owner')} {'has' if late == 1 else 'have'}"
+        yield (
+            f"{have} waited for more than two weeks for a weekly notice: more are due than scans send, and those with"
+            " news go first."
+        )
     if lost := counts["lost"]:
         yield (
             f"Not sent, but on record as sent: notices to {counted(lost, 'owner')}, because S3 did not take that back."
@@ -119,7 +132,7 @@ def _what_happened(refused: int, stopped: str | None, counts: NoticeCounts) -> I
         )
 
 
-def _steps(causes: Sequence[str], stopped: str | None) -> Iterator[str]:
+def _steps(causes: Sequence[str], stopped: str | None, late: int) -> Iterator[str]:
     """Yield what to do for each cause once."""
     if causes:
         yield _CORRECT_THE_TAG
@@ -129,6 +142,8 @@ def _steps(causes: Sequence[str], stopped: str | None) -> Iterator[str]:
         yield _VERIFY
     if step:
         yield step
+    if late and not stopped:
+        yield _SEND_MORE
 
 
 def _refused_lines(owner: str, cause: str) -> Iterator[str]:

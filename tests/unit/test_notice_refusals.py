@@ -26,7 +26,7 @@ def counts(**numbers: int) -> NoticeCounts:
     return none | numbers  # type: ignore[no-any-return]  # a NoticeCounts
 
 
-def composed(refused: Any = REFUSED, stopped: str | None = None, **numbers: int) -> dict[str, Any]:
+def composed(refused: Any = REFUSED, stopped: str | None = None, late: int = 0, **numbers: int) -> dict[str, Any]:
     """What is published, by protocol, and its subject and attributes."""
     made = compose_refusals(
         "scheduled-2026-11-22T080000Z",
@@ -34,6 +34,7 @@ def composed(refused: Any = REFUSED, stopped: str | None = None, **numbers: int)
         counts=counts(owners=40, sent=6, nothing_new=20, refused=len(refused), **numbers),
         refused=refused,
         stopped=stopped,
+        late=late,
         https_format=HttpsFormat.CHAT,
     )
     by_protocol: dict[str, str] = json.loads(made["message"])
@@ -71,6 +72,7 @@ def test_programs_get_who_was_refused_why_and_all_counts() -> None:
         "refused": [{"owner": owner, "cause": cause} for owner, cause in REFUSED],
         "refused_left_out": 0,
         "stopped": QUOTA,
+        "late": 0,
     }
     assert made["attributes"] == {"kind": "notices", "verdict": "notices_refused", "account_id": "123456789012"}
 
@@ -83,6 +85,17 @@ def test_that_no_more_were_sent_is_said_without_a_refused_owner_too() -> None:
         f"No more notices were sent: {QUOTA}. 1 owner is left for the next scan. What to do:"
     )
     assert made["attributes"]["verdict"] == "notices_stopped"
+
+
+def test_it_says_that_owners_wait_for_weeks_and_how_more_are_sent() -> None:
+    made = composed([], late=2, left=14)
+
+    assert made["subject"] == "Notices to owners are late, 14 left for the next scan in account 123456789012"
+    assert in_one_line(made["text"]).startswith(
+        "2 owners have waited for more than two weeks for a weekly notice: more"
+    )
+    assert made["chat"]["nextSteps"] == ["Raise MaxNoticesPerScan, as far as the sending quota of SES goes."]
+    assert (made["sqs"]["late"], made["attributes"]["verdict"]) == (2, "notices_late")
 
 
 @pytest.mark.parametrize(
