@@ -15,6 +15,14 @@ def defuse_links(text: str) -> str:
     return re.sub(r"\S+", lambda word: _defused(word[0]), text)
 
 
+def defuse_all(text: str) -> str:
+    """Return the text with links and e-mail addresses written so that no mail client makes a link of them.
+
+    It is for what is no way to reach anybody, such as names and descriptions.
+    """
+    return _without_links(text)
+
+
 def defuse_addresses(text: str) -> str:
     """Return IAM's words about a user with no address of a site in them: a path or a name may look like one.
 
@@ -32,5 +40,9 @@ def in_backticks(text: str) -> str:
 def _defused(word: str) -> str:
     if _ADDRESS.fullmatch(word) and not _SCHEME.search(word):
         return word
-    without_scheme = _SCHEME.sub(lambda scheme: scheme[0].replace(":", "[:]"), word)
+    return _without_links(word)
+
+
+def _without_links(text: str) -> str:
+    without_scheme = _SCHEME.sub(lambda scheme: scheme[0].replace(":", "[:]"), text)
     return _DOT_OF_A_NAME.sub("[.]", without_scheme)

@@ -124,16 +124,25 @@ def quarantined_lines(
         yield "\n".join([f"{INDENT}{user['user_name']}", *wrapped([*account(user), *owner, *about], indent=INDENT * 3)])
 
 
-def how_to_rotate() -> Iterator[str]:
-    """Yield how to rotate a key."""
+def how_to_rotate(user: str = "USER", key: str = "KEY") -> Iterator[str]:
+    """Yield how to rotate a key: this one, or any."""
+    of_user, of_key = f"--user-name {user}", f"--access-key-id {key}"
     yield "How to rotate a key: create its successor, move what uses the key to it,"
     yield "deactivate the key (--status Active undoes that), and delete it when nothing"
     yield "has missed it:"
-    yield f"{INDENT}aws iam create-access-key --user-name USER"
-    yield f"{INDENT}aws iam update-access-key --status Inactive \\"
-    yield f"{INDENT}    --user-name USER --access-key-id KEY"
-    yield f"{INDENT}aws iam delete-access-key --user-name USER --access-key-id KEY"
+    yield from _command("aws iam create-access-key", of_user)
+    yield from _command("aws iam update-access-key --status Inactive", of_user, of_key)
+    yield from _command("aws iam delete-access-key", of_user, of_key)
     yield ""
+
+
+def _command(command: str, *options: str) -> Iterator[str]:
+    """Yield a command in as few lines as it fits in: all in one, the options in another, or a line each."""
+    for parts in ([" ".join([command, *options])], [command, " ".join(options)], [command, *options]):
+        lines = f" \\\n{INDENT * 3}".join([f"{INDENT}{parts[0]}", *parts[1:]]).split("\n")
+        if max(map(len, lines)) <= MAX_WIDTH:
+            break
+    yield from lines
 
 
 def where(folder: str, exclude: str = "pages/*") -> Iterator[str]:

@@ -1,15 +1,17 @@
 """What a notice has, in the order of reading: its text and its HTML are made of this. Pure."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chalicelib.outputs.links import defuse_addresses
+from chalicelib.outputs.links import defuse_all
 from chalicelib.outputs.mail import INDENT, how_to_rotate
 from chalicelib.outputs.notice_sentences import closing, facts, kind_of, opening, states, test_line
 from chalicelib.outputs.sentences import counted
 from chalicelib.telling.notice import Notice, NoticeKey
 
 IN_FULL, NAMED = 50, 200  # keys at most, of which the mail says all; and of which it says anything
+_FOR_A_SHELL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+=,.-]{0,49}", re.ASCII)  # and no wider than a line
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Content:
 def content_of(notice: Notice, test_to: str) -> Content:
     """Return what a notice has; `test_to` says that it is a test."""
     rest = notice.keys[IN_FULL:]
-    lines = [line for line in how_to_rotate() if line]
+    lines = [line for line in how_to_rotate(*_names_in_commands(notice)) if line]
     return Content(
         test=_plain(test_line(notice)) if test_to else "",
         opening=tuple(map(_plain, opening(notice))),
@@ -52,6 +54,16 @@ def content_of(notice: Notice, test_to: str) -> Content:
         commands=tuple(line.removeprefix(INDENT) for line in lines if line.startswith(INDENT)),
         closing=tuple(map(_plain, closing(notice))),
     )
+
+
+def _names_in_commands(notice: Notice) -> tuple[str, ...]:
+    """Return the user and the key of a notice of one; nothing of more, and no name that could become a link."""
+    if len(notice.keys) > 1:
+        return ()
+    finding = notice.keys[0].owned.finding
+    name = finding["user_name"]
+    is_plain = _FOR_A_SHELL.fullmatch(name) and defuse_all(name) == name
+    return (name if is_plain else "USER", finding["access_key_id"])
 
 
 def _key_part(key: NoticeKey, notice: Notice) -> KeyPart:
@@ -73,7 +85,7 @@ def _in_a_line(notice: Notice) -> Iterator[str]:
         finding = key.owned.finding
         new, known = states(key, notice)
         news = f"NEW: {'; '.join(new)}" if new else ""
-        user = defuse_addresses(finding["user_name"])
+        user = defuse_all(finding["user_name"])
         yield f"{finding['access_key_id']}, {user}, {key.owned.account_id}: {'; '.join(filter(None, (news, *known)))}"
     if left := len(notice.keys[NAMED:]):
         yield f"and {left} more: your security team's report has them."

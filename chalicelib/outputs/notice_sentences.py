@@ -1,12 +1,12 @@
 """What a notice says to the owner of access keys, in sentences. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.instants import format_instant, parse_instant
-from chalicelib.key_documents import Finding
-from chalicelib.outputs.links import defuse_addresses, defuse_links
+from chalicelib.key_documents import ACTIVE, Finding
+from chalicelib.outputs.links import defuse_all, defuse_links
 from chalicelib.outputs.organization_sentences import account_label
 from chalicelib.outputs.plan_sentences import announced_to_owner
 from chalicelib.outputs.sentences import (
@@ -27,7 +27,11 @@ from chalicelib.report.counts import count_advice
 from chalicelib.telling.notice import Notice, NoticeKey, OwnedKey
 
 # What is the case with how many keys, the most severe first: each key counts once.
-_KINDS = {"leaked": "leaked", "expired": "overdue", "unused": "unused", "due_soon": "due soon"}
+_KINDS = {"leaked": "of a quarantined user", "expired": "overdue", "unused": "unused", "due_soon": "due soon"}
+_IF_LEAKED = (
+    "Deactivate all keys of this user now, even if something stops, and tell your security team. Then create a new key"
+    " (if the user has two, delete one first), and find out with them what the leaked key was used for."
+)
 _BECAME = {"became_safe": "became safe to deactivate"}
 _DAYS = {0: "today", 1: "tomorrow"}
 
@@ -37,15 +41,16 @@ def notice_subject(notice: Notice) -> str:
     kinds = _count_kinds(notice)
     leading = next(iter(kinds))
     begin = "ACT NOW: " if leading == "leaked" else "Reminder: " if notice.kind == "digest" else ""
-    first = f"{begin}{_of_your_keys(leading, kinds, len(notice.keys))}"
+    firsts = [f"{begin}{one[:1].lower() if begin else one[:1]}{one[1:]}" for one in _of_your_keys(notice, leading)]
     others = "".join(f", {number} {_KINDS[kind]}" for kind, number in kinds.items() if kind != leading)
     soon = sum("deactivation" in key.news for key in notice.keys)
     planned, new = f", {soon} to be deactivated" if soon else "", _new_in_short(notice)
     places = [f": {place}" for place in _places(notice) if place.isascii() and place.isprintable()]
     return first_fitting(
-        *(f"{first}{others}{planned}{new}{place}" for place in [*places, ""]),
-        f"{first}{others}{new}",
-        f"{first}{new}",
+        *(f"{first}{others}{planned}{new}{place}" for first in firsts for place in places),
+        *(f"{first}{others}{planned}{new}" for first in firsts),
+        f"{firsts[-1]}{others}{new}",
+        f"{firsts[-1]}{new}",
     )
 
 
@@ -55,7 +60,7 @@ def opening(notice: Notice) -> Iterator[str]:
     leading = next(iter(kinds))
     others = "".join(f", {number} {_KINDS[kind]}" for kind, number in kinds.items() if kind != leading)
     where = _in_which_accounts(notice)
-    yield f"{_of_your_keys(leading, kinds, len(keys))}{others}, in {where}.{_what_is_new(notice)}"
+    yield f"{_of_your_keys(notice, leading)[0]}{others}, in {where}.{_what_is_new(notice)}"
     whose = "its IAM user names" if len(keys) == 1 else "their IAM users names"
     days = {key.owned.max_age_days for key in keys}
     limit = f", and here it has to be replaced before it is {counted(max(days), 'day')} old" if len(days) == 1 else ""
@@ -70,12 +75,15 @@ def opening(notice: Notice) -> Iterator[str]:
 
 def closing(notice: Notice) -> Iterator[str]:
     """Yield how these mails end, what to do if the keys are somebody else's, and which scan the mail is of."""
+    ends = "rotated, deactivated or deleted"
+    if any(key.owned.includes_inactive for key in notice.keys):
+        ends = "deleted (inactive ones count, too)"
     is_leaked = any(_is_leaked(key.owned.finding) for key in notice.keys)
-    leaked = " An exemption does not stop them for a key that leaked." if is_leaked else ""
+    leaked = " An exemption does not stop them for a user whose key leaked." if is_leaked else ""
     yield (
-        "These mails stop by themselves when the keys are rotated, deactivated or deleted, or when an exemption is in"
-        f" force (tags {UNTIL_TAG} and {REASON_TAG} of the user; ask your security team).{leaked} Until then there is"
-        " one a week, and one when something is new."
+        f"These mails stop by themselves when the keys are {ends}, or when an exemption is in force (tags {UNTIL_TAG}"
+        f" and {REASON_TAG} of the user; ask your security team).{leaked} Until then there is one a week, and one when"
+        " something is new."
     )
     yield "Not yours? Ask your security team to correct the owner tag of the user."
     yield f"As of {to_the_second(format_instant(notice.as_of))}, scan {notice.scan_id}."
@@ -103,22 +111,22 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a key: a label and a sentence, nothing in which makes a link or a new line."""
     finding = owned.finding
     severe = severity_label(finding)
-    yield "What to do", why_advised(finding)
-    yield "Account", defuse_links(account_of(owned))
-    yield "User", defuse_addresses(finding["user_name"])
+    yield "What to do", _IF_LEAKED if _leaks(finding) else why_advised(finding)
+    yield "Account", defuse_all(account_of(owned))
+    yield "User", defuse_all(finding["user_name"])
     if finding["description"] is not None:
-        yield "Description", defuse_links(finding["description"])
+        yield "Description", defuse_all(finding["description"])
     if finding["verdict"] == "ok":  # it leaked, and the report has no more of it
         return
     yield "Age", f"{counted(finding['age_days'], 'day')}{f' ({severe.lower()} severity)' if severe else ''}"
     yield "Last used", last_use_in_words(finding)
     seen = finding["seen_from"]
     if seen and seen["status"] in ("seen", "nothing"):
-        yield "Seen", defuse_links(" ".join(seen_from_in_words(seen)).removeprefix("Seen "))
+        yield "Seen", defuse_all(" ".join(seen_from_in_words(seen)).removeprefix("Seen "))
     for line in leave_keys_lines(finding):
         yield "Instead", line.removeprefix("Instead of a key: ")
     for line in why_not_exempt(finding):
-        yield "Exemption", defuse_links(line)
+        yield "Exemption", defuse_all(line)
 
 
 def account_of(owned: OwnedKey) -> str:
@@ -141,15 +149,27 @@ def _is_leaked(finding: Finding) -> bool:
     return finding["quarantined_by"] not in (None, "unknown")
 
 
+def _leaks(finding: Finding) -> bool:
+    """Return whether a key is as dangerous as the one that leaked, if it is another."""
+    return _is_leaked(finding) and finding["status"] == ACTIVE
+
+
 def _count_kinds(notice: Notice) -> dict[str, int]:
     found = [kind_of(key.owned.finding) for key in notice.keys]
     return {kind: found.count(kind) for kind in _KINDS if kind in found}
 
 
-def _of_your_keys(kind: str, kinds: Mapping[str, int], total: int) -> str:
-    number = kinds[kind]
-    whose = "Your IAM access key" if total == 1 else f"{number} of your IAM access keys"
-    return f"{whose} {_KINDS[kind] if kind == 'leaked' else f'{is_or_are(number)} {_KINDS[kind]}'}"
+def _of_your_keys(notice: Notice, kind: str) -> tuple[str, ...]:
+    """Return how many keys are how, the longest wording first; AWS quarantines a user, and names no key."""
+    number = _count_kinds(notice)[kind]
+    whose = "Your IAM access key" if len(notice.keys) == 1 else f"{number} of your IAM access keys"
+    hows: tuple[str, ...] = (_KINDS[kind],)
+    if kind == "leaked":
+        leaked = [key.owned for key in notice.keys if _is_leaked(key.owned.finding)]
+        is_one = len({(one.account_id, one.finding["user_name"]) for one in leaked}) == 1
+        of_many = ("of users whose keys leaked", "of quarantined users")
+        hows = ("of a user whose key leaked", *hows) if is_one else of_many
+    return tuple(f"{whose} {is_or_are(number)} {how}" for how in hows)
 
 
 def _count_new(notice: Notice) -> int:
@@ -163,14 +183,23 @@ def _new_in_short(notice: Notice) -> str:
 
 def _what_is_new(notice: Notice) -> str:
     if notice.kind == "first":
-        return " This is the first mail about them: it lists all."
+        return f" This is the first mail about {'it' if len(notice.keys) == 1 else 'them: it lists all'}."
     new = _count_new(notice)
-    if notice.kind == "digest" and new:
-        is_listed = "is listed for the first time" if new == 1 else "are listed for the first time"
-        return f" This is the weekly reminder: {new} {is_listed}, marked NEW below, and nothing urgent is new."
     if notice.kind == "digest":
-        return " This is the weekly reminder: nothing is new since the last mail."
-    return f" There is news of {new}, marked NEW below."
+        is_listed = "is listed for the first time" if new == 1 else "are listed for the first time"
+        listed = [f"{new} {is_listed}, marked NEW below"] if new else []
+        still = list(_still_active(notice))
+        calm = [] if still else ["nothing urgent is new" if new else "nothing is new since the last mail"]
+        return f" This is the weekly reminder: {', and '.join([*still, *listed, *calm])}."
+    if len(notice.keys) == 1:
+        return " There is news, marked NEW below."
+    return f" {new} {'has' if new == 1 else 'have'} news, marked NEW below."
+
+
+def _still_active(notice: Notice) -> Iterator[str]:
+    """Yield that leaked keys are still to be deactivated, where there are any."""
+    if number := sum(_leaks(key.owned.finding) for key in notice.keys):
+        yield f"{'it is' if number == 1 else 'they are'} still not deactivated"
 
 
 def _places(notice: Notice) -> list[str]:
@@ -182,7 +211,7 @@ def _places(notice: Notice) -> list[str]:
 
 def _in_which_accounts(notice: Notice) -> str:
     place = _places(notice)[0]
-    return place if "AWS account" in place else f"AWS account {defuse_links(place)}"
+    return place if "AWS account" in place else f"AWS account {defuse_all(place)}"
 
 
 def _by_when(findings: list[Finding]) -> str:
@@ -190,9 +219,10 @@ def _by_when(findings: list[Finding]) -> str:
     now = len(findings) - len(due)
     if not due:
         return "By when: now."
-    by = f"by {due[0]}{' for the first of them' if len(due) > 1 else ''}"
-    others = f"by {due[0]} for the {'next' if len(due) > 1 else 'other'}"
-    return f"By when: now for {now}, {others}." if now else f"By when: {by}."
+    if not now:
+        return f"By when: by {due[0]}{' for the first of them' if len(due) > 1 else ''}."
+    others = f"by {due[0]} for the other" if len(due) == 1 else f"the other {len(due)} from {due[0]} on"
+    return f"By when: now for {now}, {others}."
 
 
 def _planned(notice: Notice) -> Iterator[str]:
@@ -210,7 +240,7 @@ def _states(owned: OwnedKey, as_of: datetime) -> dict[str, str]:
     """Return in words what is the case with a key, by how the reasons begin for which an owner is told at once."""
     finding, found = owned.finding, {}
     if _is_leaked(finding):
-        found["leaked"] = f"LEAKED, act now: AWS quarantined its user ({finding['quarantined_by']})"
+        found["leaked"] = f"its user's key leaked, act now: AWS quarantined the user ({finding['quarantined_by']})"
     for words in _announced(owned, as_of):
         found["deactivation"] = words
     if finding["verdict"] == "expired":

@@ -27,6 +27,7 @@ _CONTROLS = {
     "expired": "IAM access keys are replaced in time",
     "unused": "IAM access keys that are not used are deactivated",
     "root": "The root user has no access keys",
+    "leaked": "No access key of an IAM user has leaked",
     "user": "The access keys of each IAM user are checked",
     "account": "The access keys of each account are checked",
 }
@@ -188,7 +189,7 @@ def _quarantined(report: Report, place: Place) -> Iterator[dict[str, Any]]:
             **_event(place, _otherwise(report), "Critical", "New"),
             "message": title,
             "finding_info": _info(place, about, f"{title}. {QUARANTINE_ADVICE}.", url=user["console_url"]),
-            "compliance": _compliance("user", "Fail", ()),
+            "compliance": _compliance("leaked", "Fail", ()),
             "resources": [_resource(about)],
             "remediation": {"desc": f"{QUARANTINE_ADVICE}.", "references": [QUARANTINE_PAGE]},
             "unmapped": {"quarantined-by": user["policy"]},

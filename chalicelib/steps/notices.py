@@ -17,7 +17,7 @@ from chalicelib.outputs.notice_mail import compose_notice
 from chalicelib.outputs.notice_refusals import compose_refusals
 from chalicelib.report.counts import zeros
 from chalicelib.settings import https_format, stage_defaults
-from chalicelib.telling.cadence import decide, drop_ended, most_urgent_first
+from chalicelib.telling.cadence import decide, drop_ended, is_late, most_urgent_first
 from chalicelib.telling.notice import Notice, Scan
 from chalicelib.telling.owners import OwnedKeys, group_by_owner
 from chalicelib.telling_documents import NoticeCounts
@@ -62,6 +62,7 @@ class _Sending:
     counts: NoticeCounts = field(default_factory=partial(zeros, NoticeCounts))
     refused: dict[str, str] = field(default_factory=dict)  # why, by owner
     stopped: str | None = None
+    late: int = 0  # owners whose weekly digest was left for the next scan once more
     unanswered: int = 0
     alike: list[tuple[OwnersFile, Outcome]] = field(default_factory=list)  # refused in a row, in the same words
 
@@ -100,6 +101,7 @@ class _Sending:
         for notice, file in due:
             if self.stopped or self._tried() >= self.how.max_per_scan or seconds_left() < _SECONDS_TO_END:
                 self.counts["left"] += 1
+                self.late += is_late(notice, file.before)
             else:
                 self._send(notice, file)
         if self.alike and self.alike[-1][1].result == "failed":  # and nobody was sent a notice
@@ -157,7 +159,7 @@ class _Sending:
         """Return what the state machine goes on with, and print the counts; they name nobody."""
         self.counts["refused"] = len(self.refused)
         _log(self.report, self.counts, (self.stopped or "").partition(":")[0])
-        answer: dict[str, Any] = {"counts": self.counts, "notify": bool(self.refused or self.stopped)}
+        answer: dict[str, Any] = {"counts": self.counts, "notify": bool(self.refused or self.stopped or self.late)}
         if answer["notify"]:
             answer["notification"] = compose_refusals(
                 self.report["scan_id"],
@@ -165,6 +167,7 @@ class _Sending:
                 counts=self.counts,
                 refused=[*self.refused.items()],
                 stopped=self.stopped,
+                late=self.late,
                 https_format=https_format(),
             )
         return answer
@@ -175,7 +178,7 @@ def _in_order(due: list[_Due]) -> list[_Due]:
 
     With these, it shows whether notices are sent at all: owners who are refused each time keep nobody else from theirs.
     """
-    due = sorted(due, key=lambda one: most_urgent_first(one[0]))
+    due = sorted(due, key=lambda one: most_urgent_first(one[0], one[1].before))
     begin = [(notice, file) for notice, file in due if not (file.before and file.before["refused"])][:_ALIKE]
     owners = {file.owner for _, file in begin}
     return [*begin, *((notice, file) for notice, file in due if file.owner not in owners)]

@@ -153,12 +153,21 @@ def _told_key(owned: OwnedKey, told_for: Sequence[Reason], as_of: datetime) -> T
     }
 
 
-def most_urgent_first(notice: Notice) -> tuple[bool, tuple[int, datetime, str, str], str]:
+def most_urgent_first(
+    notice: Notice, file: OwnerFile | None
+) -> tuple[bool, datetime, tuple[int, datetime, str, str], str]:
     """Return what notices are ordered by where not all can be sent: those with news first, the most severe first.
 
-    Weekly digests come last, so that they never keep others from being told of anything at all.
+    Weekly digests come last, so that they never keep others from being told of anything at all; of these, the one whose
+    owner waits longest is the first, so that each has its turn.
     """
-    return notice.kind == "digest", most_severe_first(notice.keys[0].owned.finding), notice.owner
+    since = parse_instant(file["mailed_at"]) if file and notice.kind == "digest" else notice.as_of
+    return notice.kind == "digest", since, most_severe_first(notice.keys[0].owned.finding), notice.owner
+
+
+def is_late(notice: Notice, file: OwnerFile | None) -> bool:
+    """Return whether an owner has waited for a weekly digest for more than a week longer."""
+    return notice.kind == "digest" and file is not None and notice.as_of - parse_instant(file["mailed_at"]) > 2 * _WEEK
 
 
 def never_told(owner: str) -> OwnerFile:

@@ -17,8 +17,9 @@ class Scan(NamedTuple):
 
 @dataclass(frozen=True)
 class OwnedKey:
-    """A finding with its account; `deactivates`: the stage deactivates keys, and does not only plan to.
+    """A finding with its account.
 
+    `deactivates`: the stage deactivates keys, and does not only plan to. `includes_inactive`: it judges inactive keys.
     `again` are the reasons that did not hold at the last full scan, which was `since`: who was told before that is told
     again.
     """
@@ -31,6 +32,7 @@ class OwnedKey:
     deactivates: bool
     again: frozenset[Reason] = frozenset()
     since: datetime | None = None
+    includes_inactive: bool = False
 
 
 @dataclass(frozen=True)

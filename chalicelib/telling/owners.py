@@ -72,6 +72,7 @@ class OwnedKeys:
                 deactivates=plan is not None and plan["mode"] == "apply",
                 again=frozenset(again.get(finding["access_key_id"], ())),
                 since=parse_instant(since["as_of"]) if since else None,
+                includes_inactive=report["policy"]["include_inactive"],
             )
             self.by_owner.setdefault(owner, []).append(owned)
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from chalicelib.outputs.links import defuse_addresses, defuse_links
+from chalicelib.outputs.links import defuse_addresses, defuse_all, defuse_links
 from chalicelib.outputs.message_text import compose_message
 from tests.support.reports import key, report_of, unchecked, user
 
@@ -44,6 +44,21 @@ def test_what_a_mail_client_would_make_a_link_of_is_written_so_that_it_does_not(
 )
 def test_addresses_and_plain_words_stay(text: str) -> None:
     assert defuse_links(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "defused"),
+    [
+        ("acme-login.com", "acme-login[.]com"),
+        ("ann@evil.com", "ann@evil[.]com"),
+        ("ask ann@evil.com, or see http://evil.com", "ask ann@evil[.]com, or see http[:]//evil[.]com"),
+        ("mailto:ann@evil.com", "mailto[:]ann@evil[.]com"),
+        ("first.last", "first[.]last"),
+        ("deploy-v1.2", "deploy-v1.2"),
+    ],
+)
+def test_a_name_makes_no_link_and_no_address_to_write_to(text: str, defused: str) -> None:
+    assert defuse_all(text) == defused
 
 
 def test_no_text_of_a_tag_is_a_link_in_the_mail() -> None:

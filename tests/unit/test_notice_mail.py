@@ -208,7 +208,7 @@ def test_the_subject_is_short_ascii_on_one_line_and_keeps_its_first_count(name: 
                 assert len(subject) < 100
                 assert subject.isascii()
                 assert subject.isprintable()
-                assert re.match(r"(ACT NOW: )?(Your|\d+ of your) IAM access keys? (leaked|are|is)\b", subject)
+                assert re.match(r"(ACT NOW: your|Your|(ACT NOW: )?\d+ of your) IAM access keys? (are|is)\b", subject)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,19 @@ def test_the_subject_is_short_ascii_on_one_line_and_keeps_its_first_count(name: 
         ((0, 1, 0, 1, 0), "1 of your IAM access keys is overdue, 1 due soon: example-shop (123456789012)"),
         ((0, 0, 0, 2, 0), "2 of your IAM access keys are due soon: example-shop (123456789012)"),
         ((0, 0, 1, 0, 0), "Your IAM access key is unused: example-shop (123456789012)"),
-        ((1, 0, 0, 0, 0), "ACT NOW: Your IAM access key leaked: example-shop (123456789012)"),
-        ((1, 2, 0, 0, 0), "ACT NOW: 1 of your IAM access keys leaked, 2 overdue: example-shop (123456789012)"),
+        ((1, 0, 0, 0, 0), "ACT NOW: your IAM access key is of a user whose key leaked: example-shop (123456789012)"),
+        (
+            (2, 0, 0, 0, 0),
+            "ACT NOW: 2 of your IAM access keys are of a user whose key leaked: example-shop (123456789012)",
+        ),
+        (
+            (2, 9, 9, 0, 0),
+            "ACT NOW: 2 of your IAM access keys are of a quarantined user, 9 overdue, 9 unused: 123456789012",
+        ),
+        (
+            (2, 9, 0, 9, 1),
+            "ACT NOW: 2 of your IAM access keys are of a quarantined user, 9 overdue, 9 due soon, 1 new",
+        ),
         (
             (0, 3, 0, 0, 1),
             "3 of your IAM access keys are overdue, 1 to be deactivated, 1 new: example-shop (123456789012)",
@@ -237,6 +248,90 @@ def test_a_digest_is_a_reminder_in_its_subject_and_has_nothing_marked_as_new() -
     assert mail("digest").subject.startswith("Reminder: 1 of your IAM access keys is overdue, 1 due soon")
     assert "nothing is new since the last mail" in in_one_line(mail("digest").text)
     assert "NEW" not in mail("digest").text
+
+
+def test_of_one_key_a_reminder_goes_on_in_lower_case() -> None:
+    mail = compose_notice(notice_of(report_of(WEB), "digest"))
+
+    assert mail.subject == "Reminder: your IAM access key is overdue: example-shop (123456789012)"
+
+
+@pytest.mark.parametrize(("keys", "words"), [(1, "it is"), (2, "they are")])
+def test_a_weekly_mail_of_a_leaked_key_says_that_it_is_still_active(keys: int, words: str) -> None:
+    leaked = user("deploy", *(key(f"AKIALEAKED{number}", 120, used=1) for number in range(keys)), **QUARANTINE)
+
+    mail = compose_notice(notice_of(report_of(leaked), "digest"))
+
+    assert mail.subject.startswith("ACT NOW: ")
+    assert f"This is the weekly reminder: {words} still not deactivated." in in_one_line(mail.text)
+    assert "is new" not in in_one_line(mail.text).replace("one when something is new", "")
+
+
+def test_a_leaked_key_that_is_inactive_is_no_reason_to_hurry() -> None:
+    inactive = user("deploy", key("AKIALEAKED", 120, "Inactive", used=1), **QUARANTINE)
+
+    text = in_one_line(compose_notice(notice_of(report_of(inactive, include_inactive=True), "digest")).text)
+
+    assert "still not deactivated" not in text
+    assert "Inactive already" in text
+
+
+def test_keys_of_two_users_are_of_users_whose_keys_leaked() -> None:
+    report = report_of(*(user(name, key(f"AKIA{name}", 120, used=1), **QUARANTINE) for name in ("a", "b")))
+
+    mail = compose_notice(notice_of(report, "news"))
+
+    assert mail.text.startswith("2 of your IAM access keys are of users whose keys leaked, in")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("first", "This is the first mail about it."),
+        ("news", "There is news, marked NEW below."),
+        ("digest", "This is the weekly reminder: nothing is new since the last mail."),
+    ],
+)
+def test_of_one_key_the_mail_speaks_as_of_one(kind: Any, words: str) -> None:
+    mail = compose_notice(
+        notice_of(report_of(WEB), kind, {"AKIAWEB0000000000003": ("expired",)} if kind == "news" else {})
+    )
+
+    assert f"(123456789012). {words} You get" in in_one_line(mail.text)
+
+
+@pytest.mark.parametrize("name", ["web", "n" * 50])
+def test_of_one_key_the_commands_are_filled_in(name: str) -> None:
+    mail = compose_notice(notice_of(report_of(user(name, key("AKIAWEB0000000000003", 100)))))
+
+    commands = re.sub(r" \\\n +", " ", mail.text)
+    assert f"  aws iam create-access-key --user-name {name}\n" in commands
+    of_key = f"--user-name {name} --access-key-id AKIAWEB0000000000003\n"
+    assert f"  aws iam update-access-key --status Inactive {of_key}" in commands
+    assert f"  aws iam delete-access-key {of_key}" in commands
+    assert max(map(len, (line for line in mail.text.splitlines() if "Console: " not in line))) < 80
+
+
+@pytest.mark.parametrize("name", ["acme-login.com", "ann@evil.com", "n" * 51, "$(x)", "-x"])
+def test_a_name_that_is_a_link_or_no_word_of_a_shell_is_not_in_the_commands(name: str) -> None:
+    mail = compose_notice(notice_of(report_of(user(name, key("AKIAWEB0000000000003", 100)))))
+
+    assert "--user-name USER --access-key-id AKIAWEB0000000000003" in mail.text
+
+
+@pytest.mark.parametrize("name", ["acme-login.com", "ann@evil.com"])
+def test_no_name_and_no_description_of_a_key_is_a_link(name: str) -> None:
+    about = user(name, key("AKIAWEB0000000000003", 100), tags={"AKIAWEB0000000000003": f"see {name}"})
+    one = compose_notice(notice_of(report_of(about), account_name=name))
+    in_lines = compose_notice(notice_of(report_of(*(one_of_many(name, number) for number in range(IN_FULL + 1)))))
+
+    for text in (one.text, one.html, in_lines.text, in_lines.html):
+        assert name not in re.sub(r"https://console\S*|<title>.*", "", text)
+        assert name.replace(".", "[.]") in text
+
+
+def one_of_many(name: str, number: int) -> dict[str, Any]:
+    return user(f"{number}-{name}", key(f"AKIA{number:016}", 100))
 
 
 def listed_first(kind: Any) -> Mail:
@@ -260,7 +355,7 @@ def test_a_digest_says_which_keys_are_in_a_mail_for_the_first_time() -> None:
 def test_news_have_the_keys_that_are_in_a_mail_for_the_first_time_marked_too() -> None:
     mail = listed_first("news")
 
-    assert "There is news of 1, marked NEW below." in in_one_line(mail.text)
+    assert "1 has news, marked NEW below." in in_one_line(mail.text)
     assert re.findall(r"NEW: .*", mail.text) == ["NEW: Due on 2026-12-02, in 10 days."]
 
 
@@ -270,7 +365,7 @@ def test_a_young_key_that_leaked_has_what_to_do_and_where_and_nothing_that_is_no
 
     mail = compose_notice(notice(NoticeKey(young, ("leaked",), is_new=True)))
 
-    assert mail.subject == "ACT NOW: Your IAM access key leaked: 123456789012"
+    assert mail.subject == "ACT NOW: your IAM access key is of a user whose key leaked: 123456789012"
     [block] = re.findall(r"(?s)1\. AKIA.*?\n\n", mail.text)
     assert [line.strip().partition(": ")[0] for line in block.splitlines() if ": " in line] == [
         "NEW",
@@ -279,10 +374,14 @@ def test_a_young_key_that_leaked_has_what_to_do_and_where_and_nothing_that_is_no
         "User",
         "Console",
     ]
-    assert "LEAKED, act now: AWS quarantined its user (AWSCompromisedKeyQuarantineV3)." in in_one_line(block)
-    assert "deactivate this one now" in in_one_line(block)
+    assert "Its user's key leaked, act now: AWS quarantined the user (AWSCompromisedKeyQuarantineV3)." in in_one_line(
+        block
+    )
+    assert "What to do: Deactivate all keys of this user now, even if something stops, and tell your security" in (
+        in_one_line(block)
+    )
     assert "By when: now." in in_one_line(mail.text)
-    assert "An exemption does not stop them for a key that leaked." in in_one_line(mail.text)
+    assert "An exemption does not stop them for a user whose key leaked." in in_one_line(mail.text)
 
 
 def test_the_first_mail_marks_nothing_as_new_for_all_is() -> None:
@@ -294,7 +393,7 @@ def test_the_first_mail_marks_nothing_as_new_for_all_is() -> None:
 def test_news_are_marked_in_words_and_what_is_known_is_not() -> None:
     blocks = {block.split()[1]: block for block in re.split(r"\n(?=\d+\. AKIA)", mail("news").text)[1:]}
 
-    assert "NEW: LEAKED, act now: AWS quarantined its user" in blocks["AKIALEAKED0000000001"]
+    assert "NEW: Its user's key leaked, act now: AWS quarantined the user" in blocks["AKIALEAKED0000000001"]
     assert "NEW: Became safe to deactivate." in blocks["AKIABACKUP0000000002"]
     assert "NEW: Overdue since 2026-11-21." in blocks["AKIAWEB0000000000003"]
     assert "NEW: Due on 2026-11-28, in 6 days." in blocks["AKIASOON000000000005"]
@@ -356,7 +455,7 @@ def test_when_a_key_is_deactivated_is_said_only_where_the_stage_deactivates() ->
         ((SOON,), "By when: by 2026-11-28."),
         ((SOON, LATER), "By when: by 2026-11-28 for the first of them."),
         ((WEB, SOON), "By when: now for 1, by 2026-11-28 for the other."),
-        ((WEB, KNOWN, SOON, LATER), "By when: now for 2, by 2026-11-28 for the next."),
+        ((WEB, KNOWN, SOON, LATER), "By when: now for 2, the other 2 from 2026-11-28 on."),
     ],
 )
 def test_the_mail_says_by_when(users: tuple[Any, ...], by_when: str) -> None:
@@ -392,6 +491,22 @@ def test_the_mail_says_how_it_ends_and_has_no_link_to_end_it() -> None:
         in text
     )
     assert "unsubscribe" not in mail("news").html.lower()
+
+
+@pytest.mark.parametrize(
+    ("includes_inactive", "words"),
+    [(False, "are rotated, deactivated or deleted, or"), (True, "are deleted (inactive ones count, too), or")],
+)
+def test_where_inactive_keys_are_judged_deactivating_one_does_not_end_the_mails(
+    includes_inactive: bool, words: str
+) -> None:
+    tagged = user("web", key("AKIAWEB0000000000003", 100), tags={"owner": OWNER})
+    report = report_of(tagged, include_inactive=includes_inactive)
+    [one] = group_by_owner([report], OwnerRule("ses", ("example.com",)), {}).by_owner[OWNER]
+
+    text = in_one_line(compose_notice(notice(NoticeKey(one, ()))).text)
+
+    assert f"These mails stop by themselves when the keys {words} when an exemption is in force" in text
 
 
 def test_in_a_test_subject_and_first_line_say_for_whom_it_is_and_the_rest_is_the_same() -> None:

@@ -26,7 +26,7 @@ def counts(**numbers: int) -> NoticeCounts:
     return none | numbers  # type: ignore[no-any-return]  # a NoticeCounts
 
 
-def composed(refused: Any = REFUSED, stopped: str | None = None, **numbers: int) -> dict[str, Any]:
+def composed(refused: Any = REFUSED, stopped: str | None = None, late: int = 0, **numbers: int) -> dict[str, Any]:
     """What is published, by protocol, and its subject and attributes."""
     made = compose_refusals(
         "scheduled-2026-11-22T080000Z",
@@ -34,6 +34,7 @@ def composed(refused: Any = REFUSED, stopped: str | None = None, **numbers: int)
         counts=counts(owners=40, sent=6, nothing_new=20, refused=len(refused), **numbers),
         refused=refused,
         stopped=stopped,
+        late=late,
         https_format=HttpsFormat.CHAT,
     )
     by_protocol: dict[str, str] = json.loads(made["message"])
@@ -71,6 +72,7 @@ def test_programs_get_who_was_refused_why_and_all_counts() -> None:
         "refused": [{"owner": owner, "cause": cause} for owner, cause in REFUSED],
         "refused_left_out": 0,
         "stopped": QUOTA,
+        "late": 0,
     }
     assert made["attributes"] == {"kind": "notices", "verdict": "notices_refused", "account_id": "123456789012"}
 
@@ -85,6 +87,48 @@ def test_that_no_more_were_sent_is_said_without_a_refused_owner_too() -> None:
     assert made["attributes"]["verdict"] == "notices_stopped"
 
 
+def test_it_says_that_owners_wait_for_weeks_and_how_more_are_sent() -> None:
+    made = composed([], late=2, left=14)
+
+    assert made["subject"] == "Notices to owners are late, 14 left for the next scan in account 123456789012"
+    assert in_one_line(made["text"]).startswith(
+        "2 owners have waited for more than two weeks for a weekly notice: more"
+    )
+    assert made["chat"]["nextSteps"] == ["Raise MaxNoticesPerScan, as far as the sending quota of SES goes."]
+    assert (made["sqs"]["late"], made["attributes"]["verdict"]) == (2, "notices_late")
+
+
+@pytest.mark.parametrize(
+    ("stopped", "step"),
+    [
+        (QUOTA, "Ask AWS to raise the sending quota of SES"),
+        ("TooManyRequestsException: Maximum sending rate exceeded.", "ask AWS to raise the sending rate of SES"),
+        ("Throttled: Rate exceeded", "ask AWS to raise the rate of sending"),
+        ("SendingPausedException: Sending paused for this account.", "Look at the account dashboard"),
+        ("AccountSuspendedException: ", "answer AWS's mail or case"),
+        ("MailFromDomainNotVerifiedException: ", "Verify the domain of NoticesFrom"),
+        (NOT_VERIFIED, "verify the domain of the address in the stack's Region, or ask for production access"),
+        ("AccessDeniedException: User is not authorized to perform: ses:SendEmail", "a permissions boundary"),
+        ("AuthorizationError: not authorized to perform: SNS:Publish", "a changed policy of the topic"),
+        ("NotFoundException: Configuration set <x> does not exist.", "deploy with OwnerNotices=off"),
+        ("EndpointConnectionError: Could not connect", "look in the log of the function NotifyOwners"),
+    ],
+)
+def test_what_to_do_is_what_helps_against_the_cause(stopped: str, step: str) -> None:
+    made = composed([], stopped)
+
+    _, _, what_to_do = in_one_line(made["text"]).partition("What to do:")
+    assert step in what_to_do.partition("Owners:")[0]
+    assert len(made["chat"]["nextSteps"]) == 1
+    assert "docs/" not in made["text"]
+
+
+def test_what_to_do_about_addresses_that_are_not_verified_is_said_once() -> None:
+    made = composed([("bob@example.com", NOT_VERIFIED)] * 2, NOT_VERIFIED)
+
+    assert len(made["chat"]["nextSteps"]) == 2
+
+
 def test_it_says_whose_notice_is_on_record_and_was_not_sent() -> None:
     text = in_one_line(composed([], QUOTA, left=12, lost=2)["text"])
 
@@ -97,7 +141,9 @@ def test_chat_has_the_same_with_the_words_of_others_in_backticks() -> None:
 
     assert f"`bob@example.com`: `{NOT_VERIFIED}`" in content["description"]
     assert f"No more notices were sent: `{QUOTA}`. 12 owners are left" in content["description"]
-    assert content["nextSteps"][-1] == "docs/notices.md has more."
+    assert [step.partition(",")[0] for step in content["nextSteps"]] == [
+        *("If an address is wrong", "In its sandbox", "Ask AWS to raise the sending quota of SES in the stack's Region")
+    ]
 
 
 @pytest.mark.parametrize(("number", "left_out"), [(10, 0), (11, 1), (5_000, 4_990)])

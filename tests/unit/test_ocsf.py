@@ -183,6 +183,16 @@ def test_an_exempt_key_is_suppressed_with_the_reason_and_fails_what_it_fails() -
     assert "CIS 5.0.0 1.13" in finding["compliance"]["requirements"]
 
 
+def test_a_quarantined_user_fails_a_control_of_its_own() -> None:
+    findings = by_uid(OF_ALL)
+    controls = {uid: findings[uid]["compliance"]["control"] for uid in ("user/erin/quarantined", "user/denied")}
+
+    assert controls == {
+        "user/erin/quarantined": "No access key of an IAM user has leaked",
+        "user/denied": "The access keys of each IAM user are checked",
+    }
+
+
 def test_what_could_not_be_checked_has_its_cause() -> None:
     finding = by_uid(OF_ALL)["user/denied"]
 

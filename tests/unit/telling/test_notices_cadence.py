@@ -286,18 +286,27 @@ def test_a_first_notice_that_was_given_back_is_due_again_at_once() -> None:
     assert notice.kind == "first"
 
 
-def test_news_goes_before_digests_and_then_the_most_severe_first() -> None:
+def test_news_goes_before_digests_the_most_severe_first_and_then_the_digest_that_waits_longest() -> None:
     critical, low = owned(severity="critical"), owned(severity="low")
-    digest = due(critical, of=file({"AKIA1": ["expired", "became_safe"]}, AS_OF - WEEK))
+    files = [file({"AKIA1": ["expired", "became_safe"]}, AS_OF - weeks * WEEK) for weeks in (1, 2)]
+    digest, waits = due(critical, of=files[0]), due(low, of=files[1])
     news, first = due(low, of=file({"AKIA1": []})), due(owned(severity="high"))
-    assert digest and news and first  # noqa: PT018  # all are due
+    assert digest and waits and news and first  # noqa: PT018  # all are due
 
-    order = sorted([digest, replace(news, owner="b"), news, first], key=most_urgent_first)
+    listed = [
+        (digest, files[0]),
+        (replace(waits, owner="waits"), files[1]),
+        (replace(news, owner="b"), files[1]),
+        (news, files[0]),
+        (first, None),
+    ]
+    order = sorted(listed, key=lambda one: most_urgent_first(*one))
 
-    assert [(one.kind, one.owner) for one in order] == [
+    assert [(one.kind, one.owner) for one, _ in order] == [
         ("first", ALICE),
         ("news", ALICE),
         ("news", "b"),
+        ("digest", "waits"),
         ("digest", ALICE),
     ]
 

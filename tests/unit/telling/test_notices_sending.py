@@ -495,6 +495,21 @@ def test_the_most_severe_owners_are_notified_first_and_the_others_by_the_next_sc
     ]
 
 
+def test_where_more_digests_are_due_than_scans_send_each_owner_has_a_turn_and_the_topic_learns_that_they_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage(monkeypatch, {**BY_SES, "MAX_NOTICES_PER_SCAN": "1"})
+    many = [overdue(f"owner{number}@example.com", number, 300 - number) for number in range(17)]
+
+    answers = [stage.scan(day, *many) for day in range(51)]
+
+    assert {owner: len(stage.sent_to(owner)) for owner in {sent.owner for sent in stage.sent}} == {
+        f"owner{number}@example.com": 3 for number in range(17)
+    }
+    assert [day for day, answer in enumerate(answers) if answer["notify"]] == list(range(15, 51))
+    assert json.loads(json.loads(answers[17]["notification"]["message"])["sqs"])["late"] == 2
+
+
 def test_a_notice_that_is_tried_counts_whatever_becomes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch, {**BY_SES, "MAX_NOTICES_PER_SCAN": "2"})
     stage.answers = [REJECTED, NO_ANSWER]
