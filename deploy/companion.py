@@ -35,7 +35,7 @@ OF_ONE_STACK = (
     *("PlansDeactivations", "Deactivates", "DeactivatesByItself"),
     *("PlansDeactivationsHere", "DeactivatesHere", "DeactivatesHereByItself"),
     *("NotifiesOwners", "NotifiesBySes", "NotifiesBySns", "TestsNotices"),
-    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings"),
+    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings", "NotifiesOthers"),
 )
 # Of the REST API, which Chalice deploys without throttling and logs.
 _OF_CHALICE = ("RestAPI", "ApiAccessLogs", "ApiExecutionLogs", "ApiGatewayRole", "ApiGatewayAccount")

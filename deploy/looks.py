@@ -1,4 +1,4 @@
-"""Looks at what a stack will need of AWS to notify others: what is missing there, in words, with what mends it.
+"""Looks at what a stack will need of AWS to notify others: what is missing there, in words, with how to add it.
 
 None of it stops a deployment: an address may be verified, a bus made, Security Hub enabled after it.
 """
@@ -6,7 +6,8 @@ None of it stops a deployment: an address may be verified, a bus made, Security 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+import botocore.session
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 Client = Callable[[str], Any]  # of a service
 
@@ -33,7 +34,11 @@ def _of_ses(ses: Any, parameters: Mapping[str, str], region: str) -> Iterator[st
     try:
         account = ses.get_account()
     except (ClientError, BotoCoreError) as error:
-        yield f"SES in {region} was not looked at: {_why(error, 'ses:GetAccount')}. docs/notices.md says what it needs."
+        if isinstance(error, EndpointConnectionError) and not _has_ses(region):
+            yield f"SES is not in {region}: use OwnerNotices=sns (docs/notices.md), or no notice will be sent."
+        else:
+            why = _why(error, "ses:GetAccount")
+            yield f"SES in {region} was not looked at: {why}. docs/notices.md says what it needs."
         return
     yield from _of_account(account, parameters, region)
     yield from _of_identity(ses, parameters["NoticesFrom"], "Notices come from", region)
@@ -41,6 +46,13 @@ def _of_ses(ses: Any, parameters: Mapping[str, str], region: str) -> Iterator[st
         test_to = parameters["NoticesTestTo"]
         for recipients in [test_to] if test_to else parameters["OwnerDomains"].split(","):
             yield from _of_identity(ses, recipients, f"{_SANDBOX}. Notices go to", region)
+
+
+def _has_ses(region: str) -> bool:
+    """Return whether botocore knows an endpoint of SES in a Region, in the partition that the Region is in."""
+    session = botocore.session.get_session()
+    partition = session.get_partition_for_region(region)
+    return region in session.get_available_regions("sesv2", partition_name=partition)
 
 
 def _of_account(account: Mapping[str, Any], parameters: Mapping[str, str], region: str) -> Iterator[str]:
@@ -79,7 +91,7 @@ def _of_identity(ses: Any, wanted: str, notices: str, region: str) -> Iterator[s
             f"  {_AWS} sesv2 get-email-identity --email-identity {unfinished}"
         )
         return
-    domain = wanted.rpartition("@")[2]
+    domain = wanted.rpartition("@")[2].lower()
     yield (
         f"{notices} {wanted}, which is not verified in {region}. Verify the domain, and put the three tokens of the"
         f" answer into its DNS as CNAME records (docs/notices.md):\n"
@@ -95,7 +107,7 @@ def _covering(wanted: str) -> Iterator[str]:
     address, _, domain = wanted.rpartition("@")
     if address:
         yield wanted
-    labels = domain.split(".")
+    labels = domain.lower().split(".")  # as SES keeps domains; an address, it keeps as it was written
     for first in range(len(labels) - 1):
         yield ".".join(labels[first:])
 

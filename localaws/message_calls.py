@@ -36,14 +36,20 @@ def _own(backend: Any, recipients: tuple[str, ...]) -> Iterator[str | None]:
 
 
 def _of_events(call: Call, account_id: str) -> Iterator[Asked]:
-    """Yield the bus of each event, with the event's source and type.
+    """Yield the bus of each event, with the sources of all events of the call, and this one's type.
 
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html; that a call has several sources is
+    seen in the operator of eb-event-bus-example-policy-cross-account-custom-bus-source.html there.
     """
-    for entry in call.content.get("Entries", []):
+    entries = call.content.get("Entries", [])
+    sources = tuple(dict.fromkeys(entry["Source"] for entry in entries if entry.get("Source")))
+    for entry in entries:
         bus = entry.get("EventBusName", "default")
         arn = bus if account_of(bus) else f"arn:aws:events:{REGION}:{account_id}:event-bus/{bus}"
-        yield arn, {"events:source": entry.get("Source", ""), "events:detail-type": entry.get("DetailType", "")}
+        yield (
+            arn,
+            {"events:detail-type": entry.get("DetailType", ""), **({"events:source": sources} if sources else {})},
+        )
 
 
 def _of_findings(_call: Call, account_id: str) -> Iterator[Asked]:

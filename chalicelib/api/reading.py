@@ -12,7 +12,9 @@ from chalicelib.aws.executions import Scan
 from chalicelib.documents import OCSF, Report
 from chalicelib.organization_documents import OrganizationReport
 from chalicelib.scan_ids import ScanNotFoundError
+from chalicelib.telling_settings import writes_ocsf
 
+_KEEPS_NO_OCSF = "this stage keeps no report.ocsf.json (stack parameter OcsfReport)"
 _NO_OCSF = "this scan kept no report.ocsf.json: it ran while the stack parameter OcsfReport was off"
 
 
@@ -64,7 +66,12 @@ def find_report(scan_id: str, query: Query) -> tuple[Report, datetime | None, st
 
 
 def report_link(scan_id: str, query: Query) -> responses.ReportLink:
-    """Answer with a link to a rendering of a scan's report, or of that of one of its accounts."""
+    """Answer with a link to a rendering of a scan's report, or of that of one of its accounts.
+
+    S3 is not asked for what the stage does not keep, for it would refuse it: the role may not read it either.
+    """
+    if query["format"] == OCSF and not writes_ocsf():
+        raise ScanNotFoundError(_KEEPS_NO_OCSF)
     scan = executions.find_scan(scan_id)
     of_account, began = _account(scan, query), scan.began if scan else None
     link = report_store.link_report(scan_id, query["format"], began, of_account)

@@ -22,7 +22,7 @@ from chalicelib.outputs.sentences import (
 )
 from chalicelib.report.summary import is_of_the_past, judges_no_key
 from localaws.commands.printing import print_heading, print_wrapped
-from localaws.commands.told import show_counts, show_notices_kept, show_told, told_files
+from localaws.commands.sent import sent_files, show_counts, show_notices_kept, show_sent
 from localaws.scan_run import ScanResult
 
 _MOST_FINDINGS = 25
@@ -37,7 +37,7 @@ def show_result(console: Console, result: ScanResult) -> None:
         print_heading(console, "The message, as a subscriber received it by e-mail")
         console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
         console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
-    show_told(console, result)
+    show_sent(console, result)
     if report := result.report:
         of_accounts = "accounts" in report
         if not result.mail and not result.error:
@@ -62,7 +62,7 @@ def show_result(console: Console, result: ScanResult) -> None:
 def show_kept(console: Console, folder: Path, result: ScanResult) -> None:
     """Print where the files of a scan are."""
     kept = sorted(
-        {name.partition("/")[0] + ("/" if "/" in name else "") for name in {**result.files, **told_files(result)}}
+        {name.partition("/")[0] + ("/" if "/" in name else "") for name in {**result.files, **sent_files(result)}}
     )
     print_wrapped(console, f"Kept in {folder}/: {', '.join(kept)}")
     if "report.html" in result.files:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.terminal import cannot_be_written
-from localaws.commands.told import MARKS, told_files
+from localaws.commands.sent import MARKS, sent_files
 from localaws.scan_run import ScanResult
 
 _ID = "[0-9]" * 12
@@ -80,7 +80,7 @@ class ScanOutput:
         earlier = {path for path, _ in self._earlier()}
         coming: dict[Path, Path] = {}
         try:
-            for name, content in {**result.files, **told_files(result)}.items():
+            for name, content in {**result.files, **sent_files(result)}.items():
                 if name == _ACCOUNT and self._is_a_snapshot(folder / name):
                     continue
                 coming[folder / name] = _write_beside(folder / name, content)

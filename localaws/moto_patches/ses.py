@@ -21,9 +21,12 @@ MOST_A_DAY = 200.0  # in the sandbox
 _MOST_RECIPIENTS = 50
 _LONGEST_LOCAL_PART = 64
 _SIMULATOR = "simulator.amazonses.com"  # which the sandbox lets everybody mail to
-_FAILURES = {
-    f"bounce@{_SIMULATOR}": ("Email Bounced", "Bounce"),
-    f"complaint@{_SIMULATOR}": ("Email Complaint Received", "Complaint"),
+# The event's type and what is in it; an out-of-office reply is a bounce that is Transient:
+# https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
+_FAILURES: dict[str, tuple[str, dict[str, Any]]] = {
+    f"bounce@{_SIMULATOR}": ("Email Bounced", {"bounce": {"bounceType": "Permanent", "bounceSubType": "General"}}),
+    f"ooto@{_SIMULATOR}": ("Email Bounced", {"bounce": {"bounceType": "Transient", "bounceSubType": "General"}}),
+    f"complaint@{_SIMULATOR}": ("Email Complaint Received", {"complaint": {"complaintFeedbackType": "abuse"}}),
 }
 _CONTROL_OR_BLANK = re.compile(r"[\x00-\x20\x7f]")
 
@@ -57,10 +60,10 @@ def send_mail_as_ses_does() -> None:
         _check_quota(backend, len(recipients))
         message = backend.send_email(sender, simple["Subject"]["Data"], "", request["Destination"])
         body = {kind.lower(): part["Data"] for kind, part in simple["Body"].items()}
-        told = {"To": ", ".join(recipients), "From": sender, "Subject": simple["Subject"]["Data"]}
+        sent = {"To": ", ".join(recipients), "From": sender, "Subject": simple["Subject"]["Data"]}
         queues = sqs_backends[backend.account_id][backend.region_name]
         if MAILBOX in queues.queues:
-            queues.send_message(MAILBOX, json.dumps({**told, "text": "", "html": "", **body}))
+            queues.send_message(MAILBOX, json.dumps({**sent, "text": "", "html": "", **body}))
         if configuration_set := request.get("ConfigurationSetName"):
             _tell_of_failures(backend, message.id, configuration_set, sender, recipients)
         return json.dumps({"MessageId": message.id})
@@ -100,7 +103,7 @@ def _tell_of_failures(
             "resources": [
                 f"arn:aws:ses:{backend.region_name}:{backend.account_id}:configuration-set/{configuration_set}"
             ],
-            "detail": {"eventType": failure[1], "mail": mail},
+            "detail": {"eventType": next(iter(failure[1])).title(), **failure[1], "mail": mail},
         }
         deliver(bus, event)
 
@@ -147,8 +150,9 @@ def _check_identities(backend: SESBackend, sender: str, recipients: list[str]) -
     https://docs.aws.amazon.com/ses/latest/dg/request-production-access.html,
     https://repost.aws/knowledge-center/ses-554-400-message-rejected-error
     """
-    asked = [sender] if has_production_access(backend) else [sender, *recipients]
-    failed = [one for one in asked if not identity_of(backend, one) and not one.endswith(f"@{_SIMULATOR}")]
+    asked = [one for one in recipients if not one.lower().endswith(f"@{_SIMULATOR}")]
+    asked = [sender] if has_production_access(backend) else [sender, *asked]
+    failed = [one for one in asked if not identity_of(backend, one)]
     if failed:
         where = backend.region_name.upper()
         why = f"The following identities failed the check in region {where}: {', '.join(dict.fromkeys(failed))}"

@@ -267,12 +267,28 @@ def test_what_may_not_be_looked_at_is_said_and_stops_nothing(call: str, says: st
     assert said.startswith(says)
 
 
-def test_a_region_without_ses_is_said() -> None:
-    aws = Aws(get_account=EndpointConnectionError(endpoint_url="https://email.cn-north-1.amazonaws.com.cn"))
+@pytest.mark.parametrize(
+    ("region", "says"),
+    [
+        ("cn-north-1", "SES is not in cn-north-1: use OwnerNotices=sns (docs/notices.md)"),
+        ("ap-east-1", "SES is not in ap-east-1: use OwnerNotices=sns (docs/notices.md)"),
+        ("us-gov-west-1", "SES in us-gov-west-1 was not looked at: Could not connect to the endpoint URL"),
+        ("eu-central-1", "SES in eu-central-1 was not looked at: Could not connect to the endpoint URL"),
+    ],
+)
+def test_a_region_without_ses_is_said_with_what_to_use_there(region: str, says: str) -> None:
+    aws = Aws(get_account=EndpointConnectionError(endpoint_url=f"https://email.{region}.amazonaws.com"))
 
-    [said] = missing(aws, **BY_SES)
+    [said] = what_is_missing(aws.client, {**DEFAULT, **BY_SES}, region)
 
-    assert said.startswith("SES in eu-central-1 was not looked at: Could not connect to the endpoint URL")
+    assert said.startswith(says)
+
+
+def test_an_identity_is_looked_up_with_its_domain_in_lower_case() -> None:
+    assert missing(Aws("example.com"), **{**BY_SES, "NoticesFrom": "Key-Age@Mail.Example.COM"}) == []
+    assert missing(Aws("Key-Age@Example.COM"), **{**BY_SES, "NoticesFrom": "Key-Age@Example.COM"}) == []
+    [said] = missing(Aws(), **{**BY_SES, "NoticesFrom": "Key-Age@Example.COM"})
+    assert said.endswith("--email-identity example.com")
 
 
 def test_a_bus_that_is_not_there_is_said_with_the_command_that_makes_it() -> None:

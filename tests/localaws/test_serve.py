@@ -303,6 +303,9 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
     places = {
         "EXECUTION_ARN": failed,
         "STATE_MACHINE_ARN": machine,
+        "BUS": "default",
+        "EVENT_BUS": "default",
+        "--principal ACCOUNT_ID": "--principal 210987654321",
         "OWNERS_TOPIC_ARN": served.client("sns").create_topic(Name="owners")["TopicArn"],
         "--email-identity example.com": "--email-identity example.net",  # the other one is verified here already
         "--email-address ADDRESS": "--email-address dana@example.com",
@@ -311,7 +314,7 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
     }
     served.client("sesv2").put_suppressed_destination(EmailAddress="dana@example.com", Reason="BOUNCE")
     pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
-    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
+    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns|events) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
     commands = sorted(dict.fromkeys(found), key=lambda command: "delete-access-key" in command)
 
     for command in commands:

@@ -69,6 +69,7 @@ def test_a_mail_is_kept_with_both_of_its_texts(mailer: Mailer, aws: LocalAws) ->
         ("keys@example.org", "alice@example.net", "keys@example.org, alice@example.net"),
         ("keys@example.org", "keys@example.org", "keys@example.org"),
         (ME, "alice@notexample.com", "alice@notexample.com"),
+        ("keys@simulator.amazonses.com", ALICE, "keys@simulator.amazonses.com"),
     ],
 )
 def test_the_sandbox_refuses_identities_that_are_not_verified(

@@ -103,10 +103,15 @@ def test_the_others_are_told_where_security_hub_is_not_enabled_and_the_scan_fail
 
 
 def test_a_notice_that_bounces_is_told_to_the_topic(told: Telling) -> None:
-    scan = told.scan(owned("gone", "bounce@simulator.amazonses.com", 100))
+    gone, away, spam = (f"{name}@simulator.amazonses.com" for name in ("bounce", "ooto", "complaint"))
+    scan = told.scan(owned("gone", gone, 100), owned("away", away, 100), owned("mallory", spam, 100))
 
-    [bounced] = [mail["Message"] for mail in scan.mail if "Bounced" in mail["Message"]]
-    assert "bounce@simulator.amazonses.com" in bounced
+    of_notices = [mail["Message"] for mail in scan.mail if "iam-key-age: a notice of access keys" in mail["Message"]]
+    assert {notice["To"] for notice in scan.notices} == {gone, away, spam}
+    assert [[word for word in ("bounced", "spam", gone, away, spam) if word in one] for one in sorted(of_notices)] == [
+        ["bounced", gone],
+        ["spam", spam],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from tests.support.cloudformation import exists, prerequisites, resolve
 # Conditions of what is no deactivation: whom else a scan notifies.
 OF_TELLING = (
     *("NotifiesOwners", "NotifiesBySes", "NotifiesBySns", "TestsNotices"),
-    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings"),
+    *("SendsEvents", "SendsToDefaultBus", "SendsDeactivationEvents", "ImportsFindings", "NotifiesOthers"),
 )
 DEFINITION: dict[str, Any] = json.loads((PROJECT / "statemachine" / "deactivation.asl.json").read_text())
 DEACTIVATION_TASKS = {name: state for name, state in states(DEFINITION) if state["Type"] == "Task"}

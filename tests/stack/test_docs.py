@@ -93,7 +93,6 @@ RUN_BY = {
     ".venv/bin/python -m localaws serve": "test_faults_happen_to_what_is_served",
     ".venv/bin/python -m localaws snapshot": "test_a_scan_of_the_snapshot_finds_what_a_scan_of_the_account_finds",
     "aws cloudformation deploy": WANTS_AWS,  # and Jira, PagerDuty and Slack
-    "aws events": WANTS_AWS,
     "aws securityhub": "test_the_security_hub_commands_of_the_docs_are_what_its_api_takes",
     "aws logs tail": WANTS_AWS,  # and version 2 of its CLI
     "aws ": "test_the_aws_commands_of_the_docs_are_taken",

@@ -138,8 +138,8 @@ def test_the_example_of_a_permissions_boundary_lets_each_role_alone_tell_whom_it
     }.items():
         assert [role for role in ALL_ROLES if bounded(role, *call)] == able
     arn = "arn:aws:iam::123456789012:role/iam-key-age-prod-SendEventsRole-X"
-    for source in ("aws.health", "other"):
-        assert not allows(BOUNDARY, "events:PutEvents", telling.BUS, aws__PrincipalArn=arn, events__source=source)
+    for source in ({"events__source": "aws.health"}, {"events__source": "other"}, {}):
+        assert not allows(BOUNDARY, "events:PutEvents", telling.BUS, aws__PrincipalArn=arn, **source)
 
 
 @pytest.mark.parametrize("role", ALL_ROLES)

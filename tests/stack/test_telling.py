@@ -29,9 +29,10 @@ from tests.stack.test_template_security import encrypts
 from tests.support.cloudformation import exists, prerequisites, resolve
 
 FUNCTIONS = {"SendEvents": "SendsEvents", "ImportFindings": "ImportsFindings", "NotifyOwners": "NotifiesOwners"}
+RULES = ("BouncedNoticeRule", "UnwantedNoticeRule", "RejectedNoticeRule")
 # What nothing of a stack names where all of it is off, but for the keys of the definitions' substitutions.
 WORDS = (
-    *("SendEvents", "ImportFindings", "NotifyOwners", "OwnersTopic", "FailedNotice", "NoticesConfiguration"),
+    *("SendEvents", "ImportFindings", "NotifyOwners", "OwnersTopic", "NoticeRule", "NoticesConfiguration"),
     *("events:PutEvents", "securityhub", "ses:", "aws.ses", "notices", "security-hub", "ocsf"),
     *("OWNER_NOTICES", "OWNER_DOMAINS", "NOTICES_", "MAX_NOTICES", "EVENT_BUS", "OCSF", "REMIND_DAYS"),
 )
@@ -88,6 +89,8 @@ def test_the_view_that_most_tests_look_at_is_what_the_defaults_make_of_the_templ
 def test_the_rest_of_a_stack_is_the_same_whatever_is_on(whole: dict[str, Any], on: str) -> None:
     """But for the roles and the settings of functions, which other tests look at, and what takes more for it."""
     more = {"ReadingWithTheKey", "WritingWithTheKey", "ReportsBucket", "ScanStateMachine"}
+    if {"EventBus", "SecurityHub", "OwnerNotices"} & STACKS[on].keys():
+        more |= {"FailedScanRule", "NoScanAlarm"}  # what they say: below
     functions = {name for name, part in whole["Resources"].items() if part["Type"] == "AWS::Serverless::Function"}
     roles = {name for name, part in whole["Resources"].items() if part["Type"] == "AWS::IAM::Role"}
 
@@ -101,6 +104,42 @@ def test_the_rest_of_a_stack_is_the_same_whatever_is_on(whole: dict[str, Any], o
         assert variables[0].items() <= variables[1].items()
 
 
+@pytest.mark.parametrize("accounts", ["", "organization"])
+def test_a_failed_scan_may_have_its_report_only_where_others_are_notified_after_the_topic(
+    whole: dict[str, Any], accounts: str
+) -> None:
+    for form, words in UNLESS_IT_SAID_SO.items():
+        rules, alarms = (
+            {
+                on: made(whole, {**STACKS.get(on, {}), "HttpsFormat": form, "Accounts": accounts})["Resources"][name]
+                for on in ("", "ocsf", "events", "security hub", "ses", "sns")
+            }
+            for name in ("FailedScanRule", "NoScanAlarm")
+        )
+        says = {on: rule["Targets"][0]["InputTransformer"]["InputTemplate"] for on, rule in rules.items()}
+        assert says["ocsf"] == says[""]
+        assert says["events"] == says["security hub"] == says["ses"] == says["sns"] != says[""]
+        assert [word for word in words if word in says[""]] == []
+        assert [word for word in words if word not in says["ses"]] == []
+        assert json.loads(says["ses"])
+        described = {on: alarm["AlarmDescription"] for on, alarm in alarms.items()}
+        assert described["ocsf"] == described[""]
+        assert described["events"] == described["security hub"] == described["ses"] == described["sns"]
+        assert described["ses"].replace(ONLY_OTHERS, "") == described[""] != described["ses"]
+        assert len(described["ses"]) <= 1024
+
+
+ONLY_OTHERS = ", or the reports are there, and only the event bus, Security Hub or owners of keys were not notified"
+_UNLESS = "ended <status>. Unless a message about this scan came before this one, its results are unknown."
+UNLESS_IT_SAID_SO = {
+    "json": [
+        _UNLESS,
+        "If a message about this scan came before, the next full scan sends what is missing. If none did",
+    ],
+    "chat": [_UNLESS, '"If a message about this scan came before: the next full scan sends what is missing","If none'],
+}
+
+
 def test_what_is_there_by_which_parameter(whole: dict[str, Any]) -> None:
     resources = transformed_by_sam(whole)["Resources"]
 
@@ -111,23 +150,32 @@ def test_what_is_there_by_which_parameter(whole: dict[str, Any]) -> None:
 
     assert by_condition == {
         **{condition: {name, f"{name}Role", f"{name}Logs"} for name, condition in FUNCTIONS.items()},
-        "NotifiesBySes": {"NoticesConfigurationSet", "NoticesEvents", "FailedNoticeRule"},
+        "NotifiesBySes": {"NoticesConfigurationSet", "NoticesEvents", *RULES},
         "NotifiesBySns": {"OwnersTopic", "OwnersTopicPolicy"},
-        **{condition: set() for condition in ("TestsNotices", "SendsToDefaultBus", "SendsDeactivationEvents")},
+        **{name: set() for name in ("TestsNotices", "SendsToDefaultBus", "SendsDeactivationEvents", "NotifiesOthers")},
     }
 
 
 @pytest.mark.parametrize(
     ("parameters", "holding"),
     [
-        ({"OwnerNotices": "ses"}, {"NotifiesOwners", "NotifiesBySes"}),
-        ({"OwnerNotices": "ses", "NoticesTestTo": "a@b.co"}, {"NotifiesOwners", "NotifiesBySes", "TestsNotices"}),
-        ({"OwnerNotices": "sns", "NoticesTestTo": "a@b.co"}, {"NotifiesOwners", "NotifiesBySns"}),
+        ({"OwnerNotices": "ses"}, {"NotifiesOthers", "NotifiesOwners", "NotifiesBySes"}),
+        (
+            {"OwnerNotices": "ses", "NoticesTestTo": "a@b.co"},
+            {"NotifiesOthers", "NotifiesOwners", "NotifiesBySes", "TestsNotices"},
+        ),
+        (
+            {"OwnerNotices": "sns", "NoticesTestTo": "a@b.co"},
+            {"NotifiesOthers", "NotifiesOwners", "NotifiesBySns"},
+        ),
         ({"NoticesTestTo": "a@b.co"}, set()),
-        ({"EventBus": "default"}, {"SendsEvents", "SendsToDefaultBus"}),
-        ({"EventBus": BUS}, {"SendsEvents"}),
-        ({"EventBus": BUS, "Deactivation": "plan"}, {"SendsEvents", "PlansDeactivations", "PlansDeactivationsHere"}),
-        ({"SecurityHub": "on"}, {"ImportsFindings"}),
+        ({"EventBus": "default"}, {"NotifiesOthers", "SendsEvents", "SendsToDefaultBus"}),
+        ({"EventBus": BUS}, {"NotifiesOthers", "SendsEvents"}),
+        (
+            {"EventBus": BUS, "Deactivation": "plan"},
+            {"NotifiesOthers", "SendsEvents", "PlansDeactivations", "PlansDeactivationsHere"},
+        ),
+        ({"SecurityHub": "on"}, {"NotifiesOthers", "ImportsFindings"}),
         ({"OcsfReport": "on"}, {"WritesOcsf"}),
         ({"RemindDays": "1"}, {"Reminds"}),
     ],
@@ -397,10 +445,13 @@ def test_what_was_sent_is_kept_for_as_long_as_it_can_matter_whatever_the_reports
 # What becomes of a mail.
 
 
+EVENTS_OF_FAILURES = ("Email Bounced", "Email Complaint Received", "Email Rejected")
+
+
 # In the form of the events that SES publishes: https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html
-def event(what: str, **mail: Any) -> dict[str, Any]:
+def event(what: str, bounce: str = "Permanent", **mail: Any) -> dict[str, Any]:
     tags = {"ses:configuration-set": ["iam-key-age-prod-notices"], "ses:from-domain": ["example.com"]}
-    detail = {
+    detail: dict[str, Any] = {
         "eventType": what.split()[1],
         "mail": {
             "timestamp": "2026-11-22T08:01:00.123Z",
@@ -411,6 +462,8 @@ def event(what: str, **mail: Any) -> dict[str, Any]:
             **mail,
         },
     }
+    if what == "Email Bounced":
+        detail["bounce"] = {"bounceType": bounce, "bounceSubType": "General"}
     return {
         "version": "0",
         "id": "1",
@@ -424,35 +477,88 @@ def event(what: str, **mail: Any) -> dict[str, Any]:
     }
 
 
-def told(whole: dict[str, Any], of: Any, form: str = "json") -> Any:
-    values = {**known(whole, {**BY_SES, "HttpsFormat": form}), "NoticesConfigurationSet": "iam-key-age-prod-notices"}
-    rule = resolve(whole, whole["Resources"]["FailedNoticeRule"]["Properties"], values)
+def told(whole: dict[str, Any], of: Any, form: str = "json", **parameters: str) -> Any:
+    """What the topic gets of an event, of the one rule that matches; None where none does."""
+    stack = {**BY_SES, "HttpsFormat": form, **parameters}
+    values = {**known(whole, stack), "NoticesConfigurationSet": "iam-key-age-prod-notices"}
+    rules = [resolve(whole, whole["Resources"][name]["Properties"], values) for name in RULES]
+    matching = [rule for rule in rules if EventPattern(None, rule["EventPattern"]).matches_event(of)]
+    if not matching:
+        return None
+    [rule] = matching
     [target] = rule["Targets"]
     assert target["Arn"] == STACK["NotificationsTopic"]
-    return json.loads(transformed(target, of)) if EventPattern(None, rule["EventPattern"]).matches_event(of) else None
+    return json.loads(transformed(target, of))
 
 
-@pytest.mark.parametrize("what", ["Email Bounced", "Email Complaint Received", "Email Rejected"])
-def test_a_notice_that_did_not_reach_its_owner_is_told_with_what_to_do(whole: dict[str, Any], what: str) -> None:
-    assert told(whole, event(what)) == (
-        f"iam-key-age: {what}. SES in AWS account 123456789012 says so of the notice of access keys to"
-        " alice@example.com, who may not know of them. What to do: correct the owner tag of the users that names this"
-        " address. If it is the right one and works again, take it off SES's list of suppressed addresses: aws sesv2"
-        " delete-suppressed-destination --email-address alice@example.com"
+SUPPRESSED = "aws sesv2 delete-suppressed-destination --email-address alice@example.com"
+OWNER_TAG = "correct the owner tag of the users that names this address"
+TEST_TO = "correct the stack parameter NoticesTestTo, which has this address"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "where"), [({}, OWNER_TAG), ({"NoticesTestTo": "alice@example.com"}, TEST_TO)], ids=["all", "test"]
+)
+def test_a_notice_that_bounces_is_told_with_where_its_address_is(
+    whole: dict[str, Any], parameters: dict[str, str], where: str
+) -> None:
+    assert told(whole, event("Email Bounced"), **parameters) == (
+        "iam-key-age: a notice of access keys bounced. In AWS account 123456789012, the mail to alice@example.com did"
+        f" not arrive. What to do: {where}. If the address is right and works again, take it off SES's list of"
+        f" suppressed addresses: {SUPPRESSED}"
     )
+    assert told(whole, event("Email Complaint Received"), **parameters) == (
+        "iam-key-age: a notice of access keys was called spam. In AWS account 123456789012, this is what the reader of"
+        " the mail to alice@example.com did, and SES sends no more to this address. What to do: ask them who owns the"
+        f" access keys, and {where}. If they want the notices: {SUPPRESSED}"
+    )
+
+
+def test_a_notice_that_ses_rejects_suppresses_nothing(whole: dict[str, Any]) -> None:
+    assert told(whole, event("Email Rejected")) == (
+        "iam-key-age: SES rejected a notice of access keys. In AWS account 123456789012, it did not send the mail to"
+        " alice@example.com, which it took for malware. What to do: tell its reader of the keys, which the report has."
+        " Nothing is suppressed: the next notice is sent when there is news, or in a week."
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "title", "advice"),
+    [
+        ("Email Bounced", "A notice of IAM access keys bounced", [OWNER_TAG, f"`{SUPPRESSED}`"]),
+        ("Email Complaint Received", "A notice of IAM access keys was called spam", [OWNER_TAG, f"`{SUPPRESSED}`"]),
+        (
+            "Email Rejected",
+            "SES rejected a notice of IAM access keys",
+            ["the report has them", "Nothing is suppressed"],
+        ),
+    ],
+)
+def test_a_chat_line_of_a_failed_notice_says_the_same(
+    whole: dict[str, Any], what: str, title: str, advice: list[str]
+) -> None:
     chat = told(whole, event(what), "chat")
+
     assert (chat["version"], chat["source"], chat["content"]["textType"]) == ("1.0", "custom", "client-markdown")
-    assert chat["content"]["title"] == f"{what}: notice to an owner of IAM access keys, in AWS account 123456789012"
+    assert chat["content"]["title"] == f"{title}, in AWS account 123456789012"
     assert "`alice@example.com`" in chat["content"]["description"]
-    assert "delete-suppressed-destination --email-address alice@example.com`" in chat["content"]["nextSteps"][1]
+    for words, step in zip(advice, chat["content"]["nextSteps"], strict=True):
+        assert words.lower() in step.lower()
+
+
+@pytest.mark.parametrize(("bounce", "is_told"), [("Permanent", True), ("Undetermined", True), ("Transient", False)])
+def test_a_full_mailbox_or_an_out_of_office_reply_is_not_told(
+    whole: dict[str, Any], bounce: str, is_told: bool
+) -> None:
+    assert bool(told(whole, event("Email Bounced", bounce))) is is_told
 
 
 @pytest.mark.parametrize(
     "other",
     [
         *(event(what) for what in ("Email Delivered", "Email Sent", "Email Opened")),
-        event("Email Bounced", tags={"ses:configuration-set": ["of-another-team"]}),
-        event("Email Bounced", tags={}),
+        *(event(what, tags={"ses:configuration-set": ["of-another-team"]}) for what in EVENTS_OF_FAILURES),
+        *(event(what, tags={}) for what in EVENTS_OF_FAILURES),
         {**event("Email Bounced"), "source": "other"},
     ],
     ids=lambda of: f"{of['source']} {of['detail-type']} {of['detail']['mail']['tags']}",
@@ -466,13 +572,16 @@ def test_nothing_else_that_ses_says_and_no_other_mail_of_the_account_is_told(
 def test_ses_says_of_each_notice_what_the_rule_waits_for(whole: dict[str, Any]) -> None:
     stack = made(whole, {**BY_SES, "NoticesConfigurationSet": "iam-key-age-prod-notices"})["Resources"]
     destination = stack["NoticesEvents"]["EventDestination"]
-    rule = stack["FailedNoticeRule"]["EventPattern"]
 
-    assert stack["NoticesConfigurationSet"] == {"Name": "iam-key-age-prod-notices"}
+    assert stack["NoticesConfigurationSet"] == {
+        "Name": "iam-key-age-prod-notices",
+        "SuppressionOptions": {"SuppressedReasons": ["BOUNCE", "COMPLAINT"]},
+    }
     assert stack["NoticesEvents"]["ConfigurationSetName"] == "iam-key-age-prod-notices"
     assert destination["Enabled"] is True
     assert destination["EventBridgeDestination"] == {"EventBusArn": DEFAULT_BUS}  # the only one that SES takes
-    assert len(destination["MatchingEventTypes"]) == len(rule["detail-type"]) == 3
+    assert destination["MatchingEventTypes"] == ["BOUNCE", "COMPLAINT", "REJECT"]
+    assert [stack[name]["EventPattern"]["detail-type"] for name in RULES] == [[one] for one in EVENTS_OF_FAILURES]
     assert (
         variables(whole, "NotifyOwners", {**BY_SES, "NoticesConfigurationSet": "x"})["NOTICES_CONFIGURATION_SET"] == "x"
     )

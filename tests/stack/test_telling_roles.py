@@ -200,27 +200,29 @@ def test_one_domain_and_ten_make_a_policy_of_as_many_patterns(whole: dict[str, A
 
 @pytest.mark.parametrize("role", ["SendEventsRole", "ApplyPlansRole"])
 @pytest.mark.parametrize(
-    ("source", "bus", "may_be_put"),
+    ("sources", "bus", "may_be_put"),
     [
-        ("iam-key-age", BUS, True),
-        ("aws.health", BUS, False),
-        ("iam-key-age-other", BUS, False),
-        (None, BUS, False),
-        ("iam-key-age", DEFAULT_BUS, False),
-        ("iam-key-age", BUS.replace("123456789012", "210987654321"), False),
+        (("iam-key-age",), BUS, True),
+        (("iam-key-age", "iam-key-age"), BUS, True),
+        (("iam-key-age", "aws.health"), BUS, False),
+        (("aws.health",), BUS, False),
+        (("iam-key-age-other",), BUS, False),
+        ((), BUS, False),
+        (("iam-key-age",), DEFAULT_BUS, False),
+        (("iam-key-age",), BUS.replace("123456789012", "210987654321"), False),
     ],
 )
 def test_events_can_be_put_on_one_bus_and_under_the_products_name(
-    whole: dict[str, Any], role: str, source: str | None, bus: str, may_be_put: bool
+    whole: dict[str, Any], role: str, sources: tuple[str, ...], bus: str, may_be_put: bool
 ) -> None:
-    context = {} if source is None else {"events:source": source}
+    context = {"events:source": sources} if sources else {}
 
     assert decided(whole, role, STACKS["events"], Attempt("events:PutEvents", bus, context)) is may_be_put
 
 
 def test_the_bus_of_another_account_can_be_the_one(whole: dict[str, Any]) -> None:
     other = BUS.replace("123456789012", "210987654321")
-    attempt = Attempt("events:PutEvents", other, {"events:source": "iam-key-age"})
+    attempt = Attempt("events:PutEvents", other, {"events:source": ("iam-key-age",)})
 
     assert decided(whole, "SendEventsRole", {"EventBus": other}, attempt)
 

@@ -13,7 +13,7 @@ def allows(
 
     `principal` is the service, or the ARN of a role, of a document that names principals. `context` are the condition
     keys of the call, with __ for a colon: `aws__SourceAccount`; IAM tells no upper from lower case in them. A condition
-    on a key that the call does not have is not met, but for Null.
+    on a key that the call does not have is not met, but for Null and ForAllValues. Each key has one value here.
     """
     given = {name.replace("__", ":").lower(): value for name, value in context.items()}
     effects = {
@@ -40,7 +40,9 @@ def _holds(condition: Mapping[str, Mapping[str, Any]], given: Mapping[str, str])
     return all(
         (values == "true") is (key.lower() not in given)
         if operator == "Null"
-        else key.lower() in given and _any(_OPERATORS[operator], given[key.lower()], _listed(values))
+        else _any(_OPERATORS[operator.removeprefix(_OF_ALL)], given[key.lower()], _listed(values))
+        if key.lower() in given
+        else operator.startswith(_OF_ALL)
         for operator, keys in condition.items()
         for key, values in keys.items()
     )
@@ -60,6 +62,7 @@ def _listed(one_or_more: Any) -> list[str]:
     return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
 
 
+_OF_ALL = "ForAllValues:"
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": str.__eq__,
     "Bool": str.__eq__,

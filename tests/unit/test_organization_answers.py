@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from chalice.test import Client
@@ -20,6 +21,7 @@ from tests.support.fake_scans import (
     account_report,
     ended_scan,
     installed,
+    refusal,
     row,
 )
 
@@ -229,7 +231,10 @@ def test_a_report_is_the_organizations_or_an_accounts(fake: FakeScans, api: Api)
     ]
 
 
-def test_a_report_as_ocsf_is_the_organizations_or_an_accounts(fake: FakeScans, api: Api) -> None:
+def test_a_report_as_ocsf_is_the_organizations_or_an_accounts(
+    fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCSF_REPORT", "on")
     scan_id = ended_scan(fake)
     for folder in ("", f"accounts/{WEB}/"):
         fake.bucket.keep(f"scans/{scan_id}/{folder}report.ocsf.json", [])
@@ -243,7 +248,28 @@ def test_a_report_as_ocsf_is_the_organizations_or_an_accounts(fake: FakeScans, a
 
 
 @pytest.mark.parametrize("query", ["", f"&account_id={WEB}"])
-def test_a_scan_that_kept_no_ocsf_names_the_parameter(fake: FakeScans, api: Api, query: str) -> None:
+def test_a_stage_that_keeps_no_ocsf_says_so_without_asking_s3_which_would_refuse(
+    fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    def refuse(**_: Any) -> Any:
+        raise refusal("403", 403)
+
+    scan_id = ended_scan(fake)
+    monkeypatch.setattr(fake.bucket, "head_object", refuse)
+
+    answer = api.get(f"/{scan_id}/report?format=ocsf{query}")
+
+    assert (answer.status_code, answer.json_body["Message"]) == (
+        404,
+        "scan_id: this stage keeps no report.ocsf.json (stack parameter OcsfReport)",
+    )
+
+
+@pytest.mark.parametrize("query", ["", f"&account_id={WEB}"])
+def test_a_scan_that_kept_no_ocsf_names_the_parameter(
+    fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setenv("OCSF_REPORT", "on")
     scan_id = ended_scan(fake)
 
     answer = api.get(f"/{scan_id}/report?format=ocsf{query}")
@@ -254,7 +280,10 @@ def test_a_scan_that_kept_no_ocsf_names_the_parameter(fake: FakeScans, api: Api,
     )
 
 
-def test_a_scan_without_a_report_has_none_as_ocsf_either(fake: FakeScans, api: Api) -> None:
+def test_a_scan_without_a_report_has_none_as_ocsf_either(
+    fake: FakeScans, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OCSF_REPORT", "on")
     scan_id = ended_scan(fake)
     unchecked = api.get(f"/{scan_id}/report?format=ocsf&account_id=555566667777")
     running = api.get(f"/{api.post().json_body['scan_id']}/report?format=ocsf")

@@ -127,7 +127,7 @@ def of(detail_type: str, **fields: Any) -> dict[str, Any]:
     ("rule", "matched"),
     [
         ("TicketRule", {OVERDUE, event_details.UNUSED, RESOLVED, event_details.DEACTIVATED}),
-        ("PageRule", {OVERDUE}),
+        ("PageHighRule", {OVERDUE}),
         ("PageResolvedRule", {RESOLVED, event_details.DEACTIVATED}),
         ("ChatRule", SCHEMAS.keys() - {event_details.SCAN_COMPLETED}),
     ],
@@ -137,22 +137,31 @@ def test_a_rule_of_the_page_matches_its_events_and_no_others(rule: str, matched:
     assert not matches(rule, {**EXAMPLES[min(matched)], "source": "another"})
 
 
-@pytest.mark.parametrize(("fields", "pages"), [(LEAKED, True), ({"severity": "high"}, True), (LOW, False)])
-def test_who_is_paged_for(fields: dict[str, Any], pages: bool) -> None:
-    paged = {detail_type for detail_type in OF_KEYS if matches("PageRule", of(detail_type, **fields))}
+@pytest.mark.parametrize(
+    ("fields", "paging"), [(LEAKED, "PageRule"), ({"severity": "high"}, "PageHighRule"), (LOW, None)]
+)
+def test_who_is_paged_for(fields: dict[str, Any], paging: str | None) -> None:
+    for rule in ("PageRule", "PageHighRule"):
+        paged = {detail_type for detail_type in OF_KEYS if matches(rule, of(detail_type, **fields))}
 
-    assert paged == ({*OF_KEYS} - {event_details.BECAME_SAFE} if pages else set())
+        assert paged == ({*OF_KEYS} - {event_details.BECAME_SAFE} if rule == paging else set())
 
 
-def test_a_page_is_what_pagerduty_takes_and_is_resolved_by_the_same_key() -> None:
-    begun, ended = sent("PageRule", EXAMPLES[OVERDUE]), sent("PageResolvedRule", EXAMPLES[RESOLVED])
+@pytest.mark.parametrize(
+    ("rule", "severity", "of_pagerduty"), [("PageRule", "critical", "critical"), ("PageHighRule", "high", "error")]
+)
+def test_a_page_is_what_pagerduty_takes_and_is_resolved_by_the_same_key(
+    rule: str, severity: str, of_pagerduty: str
+) -> None:
+    overdue = of(OVERDUE, severity=severity)
+    begun, ended = sent(rule, overdue), sent("PageResolvedRule", EXAMPLES[RESOLVED])
 
     assert begun["event_action"] == "trigger"
     assert begun["payload"] == {
-        "summary": "high: IAM Access Key Overdue: AKIAIOSFODNN7EXAMPLE of deploy-bot in account 123456789012",
+        "summary": f"{severity}: IAM Access Key Overdue: AKIAIOSFODNN7EXAMPLE of deploy-bot in account 123456789012",
         "source": "iam-key-age",
-        "severity": "critical",
-        "custom_details": EXAMPLES[OVERDUE]["detail"],
+        "severity": of_pagerduty,
+        "custom_details": overdue["detail"],
     }
     assert ended == {"event_action": "resolve", "dedup_key": begun["dedup_key"]}
 

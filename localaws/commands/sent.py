@@ -1,4 +1,4 @@
-"""Whom a scan told besides the topic: owners, an event bus, Security Hub; on the screen and as files."""
+"""What a scan sent besides the message to the topic: to owners, a bus, Security Hub; shown and as files."""
 
 import html
 import json
@@ -37,8 +37,8 @@ class _Notice(NamedTuple):
     html: str = ""
 
 
-def told_files(result: ScanResult) -> dict[str, bytes]:
-    """Return what a scan told others, by the names of the files that are to have it."""
+def sent_files(result: ScanResult) -> dict[str, bytes]:
+    """Return what a scan sent to others, by the names of the files that are to have it."""
     files = {name: content.encode() for name, content in _notice_files(result)}
     for name, documents in ((EVENTS, result.events), (FINDINGS, result.findings)):
         if documents:
@@ -46,7 +46,7 @@ def told_files(result: ScanResult) -> dict[str, bytes]:
     return files
 
 
-def show_told(console: Console, result: ScanResult) -> None:
+def show_sent(console: Console, result: ScanResult) -> None:
     """Show the first notice to an owner whole, and to how many others there is one."""
     notices = _notices(result)
     if not notices:

@@ -1,4 +1,4 @@
-"""What `scan` shows and keeps of whom a scan told besides the topic."""
+"""What `scan` shows and keeps of what a scan sent besides the message to the topic."""
 
 import io
 import stat
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from localaws.commands.console import show_kept, show_result
 from localaws.commands.scan_output import OutputError, ScanOutput
-from localaws.commands.told import told_files
+from localaws.commands.sent import sent_files
 from localaws.scan_run import ScanResult
 
 EVENTS = [{"detail-type": f"IAM Access Key {kind}"} for kind in ("Overdue", "Scan Completed", "Overdue")]
@@ -61,7 +61,7 @@ def test_no_more_than_eight_other_owners_are_named() -> None:
 
 
 def test_without_notices_events_and_findings_nothing_is_said_of_them() -> None:
-    assert told_files(result()) == {}
+    assert sent_files(result()) == {}
     assert shown(lambda console: show_result(console, result())).strip() == ""
 
 
@@ -131,11 +131,11 @@ def test_files_of_these_names_that_are_not_of_a_scan_are_left_alone(tmp_path: Pa
     ],
 )
 def test_a_file_is_named_after_the_owner_in_safe_letters(owner: str, name: str) -> None:
-    assert [*told_files(result(notice(owner)))] == [f"notices/{name}.txt", f"notices/{name}.html"]
+    assert [*sent_files(result(notice(owner)))] == [f"notices/{name}.txt", f"notices/{name}.html"]
 
 
 def test_two_notices_for_one_file_get_one_each() -> None:
-    kept = told_files(result(notice("me@example.com", "for a"), notice("me@example.com", "for b"), notice("a!@x.com")))
+    kept = sent_files(result(notice("me@example.com", "for a"), notice("me@example.com", "for b"), notice("a!@x.com")))
 
     assert [name for name in kept if name.endswith(".txt")] == [
         "notices/me@example.com.txt",
@@ -145,7 +145,7 @@ def test_two_notices_for_one_file_get_one_each() -> None:
 
 
 def test_a_subject_cannot_end_the_comment_that_has_it() -> None:
-    kept = told_files(result(notice("a@example.com", subject="--><script>")))
+    kept = sent_files(result(notice("a@example.com", subject="--><script>")))
 
     assert kept["notices/a@example.com.html"].startswith(
         b"<!-- To: a@example.com, Subject: --&gt;&lt;script&gt; -->\n<p>"
@@ -156,7 +156,7 @@ def test_what_was_published_to_the_second_topic_is_a_notice_too() -> None:
     published = {"Subject": "Keys", "Message": "Rotate.", "MessageAttributes": {"owner": {"Value": "team web"}}}
     scan = replace(result(), published_notices=[published])
 
-    assert told_files(scan) == {"notices/team_web.txt": b"To: team web\nSubject: Keys\n\nRotate.\n"}
+    assert sent_files(scan) == {"notices/team_web.txt": b"To: team web\nSubject: Keys\n\nRotate.\n"}
 
 
 def test_where_notices_are_kept_is_said() -> None:
