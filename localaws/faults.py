@@ -69,7 +69,7 @@ class FunctionFailing(Failing):
 
 
 class SendingFaults(Strict):
-    """What goes wrong in an operation by which others are told: all refused, or the first calls, in this order.
+    """What goes wrong in an operation by which others are notified: all refused, or the first calls, in this order.
 
     `throttle`: throttled. `fail`: an error of the service. `time_out`: without an answer, and nothing is sent. `lose`:
     it is sent, and no answer comes.

@@ -1,4 +1,4 @@
-"""What policies are asked about calls that tell others: mails, events, findings, messages to a topic."""
+"""What policies are asked about calls that notify others: mails, events, findings, messages to a topic."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any

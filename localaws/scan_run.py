@@ -28,7 +28,7 @@ class PolicyRefusedError(Exception):
 
 @dataclass(frozen=True)
 class ScanResult:
-    """What came of a scan: its execution, the files it kept, and whom it told what.
+    """What came of a scan: its execution, the files it kept, and what it sent to whom.
 
     `messages` and `mail` reached the topic's subscribers, by SQS and e-mail, `notices` the owners by SES, and
     `published_notices` the second topic. `findings` are all that Security Hub has.

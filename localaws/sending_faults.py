@@ -1,4 +1,4 @@
-"""How calls by which others are told go wrong, as `--faults` says: mails, events, findings."""
+"""How calls by which others are notified go wrong, as `--faults` says: mails, events, findings."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -123,7 +123,7 @@ def _show_serving(console: Console, aws: LocalAws) -> None:
 
 
 def _of_others(aws: LocalAws) -> str:
-    """Return the exports of the queues that get what others than the topic are told."""
+    """Return the exports of the queues that get what is sent to others than the topic."""
     urls = aws.receivers.queue_urls()
     named = {name: urls[name] for name in ("mails", "notices", "events") if name in urls}
     return "".join(f"export {name.upper()}_QUEUE_URL={url}\n" for name, url in named.items())

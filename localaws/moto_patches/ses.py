@@ -65,13 +65,13 @@ def send_mail_as_ses_does() -> None:
         if MAILBOX in queues.queues:
             queues.send_message(MAILBOX, json.dumps({**sent, "text": "", "html": "", **body}))
         if configuration_set := request.get("ConfigurationSetName"):
-            _tell_of_failures(backend, message.id, configuration_set, sender, recipients)
+            _publish_failures(backend, message.id, configuration_set, sender, recipients)
         return json.dumps({"MessageId": message.id})
 
     replace_method(SESV2Response, "send_email", send_email)
 
 
-def _tell_of_failures(
+def _publish_failures(
     backend: SESBackend, message_id: str, configuration_set: str, sender: str, recipients: list[str]
 ) -> None:
     """Put on the default event bus what becomes of mails to the mailbox simulator's addresses.

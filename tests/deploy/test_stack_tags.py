@@ -85,11 +85,12 @@ TAKE_TAGS = {
         "AWS::CloudWatch::Dashboard",
         "AWS::Logs::LogGroup",
     ),
-    *("AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage"),
+    *("AWS::ApiGateway::RestApi", "AWS::ApiGateway::Stage", "AWS::SES::ConfigurationSet"),
 }
 TAKE_NONE = {
     *("AWS::SNS::Subscription", "AWS::Lambda::Permission", "AWS::IAM::Policy", "AWS::S3::BucketPolicy"),
     *("AWS::SNS::TopicPolicy", "AWS::ApiGateway::Deployment", "AWS::ApiGateway::Account"),
+    "AWS::SES::ConfigurationSetEventDestination",
 }
 
 

@@ -303,6 +303,7 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
     places = {
         "EXECUTION_ARN": failed,
         "STATE_MACHINE_ARN": machine,
+        "BUCKET": served.settings["REPORTS_BUCKET"],
         "BUS": "default",
         "EVENT_BUS": "default",
         "--principal ACCOUNT_ID": "--principal 210987654321",
@@ -314,7 +315,7 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
     }
     served.client("sesv2").put_suppressed_destination(EmailAddress="dana@example.com", Reason="BOUNCE")
     pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
-    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns|events) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
+    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns|events|s3 rm) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
     commands = sorted(dict.fromkeys(found), key=lambda command: "delete-access-key" in command)
 
     for command in commands:

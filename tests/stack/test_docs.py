@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from chalicelib.api.operations import OPERATIONS
 from chalicelib.aws import deactivations, event_bus, report_store
 from chalicelib.aws.errors import OrganizationUnreadableError
 from chalicelib.evaluation import page as evaluation
+from chalicelib.outputs.notice_refusals import compose_refusals
 from chalicelib.report import account_list
+from chalicelib.settings import HttpsFormat
 from chalicelib.steps import deactivations as deactivation_steps
 from localaws.environment import PROJECT
 from tests.stack.test_deactivation import DEFINITION as OF_DEACTIVATIONS
@@ -64,6 +67,46 @@ def test_each_error_that_ends_a_scan_or_a_deactivation_has_its_cause_and_cure() 
     assert "or that of an organization longer than a day" in RUNBOOK
     assert OF_DEACTIVATIONS["TimeoutSeconds"] == 6 * 3600
     assert "it took longer than six hours" in RUNBOOK
+
+
+def test_nothing_is_in_the_runbook_twice() -> None:
+    headings = re.findall(r"^#+ (.+)$", RUNBOOK, re.MULTILINE)
+    of_scans = RUNBOOK.partition("\n## Why a scan failed\n")[2].partition("\n## ")[0]
+    errors = [error for row in re.findall(r"^\| (`.+?) \|", of_scans, re.MULTILINE) for error in row.split(", ")]
+
+    assert len(headings) == len({*headings})
+    assert len(errors) == len({*errors}) > 15
+
+
+def test_the_runbook_quotes_what_the_messages_about_notices_say(whole: dict[str, Any]) -> None:
+    rules = json.dumps([whole["Resources"][f"{name}NoticeRule"] for name in ("Bounced", "Unwanted", "Rejected")])
+    counts: Any = defaultdict(int, owners=9, left=7)
+    subjects = [
+        compose_refusals(
+            "1", "1", counts=counts, refused=refused, stopped=stopped, late=late, https_format=HttpsFormat.JSON
+        )["subject"]
+        for refused, stopped, late in (([("a@b.co", "no")] * 2, None, 0), ([], "no", 0), ([], None, 7))
+    ]
+
+    for words in ("a notice of access keys bounced", "was called spam", "SES rejected a notice"):
+        assert words in RUNBOOK.partition("## Why a scan failed")[0]
+        assert words in rules
+    said = ("owners could not be notified", "Notices to owners stopped", "Notices to owners are late")
+    for words, subject in zip(said, subjects, strict=True):
+        assert words in RUNBOOK.partition("## Why a scan failed")[0]
+        assert words in subject
+
+
+@pytest.mark.parametrize("folder", ["notices/", "security-hub/"])
+def test_a_folder_that_expires_only_while_its_parameter_is_on_is_deleted_by_a_command(
+    whole: dict[str, Any], folder: str
+) -> None:
+    rules = whole["Resources"]["ReportsBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    command = f"aws s3 rm --recursive s3://BUCKET/{folder}"
+
+    assert [rule for rule in rules if "Fn::If" in rule and rule["Fn::If"][1].get("Prefix") == folder]
+    for page in (RUNBOOK, (PROJECT / "docs" / f"{folder.rstrip('/')}.md").read_text()):
+        assert command in page
 
 
 WANTS_AWS = "wants AWS"  # which has what the local one has not

@@ -147,6 +147,28 @@ def test_who_is_paged_for(fields: dict[str, Any], paging: str | None) -> None:
         assert paged == ({*OF_KEYS} - {event_details.BECAME_SAFE} if rule == paging else set())
 
 
+@pytest.mark.parametrize("kind", ["full", "organization", "users"])
+@pytest.mark.parametrize(("users", "paged"), [(0, False), (1, True), (12, True)])
+def test_a_scan_that_finds_quarantined_users_pages_whether_or_not_their_keys_are_overdue(
+    kind: str, users: int, paged: bool
+) -> None:
+    completed = of(event_details.SCAN_COMPLETED, quarantined=users, scan_kind=kind)
+
+    assert matches("PageLeakedRule", completed) == paged
+
+
+def test_the_page_of_a_leak_says_of_how_many_users_and_is_one_incident_an_account() -> None:
+    first, second = (
+        sent("PageLeakedRule", of(event_details.SCAN_COMPLETED, quarantined=2, scan_id=scan_id, event_key=scan_id))
+        for scan_id in ("scheduled-1", "scheduled-2")
+    )
+
+    assert first["event_action"] == "trigger"
+    assert first["payload"]["summary"].endswith("because a key leaked, in the scan of account 123456789012: 2")
+    assert first["payload"]["severity"] == "critical"
+    assert first["dedup_key"] == second["dedup_key"] == "iam-key-age/123456789012/quarantined"
+
+
 @pytest.mark.parametrize(
     ("rule", "severity", "of_pagerduty"), [("PageRule", "critical", "critical"), ("PageHighRule", "high", "error")]
 )
@@ -177,6 +199,10 @@ def test_a_ticket_has_all_of_the_event_and_its_key_as_label_until_it_is_resolved
         "detail": EXAMPLES[OVERDUE]["detail"],
     }
     assert (closed_by["type"], closed_by["label"]) == (RESOLVED, opened["label"])
+
+
+def test_no_two_examples_share_an_event_key() -> None:
+    assert len({event["detail"]["event_key"] for event in EXAMPLES.values()}) == len(EXAMPLES)
 
 
 @pytest.mark.parametrize("detail_type", sorted(SCHEMAS.keys() - {event_details.SCAN_COMPLETED}))

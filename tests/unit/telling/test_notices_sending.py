@@ -557,6 +557,16 @@ def test_a_test_sends_all_to_one_address_and_leaves_the_owners_files_alone(monke
     assert [(one.to, one.kind) for one in stage.sent[3:]] == [(owner, "first") for owner in (ALICE, BOB, CAROL)]
 
 
+def test_what_ended_on_a_day_without_a_notice_is_news_when_it_is_back(stage: Stage) -> None:
+    both = overdue(ALICE, 1), overdue(ALICE, 2)
+
+    days = [counts(stage.scan(day, *keys)) for day, keys in enumerate((both, both[:1], both))]
+
+    assert days == [{"owners": 1, "sent": 1}, {"owners": 1, "nothing_new": 1}, {"owners": 1, "sent": 1}]
+    assert stage.sent[1].news == {"AKIA0000000000000001": (), "AKIA0000000000000002": ("expired",)}
+    assert stage.sent[1].new == ("AKIA0000000000000002",)
+
+
 def test_each_address_of_tests_gets_all_notices_at_once_and_both_spellings_of_it_are_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
