@@ -296,7 +296,7 @@ def build_organization_report(event: dict[str, Any], _context: object) -> dict[s
     scan_id, arn = event["scan"]["scan_id"], event["scan"]["execution_arn"]
     scan = describe_scan(event["scan"], scan_ids.account_of(arn), report_store.scan_folder(scan_id))
     accounts, last = organization_store.load_account_list(scan_id), organization_store.load_usable_baselines()
-    with OrganizationRenderings(ocsf=ocsf) as files:
+    with OrganizationRenderings(ocsf=ocsf, owners=how.owners) as files:
         outcomes = check_outcomes(scan, organization_outcomes.load_outcomes(scan, accounts))
         report = join_accounts(scan, accounts, without_owner.watch(files.watch(outcomes)), last)
         scan_steps.complete(report, how, without_owner)

@@ -97,6 +97,9 @@ def show_parameters(stage: str, template: str, parameters: str) -> None:
     """Check parameters as `deploy` does; print them, a `NAME=value` each line, for another tool."""
     try:
         known = json.loads(Path(template).read_text(encoding="utf-8"))["Parameters"]
+    except FileNotFoundError as error:
+        made_by = f"run make package STAGE={stage} first, which makes build/sam.json"
+        raise CommandError(f"{template}: there is no such file; {made_by}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CommandError(
             f"{template}: is no packaged template; `make package STAGE=…` makes build/sam.json"

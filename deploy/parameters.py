@@ -1,5 +1,6 @@
 """The parameters that a stack is deployed with, checked before anything is made."""
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,7 +97,10 @@ def _names(name: str, known: Mapping[str, Any]) -> str:
     if name in SETTINGS.keys() - known.keys():
         setting = f"it is the setting {SETTINGS[name]} in {CONFIG}"
         return f"parameters of the companion stack: where Chalice deploys the functions, {setting}"
-    return f"NAME=value with {', '.join(known)}"
+    alike = {one.lower(): one for one in known}
+    nearest = difflib.get_close_matches(name.lower(), alike, n=1)
+    meant = f"; did you mean {alike[nearest[0]]}=…?" if nearest else ""
+    return f"NAME=value with {', '.join(known)}{meant}"
 
 
 def _refusal(value: str, parameter: Mapping[str, Any]) -> str:

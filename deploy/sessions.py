@@ -25,7 +25,10 @@ _CACHE = Path(JSONFileCache.CACHE_DIR).parent.parent / "cli" / "cache"  # below 
 _FIELDS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
 _TERMINAL = "/dev/tty"
 _NO_REGION = "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"
-_NO_CREDENTIALS = "AWS takes no credentials from here: log in (aws sso login, aws configure), or export AWS_PROFILE=…"
+_NO_CREDENTIALS = (
+    "There are no AWS credentials that work: log in (aws sso login, aws configure), or export AWS_PROFILE=… to choose a"
+    " profile"
+)
 
 
 class NoTerminalError(BotoCoreError):
@@ -45,7 +48,7 @@ class MfaCodeError(BotoCoreError):
 
 
 class SignInError(Exception):
-    """No Region is set, or AWS takes no credentials; the message says what to do."""
+    """No Region is set, or no credentials work; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Target:
 def sign_in(profile: str | None = None) -> Target:
     """Return where the user's credentials and Region lead to, or those of a profile.
 
-    Raise a SignInError if AWS takes no credentials from here or no Region is set, and a BotoCoreError if AWS cannot be
+    Raise a SignInError if there are no credentials that work or no Region is set, and a BotoCoreError if AWS cannot be
     reached or an MFA code is missing.
     """
     try:

@@ -18,6 +18,9 @@ def check_notices(parameters: Mapping[str, str], where: str = "") -> None:
     """Refuse, by InvalidSettingError, what the function that mails owners would not take."""
     if parameters["OwnerNotices"] != "ses":
         return
+    if not any(parameters[name] for name in ("NoticesFrom", "OwnerDomains")):
+        takes = "NoticesFrom, an e-mail address, and OwnerDomains, the domains of owners' addresses, with it"
+        raise InvalidSettingError(f"{where}OwnerNotices", "ses", takes)
     try:
         parse_notice_settings({variable: parameters[name] for name, variable in OF_NOTICES.items()})
     except InvalidSettingError as error:

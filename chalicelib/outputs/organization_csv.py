@@ -11,6 +11,7 @@ from chalicelib.organization_documents import ListedAccount, OrganizationReport
 from chalicelib.outputs.report_csv import COLUMNS, PLAN_COLUMNS, columns_of, header, record, row, rows_of
 from chalicelib.report.organization import DAMAGED, Outcome
 from chalicelib.severity import Severity
+from chalicelib.telling_settings import OwnerRule
 
 _OF_ACCOUNTS = "account_name"  # the column that an account's file does not have
 _EXEMPT, _REST = "exempt", "rest"
@@ -20,21 +21,25 @@ def _text_file() -> IO[str]:
     return tempfile.TemporaryFile("w+", encoding="utf-8", newline="")
 
 
-def _rows(account: ListedAccount, report: Report) -> Iterator[tuple[str, str]]:
+def _rows(account: ListedAccount, report: Report, owners: OwnerRule | None) -> Iterator[tuple[str, str]]:
     """Yield each row of an account's report as JSON, and the section that it is in.
 
     It has the columns of a plan at its end, whether or not the organization's report will have a plan.
     """
     columns = (*COLUMNS, _OF_ACCOUNTS, *PLAN_COLUMNS)
-    for cells in rows_of(report):
+    for cells in rows_of(report, owners):
         section = _EXEMPT if cells["verdict"] == "exempt" else cells.get("severity") or _REST
         yield section, json.dumps(record({**cells, _OF_ACCOUNTS: account["name"]}, columns), ensure_ascii=False)
 
 
 class OrganizationCsv:
-    """report.csv while the accounts' reports pass by: by severity, then by account as they come, then the oldest."""
+    """report.csv while the accounts' reports pass by: by severity, then by account as they come, then the oldest.
 
-    def __init__(self) -> None:
+    `owners` says who can be notified of their keys, where the stage notifies them.
+    """
+
+    def __init__(self, owners: OwnerRule | None = None) -> None:
+        self._owners = owners
         self._open_files = ExitStack()
         self._sections = {name: self._open_files.enter_context(_text_file()) for name in (*Severity, _EXEMPT, _REST)}
 
@@ -48,7 +53,7 @@ class OrganizationCsv:
         """Pass on what became of each account, keeping the rows of its report; one without rows is damaged."""
         for account, outcome in outcomes:
             try:
-                rows = [] if isinstance(outcome, str) else list(_rows(account, outcome))
+                rows = [] if isinstance(outcome, str) else list(_rows(account, outcome, self._owners))
             except (KeyError, TypeError, ValueError, AttributeError):
                 yield account, DAMAGED
             else:

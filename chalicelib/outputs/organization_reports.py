@@ -10,16 +10,17 @@ from chalicelib.outputs.organization_html import render_organization_html
 from chalicelib.outputs.organization_ocsf import OrganizationOcsf
 from chalicelib.outputs.report_json import render_json
 from chalicelib.report.organization import Outcome
+from chalicelib.telling_settings import OwnerRule
 
 _Outcomes = Iterable[tuple[ListedAccount, Outcome]]
 
 
 class OrganizationRenderings:
-    """Each of `REPORT_FORMATS` and, if it is wanted, OCSF."""
+    """Each of `REPORT_FORMATS` and, if it is wanted, OCSF; `owners` are those whom the stage notifies."""
 
-    def __init__(self, *, ocsf: bool) -> None:
+    def __init__(self, *, ocsf: bool, owners: OwnerRule | None = None) -> None:
         self._open_files = ExitStack()
-        self._csv = self._open_files.enter_context(OrganizationCsv())
+        self._csv = self._open_files.enter_context(OrganizationCsv(owners))
         self._ocsf = self._open_files.enter_context(OrganizationOcsf()) if ocsf else None
 
     def __enter__(self) -> "OrganizationRenderings":

@@ -17,6 +17,8 @@ from chalicelib.report.summary import (
     is_of_the_past,
 )
 from chalicelib.severity import Severity
+from chalicelib.telling.owners import owner_of
+from chalicelib.telling_settings import OwnerRule
 
 COLUMNS = (
     "verdict",
@@ -62,6 +64,7 @@ COLUMNS = (
     "seen_from_user_agents",
     "seen_from_actions",
     "seen_from_last_at",
+    "owner_notified",
 )
 PLAN_COLUMNS = ("plan_status", "plan_due_on", "plan_held_because")  # of a report with a plan, after all others
 # By which Excel knows that a file is UTF-8, and not of its own code page.
@@ -84,7 +87,8 @@ def render_csv(report: Report) -> Iterator[str]:
     """
     columns = columns_of(report)
     yield header(columns)
-    for cells in rows_of(report):
+    notices = report.get("notices")
+    for cells in rows_of(report, OwnerRule(notices["by"], tuple(notices["domains"])) if notices else None):
         yield row(record(cells, columns))
 
 
@@ -103,17 +107,22 @@ def record(cells: Mapping[str, Any], columns: Iterable[str]) -> list[str]:
     return [_harmless(_text(cells.get(column))) for column in columns]
 
 
-def rows_of(report: Report) -> Iterator[dict[str, Any]]:
-    """Yield the rows of report.csv, as cells by column."""
+def rows_of(report: Report, owners: OwnerRule | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of report.csv, as cells by column; `owners` says who can be notified, where the stage does so."""
     of_all = {name: report[name] for name in ("account_id", "account_alias", "scan_id", "as_of")}
-    changes = changes_by_key(report)
+    changes, owners = changes_by_key(report), owners if report["changes"] else None  # of a full scan
     for cells in [*_root_cells(report), *_quarantine_cells(report)]:
         yield {**cells, **of_all}
     became_safe, two_active_keys = _became_safe(report), set(report["two_active_keys"])
     for finding in [*report["findings"], *report["exempt"]]:
         key_id = finding["access_key_id"]
         safe = None if became_safe is None else key_id in became_safe
-        more = {"became_safe": safe, "two_active_keys": finding["user_name"] in two_active_keys}
+        is_notified = owner_of(finding, owners) is not None if owners and finding["verdict"] != "exempt" else None
+        more = {
+            "became_safe": safe,
+            "two_active_keys": finding["user_name"] in two_active_keys,
+            "owner_notified": is_notified,
+        }
         yield {**finding, **_detail_cells(finding), **changes.get(key_id, {}), **more, **of_all}
     for unknown in report["account_unknown"]:
         yield {"verdict": "unknown", "cause": f"{unknown['part']}: {unknown['cause']}", **of_all}

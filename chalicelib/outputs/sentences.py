@@ -171,7 +171,7 @@ def owners_line(report: AnyReport) -> Iterator[str]:
     if (owners := report.get("notices")) and (number := owners["keys_without_address"]):
         keys = f"{counted(number, 'key')} {'has' if number == 1 else 'have'} no owner who can be notified"
         domains = f", or not one address in {' or '.join(owners['domains'])}" if owners["by"] == "ses" else ""
-        yield f"{keys}: no owner tag{domains}."
+        yield f"{keys}: no owner tag{domains} (owner_notified in report.csv)."
 
 
 def advice_label(finding: Finding) -> str:

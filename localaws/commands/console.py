@@ -36,7 +36,7 @@ def show_result(console: Console, result: ScanResult) -> None:
     for message in result.mail:
         print_heading(console, "The message, as a subscriber received it by e-mail")
         console.print(Text(f"Subject: {message['Subject']}", style="bold"), soft_wrap=True)
-        console.print(Text(f"\n{message['Message']}"), soft_wrap=True)
+        console.print(Text(f"\n{message['Message'].rstrip()}\n"), soft_wrap=True)
     show_sent(console, result)
     if report := result.report:
         of_accounts = "accounts" in report

@@ -32,6 +32,7 @@ class _Notice(NamedTuple):
     """A notice to an owner, by SES or by the second topic."""
 
     to: str
+    owner: str  # who would get it but for NoticesTestTo
     subject: str
     text: str
     html: str = ""
@@ -52,7 +53,7 @@ def show_sent(console: Console, result: ScanResult) -> None:
     if not notices:
         return
     first, others = notices[0], len(notices) - 1
-    print_heading(console, f"The notice to an owner, {first.to}")
+    print_heading(console, f"The notice to an owner, {_whose(first)}")
     console.print(Text(f"Subject: {first.subject}", style="bold"), soft_wrap=True)
     console.print(Text(f"\n{first.text}"), soft_wrap=True)
     if others:
@@ -76,9 +77,13 @@ def show_notices_kept(console: Console, folder: Path, result: ScanResult) -> Non
 
 
 def _in_words(notices: Sequence[_Notice]) -> str:
-    owners = list(dict.fromkeys(notice.to for notice in notices))
+    owners = list(dict.fromkeys(map(_whose, notices)))
     more = len(owners) - _MOST_NAMED
     return ", ".join(owners[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _whose(notice: _Notice) -> str:
+    return notice.owner if notice.owner == notice.to else f"{notice.to} (a test, for {notice.owner})"
 
 
 def _state(finding: Mapping[str, Any]) -> str:
@@ -91,18 +96,24 @@ def _counted_each(counts: "Counter[str]") -> str:
 
 
 def _notices(result: ScanResult) -> list[_Notice]:
-    by_mail = [_Notice(mail["To"], mail["Subject"], mail["text"], mail["html"]) for mail in result.notices]
-    return by_mail + [
-        _Notice(sent["MessageAttributes"]["owner"]["Value"], sent.get("Subject", ""), sent["Message"])
-        for sent in result.published_notices
+    by_mail = [
+        _Notice(mail["To"], _owner_of(mail), mail["Subject"], mail["text"], mail["html"]) for mail in result.notices
     ]
+    published = ((sent["MessageAttributes"]["owner"]["Value"], sent) for sent in result.published_notices)
+    return by_mail + [_Notice(owner, owner, sent.get("Subject", ""), sent["Message"]) for owner, sent in published]
+
+
+def _owner_of(mail: Mapping[str, str]) -> str:
+    """Return whom a mail is for: in a test its subject begins with that."""
+    test = re.match(r"\[Test, for ([^]]+)\] ", mail["Subject"])
+    return test[1] if test else mail["To"]
 
 
 def _notice_files(result: ScanResult) -> Iterator[tuple[str, str]]:
-    """Yield the files of the notices: an owner's second one, as in test mode, gets a number."""
+    """Yield the files of the notices, named after the owners: a second one of a name gets a number."""
     taken: Counter[str] = Counter()
     for notice in _notices(result):
-        name = _file_name(notice.to)
+        name = _file_name(notice.owner)
         taken[name.lower()] += 1  # for file systems to which these are the same
         number = taken[name.lower()]
         path = f"{NOTICES}/{name}" + (f"-{number}" if number > 1 else "")

@@ -83,7 +83,7 @@ def test_a_credential_process_that_is_not_there_is_said_in_one_line(tmp_path: Pa
     assert done.returncode == 1
     assert error.count("\n") == 1
     assert "/nowhere/x" in error
-    assert ". AWS takes no credentials from here: log in" in error
+    assert ". There are no AWS credentials that work: log in" in error
 
 
 def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path) -> None:
@@ -106,7 +106,10 @@ def test_ctrl_c_ends_a_command_in_one_line(tmp_path: Path) -> None:
         (["deploy", "--parameters=OwnerTags='a"], "OwnerTags: \"'a\" is not accepted; it takes a second '"),
         (["deploy", "--tags=team"], 'TAGS: "team" is not accepted; it takes key=value'),
         (["companion", "--stage=-x"], 'STAGE: "-x" is not in .chalice/config.json; it takes dev or prod'),
-        (["parameters", "--template=nowhere.json"], "nowhere.json"),
+        (
+            ["parameters", "--stage=prod", "--template=nowhere.json"],
+            "nowhere.json: there is no such file; run make package STAGE=prod first",
+        ),
         (["destroy"], "Which one? make destroy STAGE=…"),
     ],
 )

@@ -96,6 +96,29 @@ def test_a_parameter_that_the_stack_does_not_have_is_refused(template: dict[str,
     assert "NotifyOn" in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("assignment", "meant"),
+    [
+        ("OwnerNotice=ses", "OwnerNotices"),
+        ("ownernotices=ses", "OwnerNotices"),
+        ("MAX_AGE_DAYS=60", "MaxAgeDays"),
+        ("NotifyOn", "NotifyOn"),
+    ],
+)
+def test_the_nearest_parameter_is_named_for_one_that_is_misspelled(
+    template: dict[str, Any], assignment: str, meant: str
+) -> None:
+    with pytest.raises(InvalidSettingError, match=rf"; did you mean {meant}=…\?$"):
+        read_parameters(template["Parameters"], [assignment])
+
+
+def test_no_parameter_is_named_for_what_resembles_none(template: dict[str, Any]) -> None:
+    with pytest.raises(InvalidSettingError) as refusal:
+        read_parameters(template["Parameters"], ["$(id)=1"])
+
+    assert "did you mean" not in str(refusal.value)
+
+
 @pytest.mark.parametrize(("name", "setting"), SETTINGS.items())
 def test_the_schedule_and_the_thresholds_of_chalices_own_way_are_said_to_be_settings(name: str, setting: str) -> None:
     with pytest.raises(InvalidSettingError, match=rf"it is the setting {setting} in \.chalice/config\.json"):

@@ -44,6 +44,10 @@ def choose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dic
     ("given", "says"),
     [
         (
+            {"OwnerNotices": "ses"},
+            'OwnerNotices: "ses" is not accepted; it takes NoticesFrom, an e-mail address, and OwnerDomains, the',
+        ),
+        (
             {**BY_SES, "NoticesFrom": ""},
             'NoticesFrom: "" is not accepted; it takes an e-mail address, with OwnerNotices=ses',
         ),

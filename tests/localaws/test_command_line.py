@@ -356,7 +356,10 @@ def test_a_bad_account_file_ends_with_status_2_and_one_clear_line(
         ),
         (["serve", "--faults", '{"smtp": {}}'], "--faults: smtp: unknown field"),
         (["scan", "--parameters", "UsageEvidence=maybe"], '--parameters: UsageEvidence: "maybe" is not accepted'),
-        (["scan", "--parameters", "OwnerNotices=ses"], '--parameters: OwnerDomains: "" is not accepted; it takes 1 to'),
+        (
+            ["scan", "--parameters", "OwnerNotices=ses"],
+            '--parameters: OwnerNotices: "ses" is not accepted; it takes NoticesFrom, an e-mail address, and',
+        ),
         (["serve", "--parameters", "Usage=on"], '--parameters: "Usage=on" is not accepted; it takes NAME=value with'),
         *(
             (

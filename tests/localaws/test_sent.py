@@ -144,6 +144,32 @@ def test_two_notices_for_one_file_get_one_each() -> None:
     ]
 
 
+def test_a_test_is_named_after_the_owner_whom_it_is_for() -> None:
+    scan = result(
+        notice("me@example.com", "[Test, for ops@example.com] 1 key"),
+        notice("me@example.com", "[Test, for web@example.com] 2 keys"),
+    )
+
+    screen = shown(lambda console: show_result(console, scan))
+
+    assert "The notice to an owner, me@example.com (a test, for ops@example.com)" in screen
+    assert "1 other notice went to me@example.com (a test, for web@example.com)." in screen
+    assert [name for name in sent_files(scan) if name.endswith(".txt")] == [
+        "notices/ops@example.com.txt",
+        "notices/web@example.com.txt",
+    ]
+    assert sent_files(scan)["notices/web@example.com.txt"].startswith(b"To: me@example.com\nSubject: [Test, for web@")
+
+
+def test_an_empty_line_is_between_two_messages() -> None:
+    first, second = ({"Subject": name, "Message": f"{name} ends."} for name in ("One", "Two"))
+
+    lines = shown(lambda console: show_result(console, replace(result(), mail=[first, second]))).splitlines()
+
+    assert lines[lines.index("One ends.") + 1].strip() == ""
+    assert "Subject: Two" in lines
+
+
 def test_a_subject_cannot_end_the_comment_that_has_it() -> None:
     kept = sent_files(result(notice("a@example.com", subject="--><script>")))
 

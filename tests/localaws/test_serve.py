@@ -387,7 +387,7 @@ def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
         (
             "dev",
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
-            "AWS takes no credentials from here: log in",
+            "There are no AWS credentials that work: log in",
         ),
     ],
     ids=["stage", "name", "Region", "credentials"],

@@ -118,6 +118,7 @@ def test_the_csv_has_a_row_for_each_finding_exempt_key_and_unchecked_user_and_th
         "seen_from_user_agents": "",
         "seen_from_actions": "",
         "seen_from_last_at": "",
+        "owner_notified": "",
     }
 
 
@@ -287,7 +288,7 @@ def test_the_csv_is_as_rfc_4180_has_it() -> None:
 
     assert '"' not in outside_of_quotes
     assert outside_of_quotes.count("\r\n") == outside_of_quotes.count("\n") == outside_of_quotes.count("\r") == 9
-    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {43}
+    assert {len(row) for row in csv.reader(io.StringIO(TEXT, newline=""), strict=True)} == {44}
 
 
 def test_the_csv_is_read_by_pandas() -> None:

@@ -1,11 +1,16 @@
 """What a report gets right before it is kept: of how many keys no owner can be notified, and if it is a reminder."""
 
+import csv
+import io
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from chalicelib.organization_documents import AnyReport
+from chalicelib.outputs.organization_csv import OrganizationCsv
+from chalicelib.outputs.report_csv import render_csv
 from chalicelib.outputs.report_html import render_html
 from chalicelib.outputs.sns import compose_notification
 from chalicelib.settings import HttpsFormat
@@ -21,6 +26,11 @@ USERS = (
     user("team", key("AKIATEAM", 80, used=1), tags={"owner": "web"}),
     user("none", key("AKIANONE", 200, used=1)),
     user("young", key("AKIAYOUNG", 1, used=1)),
+)
+EXEMPT = user(
+    "exempt",
+    key("AKIAEXEMPT", 200, used=1),
+    tags={"iam-key-age:exempt-until": "2026-12-31", "iam-key-age:exempt-reason": "CHG-1", "owner": "web@example.com"},
 )
 
 
@@ -61,9 +71,12 @@ def test_a_scan_that_notifies_no_owner_counts_none(monkeypatch: pytest.MonkeyPat
     [
         (
             SES,
-            "3 keys have no owner who can be notified: no owner tag, or not one address in example.com or example.org.",
+            "3 keys have no owner who can be notified: no owner tag, or not one address in example.com or example.org",
         ),
-        ({"OWNER_NOTICES": "sns"}, "1 key has no owner who can be notified: no owner tag."),
+        (
+            {"OWNER_NOTICES": "sns"},
+            "1 key has no owner who can be notified: no owner tag",
+        ),
     ],
     ids=["ses", "sns"],
 )
@@ -74,10 +87,56 @@ def test_mail_chat_page_and_programs_say_how_many(
 
     message = json.loads(compose_notification(report, FOLDER, https_format=HttpsFormat.CHAT)["message"])
 
+    line += " (owner_notified in report.csv)."
     assert line in in_one_line(message["default"])
     assert line in json.loads(message["https"])["content"]["description"]
     assert line in "".join(render_html(report))
     assert json.loads(message["sqs"])["notices"] == report["notices"]
+
+
+def csv_of(text: Iterable[str]) -> dict[str, str]:
+    rows = csv.DictReader(io.StringIO("".join(text).removeprefix("\ufeff"), newline=""))
+    return {row["access_key_id"]: row["owner_notified"] for row in rows if row["access_key_id"]}
+
+
+@pytest.mark.parametrize(
+    ("settings", "notified"),
+    [
+        ({}, dict.fromkeys(("AKIAMINE", "AKIAOTHER", "AKIATEAM", "AKIANONE", "AKIAEXEMPT"), "")),
+        (
+            SES,
+            {"AKIAMINE": "true", **dict.fromkeys(("AKIAOTHER", "AKIATEAM", "AKIANONE"), "false"), "AKIAEXEMPT": ""},
+        ),
+        (
+            {"OWNER_NOTICES": "sns"},
+            {**dict.fromkeys(("AKIAMINE", "AKIAOTHER", "AKIATEAM"), "true"), "AKIANONE": "false", "AKIAEXEMPT": ""},
+        ),
+    ],
+    ids=["off", "ses", "sns"],
+)
+def test_the_table_says_of_each_key_whether_its_owner_can_be_notified(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], notified: dict[str, str]
+) -> None:
+    set_all(monkeypatch, settings)
+    owners = how_to_notify().owners
+    report = report_of(*USERS, EXEMPT)
+    complete(report, how_to_notify())
+
+    with OrganizationCsv(owners) as table:
+        joint = joined([(listed(1), account_report(1, *USERS, EXEMPT))], (), None, table)
+        of_organization = csv_of(table.render(joint))
+
+    assert csv_of(render_csv(report)) == notified
+    assert of_organization == notified
+
+
+def test_the_table_of_a_scan_that_notifies_no_owner_says_nothing_of_owners(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, SES)
+
+    with OrganizationCsv(how_to_notify().owners) as table:
+        joint = joined([(listed(1), account_report(1, *USERS, as_of=AS_OF))], (), None, table, as_of=AS_OF)
+
+        assert set(csv_of(table.render(joint)).values()) == {""}
 
 
 def test_nothing_is_said_where_each_key_has_an_owner(monkeypatch: pytest.MonkeyPatch) -> None:
