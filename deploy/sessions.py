@@ -24,7 +24,7 @@ _CACHED = ("assume-role", "assume-role-with-web-identity")  # by the AWS CLI, to
 _CACHE = Path(JSONFileCache.CACHE_DIR).parent.parent / "cli" / "cache"  # below ~/.aws
 _FIELDS = {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"}
 _TERMINAL = "/dev/tty"
-_NO_REGION = "No Region is set: export AWS_REGION=… (or AWS_DEFAULT_REGION), or run: aws configure"
+_NO_REGION = "No Region is set: export AWS_DEFAULT_REGION=…, or run: aws configure"
 _NO_CREDENTIALS = (
     "There are no AWS credentials that work: log in (aws sso login, aws configure), or export AWS_PROFILE=… to choose a"
     " profile"

@@ -383,7 +383,7 @@ def test_the_calls_that_make_demo_ends_with_are_for_make_serve() -> None:
     [
         ("qa", {}, 'STAGE: "qa" is not in .chalice/config.json; it takes dev or prod, or another one'),
         ("a b", {}, 'STAGE: "a b" is not accepted; it takes 1 to 25 letters, digits and -'),
-        ("dev", {"AWS_DEFAULT_REGION": ""}, "No Region is set: export AWS_REGION="),
+        ("dev", {"AWS_DEFAULT_REGION": ""}, "No Region is set: export AWS_DEFAULT_REGION="),
         (
             "dev",
             {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"},
