@@ -21,6 +21,7 @@ from chalicelib.settings import (
     parse_stage_defaults,
     parse_tag_settings,
 )
+from deploy.parameters import read_parameters
 from tests.stack.test_template import STACK, transformed_by_sam
 from tests.support.cloudformation import resolve
 from tests.support.parameter_reference import PAGE, page_with
@@ -41,6 +42,24 @@ def test_every_parameter_is_in_a_group_of_the_console_with_a_default_and_a_descr
 
 def test_the_table_in_the_docs_is_made_of_the_template(template: dict[str, Any]) -> None:
     assert PAGE.read_text(encoding="utf-8") == page_with(template), "run make reference"
+
+
+def test_the_parameters_that_the_docs_say_can_be_given_empty_are_taken_empty_and_no_others(
+    template: dict[str, Any],
+) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    [named] = re.findall(r"^- (`MaxAgeDays`.+?) can be given empty", page, re.MULTILINE)
+    take_nothing = set(re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]*\bor nothing \|", page, re.MULTILINE))
+    empty = {*re.findall(r"`(\w+)`", named)} | take_nothing
+
+    for name in template["Parameters"]:
+        if name in empty:
+            read_parameters(template["Parameters"], [f"{name}="])
+        else:
+            with pytest.raises(InvalidSettingError, match=f"^{name}: "):
+                read_parameters(template["Parameters"], [f"{name}="])
+    assert len(empty) > 10
+    assert {template["Parameters"][name]["Default"] for name in take_nothing} == {""}
 
 
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
