@@ -38,7 +38,7 @@ def test_the_documented_commands_find_and_erase_a_persons_data_in_all_versions(
     both = s3.list_object_versions(Bucket=bucket, Prefix=f"scans/{with_her.scan_id}/report.json")["Versions"]
     assert [one["IsLatest"] for one in both] == [True, False]
     page = (PROJECT / "docs" / "runbook.md").read_text().partition("## Erase a person's data")[2]
-    commands = textwrap.dedent(page[page.index("      aws s3 sync") : page.index("\n\nMessages that were sent")])
+    commands = textwrap.dedent(page[page.index("      aws s3 sync") : page.index("\n\nWith `OwnerNotices`")])
     for place, value in {"BUCKET": bucket, "NAME": "grace", "SCAN_ID": with_her.scan_id}.items():
         commands = re.sub(rf"\b{place}\b", value, commands)
 
