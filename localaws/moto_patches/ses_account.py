@@ -1,6 +1,7 @@
 """Patches of moto 5.2.5: the account of SES, its identities, and its list of suppressed addresses."""
 
 import json
+import time
 from typing import Any
 from urllib.parse import unquote
 
@@ -77,24 +78,30 @@ def suppress_addresses() -> None:
     https://docs.aws.amazon.com/ses/latest/dg/sending-email-suppression-list.html
     """
 
-    def suppressed(self: SESV2Response) -> dict[str, str]:
+    def suppressed(self: SESV2Response) -> dict[str, dict[str, Any]]:
         backend = self.sesv2_backend.core_backend
         return backend.__dict__.setdefault("suppressed", {})  # type: ignore[no-any-return]  # moto has no such attribute
 
     def put_suppressed_destination(self: SESV2Response) -> str:
         request = json.loads(self.body)
-        suppressed(self)[request["EmailAddress"]] = request["Reason"]
+        suppressed(self)[request["EmailAddress"]] = {**request, "LastUpdateTime": time.time()}
         return "{}"
 
-    def delete_suppressed_destination(self: SESV2Response) -> str:
+    def get_suppressed_destination(self: SESV2Response) -> str:
         address = unquote(self.path.rpartition("/")[2])
-        if suppressed(self).pop(address, None) is None:
+        if address not in suppressed(self):
             raise SesError(
                 "NotFoundException", f"Email address {address} does not exist on your suppression list.", 404
             )
+        return json.dumps({"SuppressedDestination": suppressed(self)[address]})
+
+    def delete_suppressed_destination(self: SESV2Response) -> str:
+        get_suppressed_destination(self)
+        del suppressed(self)[unquote(self.path.rpartition("/")[2])]
         return "{}"
 
     urls.url_paths["{0}/v2/email/suppression/addresses$"] = SESV2Response.dispatch
     urls.url_paths["{0}/v2/email/suppression/addresses/(?P<EmailAddress>[^/]+)$"] = SESV2Response.dispatch
     replace_method(SESV2Response, "put_suppressed_destination", put_suppressed_destination)
+    replace_method(SESV2Response, "get_suppressed_destination", get_suppressed_destination)
     replace_method(SESV2Response, "delete_suppressed_destination", delete_suppressed_destination)

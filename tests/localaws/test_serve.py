@@ -1,5 +1,6 @@
 """`localaws serve` in a process of its own, used over HTTP as a client would."""
 
+import hashlib
 import json
 import os
 import re
@@ -313,10 +314,14 @@ def test_the_aws_commands_of_the_docs_are_taken(served: Served) -> None:
         "--user-name USER": "--user-name vault",
         "--access-key-id KEY": f"--access-key-id {key}",
     }
+    owner = hashlib.sha256(b"web@example.com").hexdigest()[:32]
+    served.client("s3").put_object(Bucket=places["BUCKET"], Key=f"notices/{owner}.json", Body=b"{}")
     served.client("sesv2").put_suppressed_destination(EmailAddress="dana@example.com", Reason="BOUNCE")
     pages = "\n".join(path.read_text() for path in (PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")))
-    found = re.findall(r"^ +(aws (?:stepfunctions|iam|sesv2|sns|events|s3 rm) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
-    commands = sorted(dict.fromkeys(found), key=lambda command: "delete-access-key" in command)
+    taken = r"stepfunctions|iam|sesv2|sns|events|s3 rm|s3 cp s3://BUCKET/notices/\S+"
+    found = re.findall(rf"^ +(aws (?:{taken}) (?:.*\\\n)?.*)$", pages, re.MULTILINE)
+    removing = ("delete-", "s3 rm")
+    commands = sorted(dict.fromkeys(found), key=lambda command: any(word in command for word in removing))
 
     for command in commands:
         for place, value in places.items():

@@ -175,7 +175,10 @@ def test_a_new_identity_is_pending_until_its_owner_verifies_it(mailer: Mailer, a
 def test_an_address_is_taken_off_the_list_of_suppressed_ones_once(mailer: Mailer) -> None:
     mailer.client.put_suppressed_destination(EmailAddress=ALICE, Reason="BOUNCE")
 
+    found = mailer.client.get_suppressed_destination(EmailAddress=ALICE)["SuppressedDestination"]
     mailer.client.delete_suppressed_destination(EmailAddress=ALICE)
 
-    with pytest.raises(mailer.client.exceptions.NotFoundException):
-        mailer.client.delete_suppressed_destination(EmailAddress=ALICE)
+    assert (found["EmailAddress"], found["Reason"]) == (ALICE, "BOUNCE")
+    for call in (mailer.client.get_suppressed_destination, mailer.client.delete_suppressed_destination):
+        with pytest.raises(mailer.client.exceptions.NotFoundException):
+            call(EmailAddress=ALICE)

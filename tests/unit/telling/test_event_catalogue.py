@@ -157,6 +157,12 @@ def test_a_scan_that_finds_quarantined_users_pages_whether_or_not_their_keys_are
     assert matches("PageLeakedRule", completed) == paged
 
 
+def test_the_pattern_on_the_page_is_that_of_the_rule_for_leaked_keys() -> None:
+    [pattern] = re.findall(r"```json\n(.*?quarantined.*?)\n```", PAGE.read_text())
+
+    assert {"source": ["iam-key-age"], **json.loads(pattern)} == RULES["PageLeakedRule"]["Properties"]["EventPattern"]
+
+
 def test_the_page_of_a_leak_says_of_how_many_users_and_is_one_incident_an_account() -> None:
     first, second = (
         sent("PageLeakedRule", of(event_details.SCAN_COMPLETED, quarantined=2, scan_id=scan_id, event_key=scan_id))
