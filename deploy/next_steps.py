@@ -16,7 +16,7 @@ _LOOK_AHEAD = timedelta(days=62)  # any two months
 _RETENTION_DAYS_LIMIT = 3650  # as the parameter
 _READERS = "  make deploy-readers UNITS=… STAGE=…\n  make deploy-reader PROFILE=… STAGE=…"
 _POST = '  .venv/bin/awscurl --service execute-api -X POST "${{ENDPOINT_URL}}{}"'
-_LONGEST_SCAN = timedelta(hours=2)  # TimeoutSeconds of scan.asl.json
+_LONGEST_SCAN = timedelta(hours=3)  # TimeoutSeconds of scan.asl.json
 
 
 def schedule_of(stack: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from chalicelib.outputs.links import defuse_all
+from chalicelib.outputs.links import defuse_addresses
 from chalicelib.outputs.mail import INDENT, how_to_rotate
 from chalicelib.outputs.notice_sentences import closing, facts, kind_of, opening, states, test_line
 from chalicelib.outputs.sentences import counted
@@ -62,7 +62,7 @@ def _names_in_commands(notice: Notice) -> tuple[str, ...]:
         return ()
     finding = notice.keys[0].owned.finding
     name = finding["user_name"]
-    is_plain = _FOR_A_SHELL.fullmatch(name) and defuse_all(name) == name
+    is_plain = _FOR_A_SHELL.fullmatch(name) and defuse_addresses(name) == name
     return (name if is_plain else "USER", finding["access_key_id"])
 
 
@@ -85,7 +85,7 @@ def _in_a_line(notice: Notice) -> Iterator[str]:
         finding = key.owned.finding
         new, known = states(key, notice)
         news = f"NEW: {'; '.join(new)}" if new else ""
-        user = defuse_all(finding["user_name"])
+        user = defuse_addresses(finding["user_name"])
         yield f"{finding['access_key_id']}, {user}, {key.owned.account_id}: {'; '.join(filter(None, (news, *known)))}"
     if left := len(notice.keys[NAMED:]):
         yield f"and {left} more: your security team's report has them."

@@ -6,7 +6,7 @@ from datetime import datetime
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
 from chalicelib.instants import format_instant, parse_instant
 from chalicelib.key_documents import ACTIVE, Finding
-from chalicelib.outputs.links import defuse_all, defuse_links
+from chalicelib.outputs.links import defuse_addresses, defuse_all, defuse_links
 from chalicelib.outputs.organization_sentences import account_label
 from chalicelib.outputs.plan_sentences import announced_to_owner
 from chalicelib.outputs.sentences import (
@@ -113,7 +113,7 @@ def facts(owned: OwnedKey) -> Iterator[tuple[str, str]]:
     severe = severity_label(finding)
     yield "What to do", _IF_LEAKED if _leaks(finding) else why_advised(finding)
     yield "Account", defuse_all(account_of(owned))
-    yield "User", defuse_all(finding["user_name"])
+    yield "User", defuse_addresses(finding["user_name"])  # as in the topic's mail: many names have a dot
     if finding["description"] is not None:
         yield "Description", defuse_all(finding["description"])
     if finding["verdict"] == "ok":  # it leaked, and the report has no more of it

@@ -121,6 +121,10 @@ def update_by_conditions() -> None:
     def diff_by_values(
         self: parsing.ResourceMap, template: dict[str, Any], parameters: dict[str, Any] | None = None
     ) -> dict[str, Any]:
+        conditional = [name for name, resource in template["Resources"].items() if "Condition" in resource]
+        for name in conditional:
+            if self._parsed_resources.get(name, self) is None:
+                del self._parsed_resources[name]  # of an earlier update: what refers to it now makes it, if it is to be
         self.input_parameters = {name: str(value) for name, value in self.resolved_parameters.items()}
         different: dict[str, Any] = build_diff(self, template, parameters)
         given = (parameters or {}).items()

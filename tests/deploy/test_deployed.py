@@ -210,8 +210,8 @@ def test_a_schedule_whose_scans_are_on_no_approved_weekday_is_told(schedule: str
         ("cron(0 8 * * ? *)", 400, ""),
         ("cron(0 8 * * ? *)", 2, ""),
         ("cron(0 8 * * ? *)", 1, "ReportRetentionDays, 1) before the next scan"),
-        ("rate(22 hours)", 1, ""),
-        ("rate(23 hours)", 1, "set PARAMETERS='ReportRetentionDays=2'"),
+        ("rate(21 hours)", 1, ""),
+        ("rate(22 hours)", 1, "set PARAMETERS='ReportRetentionDays=2'"),
         ("cron(0 8 ? * MON *)", 7, "set PARAMETERS='ReportRetentionDays=8'"),
         ("cron(0 8 ? * MON *)", 8, ""),
         ("cron(0 8 LW * ? *)", 1, ""),  # is not known

@@ -312,7 +312,7 @@ def test_of_one_key_the_commands_are_filled_in(name: str) -> None:
     assert max(map(len, (line for line in mail.text.splitlines() if "Console: " not in line))) < 80
 
 
-@pytest.mark.parametrize("name", ["acme-login.com", "ann@evil.com", "n" * 51, "$(x)", "-x"])
+@pytest.mark.parametrize("name", ["www.acme-login.com", "n" * 51, "$(x)", "-x"])
 def test_a_name_that_is_a_link_or_no_word_of_a_shell_is_not_in_the_commands(name: str) -> None:
     mail = compose_notice(notice_of(report_of(user(name, key("AKIAWEB0000000000003", 100)))))
 
@@ -320,18 +320,28 @@ def test_a_name_that_is_a_link_or_no_word_of_a_shell_is_not_in_the_commands(name
 
 
 @pytest.mark.parametrize("name", ["acme-login.com", "ann@evil.com"])
-def test_no_name_and_no_description_of_a_key_is_a_link(name: str) -> None:
-    about = user(name, key("AKIAWEB0000000000003", 100), tags={"AKIAWEB0000000000003": f"see {name}"})
-    one = compose_notice(notice_of(report_of(about), account_name=name))
-    in_lines = compose_notice(notice_of(report_of(*(one_of_many(name, number) for number in range(IN_FULL + 1)))))
+def test_no_description_and_no_name_of_an_account_is_a_link(name: str) -> None:
+    about = user("web", key("AKIAWEB0000000000003", 100), tags={"AKIAWEB0000000000003": f"see {name}"})
+    mail = compose_notice(notice_of(report_of(about), account_name=name))
 
-    for text in (one.text, one.html, in_lines.text, in_lines.html):
+    for text in (mail.text, mail.html):
         assert name not in re.sub(r"https://console\S*|<title>.*", "", text)
         assert name.replace(".", "[.]") in text
 
 
+def test_a_users_name_that_begins_as_a_site_does_is_no_link_and_another_is_as_it_is() -> None:
+    about = [one_of_many(name, number) for number in range(IN_FULL + 1) for name in ("www.evil.com", "dot.ted")]
+
+    mail = compose_notice(notice_of(report_of(*about)))
+
+    for text in (mail.text, mail.html):
+        assert "www.evil.com" not in re.sub(r"https://console\S*", "", text)
+        assert text.count("www[.]evil[.]com") > IN_FULL
+        assert text.count("dot.ted") > IN_FULL
+
+
 def one_of_many(name: str, number: int) -> dict[str, Any]:
-    return user(f"{number}-{name}", key(f"AKIA{number:016}", 100))
+    return user(f"{number}-{name}", key(f"AKIA{number:08}{len(name):08}", 100))
 
 
 def listed_first(kind: Any) -> Mail:
