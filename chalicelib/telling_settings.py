@@ -32,6 +32,7 @@ class NoticeSettings(OwnerRule):
     from_address: str = ""
     configuration_set: str = ""
     test_to: str = ""  # where all notices go instead of to the owners, if it is set
+    reply_to: str = ""  # who gets what owners reply, if anybody does
     topic_arn: str = ""
     max_per_scan: int = 200
 
@@ -72,8 +73,14 @@ def parse_notice_settings(settings: Mapping[str, str]) -> NoticeSettings | None:
         from_address=_address(settings, "NOTICES_FROM", "an e-mail address, with OWNER_NOTICES=ses"),
         configuration_set=settings.get("NOTICES_CONFIGURATION_SET", ""),
         test_to=_address(settings, "NOTICES_TEST_TO") if settings.get("NOTICES_TEST_TO") else "",
+        reply_to=_reply_to(settings.get("NOTICES_REPLY_TO", "")),
         max_per_scan=most,
     )
+
+
+def _reply_to(text: str) -> str:
+    """Return the stack's NotificationEmail, which SNS takes; "" for one that SES might refuse each notice for."""
+    return text if len(text) <= _LONGEST_ADDRESS and re.fullmatch(_ADDRESS, text, re.ASCII) else ""
 
 
 def _address(settings: Mapping[str, str], name: str, takes: str = "an e-mail address, or nothing") -> str:

@@ -46,6 +46,8 @@ def send_mail(how: NoticeSettings, owner: str, subject: str, text: str, html: st
     mail = {
         "FromEmailAddress": how.from_address,
         "Destination": {"ToAddresses": [how.test_to or owner]},
+        # SES does not ask for its verification: https://docs.aws.amazon.com/ses/latest/dg/verify-addresses-and-domains.html
+        **({"ReplyToAddresses": [how.reply_to]} if how.reply_to else {}),
         "Content": {
             "Simple": {"Subject": _utf8(subject), "Body": {"Text": _utf8(text), "Html": _utf8(html)}},
         },

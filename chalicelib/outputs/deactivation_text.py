@@ -236,7 +236,7 @@ def _command(command: str, action: Action, *, of_key: bool = False) -> Iterator[
 
 def _defused(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
     """Yield sentences in lines, no name or cause in which makes a link."""
-    return wrapped(map(defuse_addresses, sentences), indent, at_slashes=True)
+    return wrapped(map(defuse_addresses, sentences), indent)
 
 
 def _joined(lines: Iterable[str]) -> str:

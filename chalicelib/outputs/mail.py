@@ -101,7 +101,7 @@ def key_lines(  # noqa: PLR0913  # each is what reports of accounts and of organ
             *(map(defuse_links, _seen_lines(finding)) if in_full else ()),
             *(leave_keys_lines(finding) if in_full else ()),
         ]
-        yield "\n".join([key, *wrapped(lines, INDENT * 3, at_slashes="plan" in finding)])
+        yield "\n".join([key, *wrapped(lines, INDENT * 3)])
 
 
 def _seen_lines(finding: Finding) -> list[str]:
@@ -166,17 +166,16 @@ def with_user(line: str, user_name: str, between: str = "  ") -> str:
     return one if len(one) <= MAX_WIDTH else f"{line}\n{INDENT * 3}{user_name}"
 
 
-def wrapped(sentences: Iterable[str], indent: str = "", *, at_slashes: bool = False) -> Iterator[str]:
+def wrapped(sentences: Iterable[str], indent: str = "") -> Iterator[str]:
     """Yield sentences in lines, each sentence beginning with a new one.
 
-    With `at_slashes`, an ARN that is longer than a line goes on after a slash, and not in the middle of a name.
+    An ARN that is longer than a line goes on after a slash, and not in the middle of an account id or a name.
     """
     hanging = indent or INDENT
     longer = re.compile(rf"\S{{{MAX_WIDTH - len(hanging) + 1},}}")
     for sentence in sentences:
         one_line = " ".join(sentence.split())  # whatever a tag or a cause has for blanks
-        if at_slashes:
-            one_line = longer.sub(lambda word: word[0].replace("/", f"/{_MAY_BREAK} "), one_line)
+        one_line = longer.sub(lambda word: word[0].replace("/", f"/{_MAY_BREAK} "), one_line)
         for line in textwrap.wrap(
             one_line, MAX_WIDTH, initial_indent=indent, subsequent_indent=hanging, break_on_hyphens=False
         ):

@@ -123,7 +123,7 @@ def _resolved_lines(keys: Sequence[ResolvedKey]) -> Iterator[str]:
     for key in keys:
         line = with_user(f"{INDENT}{key['access_key_id']:<20}  {how_resolved(key):<11}", key["user_name"])
         by = map(defuse_addresses, resolved_by(key))
-        yield "\n".join([line, *wrapped(by, INDENT * 3, at_slashes=True)])
+        yield "\n".join([line, *wrapped(by, INDENT * 3)])
 
 
 def _unknown_lines(keys: Sequence[ExpiredKey]) -> Iterator[str]:

@@ -40,8 +40,8 @@ class Content:
     closing: tuple[str, ...]  # paragraphs
 
 
-def content_of(notice: Notice, test_to: str) -> Content:
-    """Return what a notice has; `test_to` says that it is a test."""
+def content_of(notice: Notice, test_to: str, *, can_reply: bool) -> Content:
+    """Return what a notice has; `test_to` says that it is a test, `can_reply` that somebody reads what is replied."""
     rest = notice.keys[IN_FULL:]
     lines = [line for line in how_to_rotate(*_names_in_commands(notice)) if line]
     return Content(
@@ -52,7 +52,7 @@ def content_of(notice: Notice, test_to: str) -> Content:
         more=tuple(map(_plain, _in_a_line(notice))),
         how_to=_plain(" ".join(line for line in lines if not line.startswith(INDENT))),
         commands=tuple(line.removeprefix(INDENT) for line in lines if line.startswith(INDENT)),
-        closing=tuple(map(_plain, closing(notice))),
+        closing=tuple(map(_plain, closing(notice, can_reply=can_reply))),
     )
 
 

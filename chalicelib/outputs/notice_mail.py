@@ -25,9 +25,9 @@ class Mail:
     html: str
 
 
-def compose_notice(notice: Notice, test_to: str = "") -> Mail:
+def compose_notice(notice: Notice, test_to: str = "", *, can_reply: bool = False) -> Mail:
     """Return the mail of a notice; with `test_to` it says that it goes there instead of to the owner."""
-    content, subject = content_of(notice, test_to), notice_subject(notice)
+    content, subject = content_of(notice, test_to, can_reply=can_reply), notice_subject(notice)
     if test_to:
         subject = f"[Test, for {in_ascii(notice.owner)}] {subject}"
     return Mail(subject, "\n".join(_lines(content)) + "\n", render_notice(content, subject))

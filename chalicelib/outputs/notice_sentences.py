@@ -1,6 +1,6 @@
 """What a notice says to the owner of access keys, in sentences. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from chalicelib.evaluation.tags import REASON_TAG, UNTIL_TAG
@@ -61,11 +61,10 @@ def opening(notice: Notice) -> Iterator[str]:
     others = "".join(f", {number} {_KINDS[kind]}" for kind, number in kinds.items() if kind != leading)
     where = _in_which_accounts(notice)
     yield f"{_of_your_keys(notice, leading)[0]}{others}, in {where}.{_what_is_new(notice)}"
-    whose = "its IAM user names" if len(keys) == 1 else "their IAM users names"
     days = {key.owned.max_age_days for key in keys}
     limit = f", and here it has to be replaced before it is {counted(max(days), 'day')} old" if len(days) == 1 else ""
     yield (
-        f"You get this mail because the owner tag of {whose} {defuse_links(notice.owner)}."
+        f"You get this mail because {_which_tag(keys)} {defuse_links(notice.owner)}."
         f" An access key lets a program into AWS as a password would{limit}."
     )
     findings = [key.owned.finding for key in keys]
@@ -73,7 +72,21 @@ def opening(notice: Notice) -> Iterator[str]:
     yield " ".join([*to_do_counted(count_advice(findings), safe), _by_when(findings), *_planned(notice)])
 
 
-def closing(notice: Notice) -> Iterator[str]:
+def _which_tag(keys: Sequence[NoticeKey]) -> str:
+    """Return which tag of which IAM user names the owner, as far as that is the same of all keys and is known."""
+    users = {(key.owned.account_id, key.owned.finding["user_name"]) for key in keys}
+    of = f"the IAM user {defuse_all(next(iter(users))[1])}" if len(users) == 1 else "their IAM users"
+    tags = {_tag_of_owner(key.owned.finding) for key in keys}
+    tag = tags.pop() if len(tags) == 1 else None
+    return f'the tag "{defuse_all(tag)}" of {of} names' if tag else f"the owner tag of {of} names"
+
+
+def _tag_of_owner(finding: Finding) -> str | None:
+    tags = finding["tags"]
+    return None if isinstance(tags, str) else next((one for one in tags if tags[one] == finding["owner"]), None)
+
+
+def closing(notice: Notice, *, can_reply: bool) -> Iterator[str]:
     """Yield how these mails end, what to do if the keys are somebody else's, and which scan the mail is of."""
     ends = "rotated, deactivated or deleted"
     if any(key.owned.includes_inactive for key in notice.keys):
@@ -86,6 +99,8 @@ def closing(notice: Notice) -> Iterator[str]:
         " something is new."
     )
     yield "Not yours? Ask your security team to correct the owner tag of the user."
+    if can_reply:
+        yield "Questions? Reply to this mail."
     yield f"As of {to_the_second(format_instant(notice.as_of))}, scan {notice.scan_id}."
 
 

@@ -42,7 +42,7 @@ def _lines_of_actions(actions: Sequence[Action], *, of_accounts: bool) -> Iterat
         key = with_user(f"{INDENT}{action['access_key_id']:<20}", action["user_name"])
         where = [f"Account {action['account_id']}"] if of_accounts else []
         about = map(defuse_addresses, [*where, *action_lines(action)])
-        yield "\n".join([key, *wrapped(about, INDENT * 3, at_slashes=True)])
+        yield "\n".join([key, *wrapped(about, INDENT * 3)])
 
 
 def how_to_decide(report: AnyReport) -> Iterator[str]:

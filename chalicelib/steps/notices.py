@@ -111,7 +111,7 @@ class _Sending:
         return self.counts["sent"] + self.counts["unknown"] + len(self.refused)
 
     def _send(self, notice: Notice, file: OwnersFile) -> None:
-        composed = compose_notice(notice, self.how.test_to)
+        composed = compose_notice(notice, self.how.test_to, can_reply=bool(self.how.reply_to))
         if not file.claim(notice.claim):
             self.counts["claimed"] += 1
             return

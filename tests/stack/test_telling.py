@@ -254,6 +254,12 @@ def test_whoever_builds_reports_knows_who_is_notified_besides(whole: dict[str, A
     }
 
 
+def test_owners_who_reply_write_to_the_address_of_the_stack(whole: dict[str, Any]) -> None:
+    given = variables(whole, "NotifyOwners", {**BY_SES, "NotificationEmail": "security@example.com"})
+
+    assert given["NOTICES_REPLY_TO"] == "security@example.com"
+
+
 def test_the_functions_take_what_the_template_gives_them(whole: dict[str, Any]) -> None:
     for parameters in (BY_SES, FOR_A_TEST, BY_SNS):
         arn = {"OwnersTopic": "arn:aws:sns:eu-central-1:123456789012:owners"}

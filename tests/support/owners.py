@@ -63,7 +63,7 @@ class Stage:
         self.answers: list[Exception | None] = []  # to the next calls; after these, all is taken
         self.refuses: Callable[[str], Exception | None] = lambda _: None  # an address, each time
         self.on_call: Callable[[str], None] = lambda _: None  # before each call to S3, SES or SNS
-        self.composes: Callable[[Notice, str], Mail] = compose_notice
+        self.composes: Callable[..., Mail] = compose_notice
         self.now = AS_OF
         self.last: Report | None = None  # that a scan is compared with
         self._composed: list[Notice] = []
@@ -148,9 +148,9 @@ class Stage:
             raise answer
         return {"MessageId": "1"}
 
-    def _compose(self, notice: Notice, test_to: str) -> Mail:
+    def _compose(self, notice: Notice, test_to: str, **more: bool) -> Mail:
         self._composed.append(notice)
-        return self.composes(notice, test_to)
+        return self.composes(notice, test_to, **more)
 
 
 class _Watched:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.documents import Report
-from chalicelib.outputs.mail import MAX_MESSAGE_BYTES
+from chalicelib.outputs.mail import INDENT, MAX_MESSAGE_BYTES, wrapped
 from chalicelib.outputs.message_text import compose_message
 from tests.support.reports import AS_OF, DENIED, FOLDER, before, crowd, key, report_of, unchecked, user
 
@@ -323,3 +323,15 @@ def test_a_key_of_unknown_use_says_what_to_do_unless_there_are_many(keys: int, s
 
     assert ("Its use is not known: find out before you deactivate it." in text) is says_what_to_do
     assert (", use unknown" in text) is not says_what_to_do
+
+
+def test_no_line_ends_within_an_arn_but_after_a_slash() -> None:
+    arn = "arn:aws:sts::123456789012:assumed-role/iam-key-age-prod-ScanStateMachineRole-1A2B3C/iam-key-age-prod-session"
+
+    lines = list(wrapped([f"Denied for this and many another caller, {arn}: ask"], INDENT))
+
+    assert lines == [
+        "  Denied for this and many another caller,",
+        "  arn:aws:sts::123456789012:assumed-role/",
+        "  iam-key-age-prod-ScanStateMachineRole-1A2B3C/iam-key-age-prod-session: ask",
+    ]

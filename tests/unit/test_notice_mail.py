@@ -563,3 +563,29 @@ def test_news_beyond_the_keys_in_full_are_marked() -> None:
 
     line = "AKIA0000000000000000, user0, 123456789012: NEW: became safe to deactivate; overdue since 2026-11-12"
     assert line in in_one_line(text)
+
+
+TAGGED = user("wei.finance", key("AKIAWEB0000000000003", 100), key("AKIAWEB0000000000004", 90.5), tags={"email": OWNER})
+ALSO_TAGGED = user("web", key("AKIAWEB0000000000005", 95), tags={"email": OWNER})
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "why"),
+    [
+        ([TAGGED], f'the tag "email" of the IAM user wei[.]finance names {OWNER}.'),
+        ([user("wei", key("AKIAWEB0000000000003", 100))], f"the owner tag of the IAM user wei names {OWNER}."),
+        ([TAGGED, ALSO_TAGGED], f'the tag "email" of their IAM users names {OWNER}.'),
+        ([TAGGED, WEB], f"the owner tag of their IAM users names {OWNER}."),
+    ],
+    ids=["two keys of a user", "a tag that the report does not have", "two users", "a tag of one of them"],
+)
+def test_the_mail_says_which_tag_of_whom_names_the_owner(outcomes: Any, why: str) -> None:
+    text = in_one_line(compose_notice(notice_of(report_of(*outcomes))).text)
+
+    assert f"You get this mail because {why}" in text
+
+
+def test_the_last_lines_ask_for_a_reply_where_somebody_reads_it() -> None:
+    lines = compose_notice(news(), can_reply=True).text.splitlines()
+
+    assert lines[-4:-1] == ["", "Questions? Reply to this mail.", ""]

@@ -38,6 +38,24 @@ def test_notices_by_ses_have_a_sender_and_the_domains_that_they_may_go_to() -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({}, ""),
+        ({"NOTICES_REPLY_TO": "Security+keys@example.net"}, "Security+keys@example.net"),
+        *(
+            ({"NOTICES_REPLY_TO": odd}, "")
+            for odd in ("o'neil@example.com", "ü@example.com", "a,b@example.com", "a@b", f"a@{'b' * 318}.c")
+        ),
+    ],
+)
+def test_owners_reply_to_the_stacks_address_unless_ses_might_not_take_it(given: dict[str, str], read: str) -> None:
+    settings = parse_notice_settings({**SES, **given})
+
+    assert settings
+    assert settings.reply_to == read
+
+
 def test_notices_by_sns_have_a_topic_and_need_no_domain() -> None:
     settings = {"OWNER_NOTICES": "sns", "NOTICES_TOPIC_ARN": TOPIC, "OWNER_DOMAINS": ""}
 

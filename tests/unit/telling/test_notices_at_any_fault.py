@@ -67,7 +67,7 @@ class World:
 
     def __init__(self, patch: pytest.MonkeyPatch, most: int) -> None:
         self.stage = Stage(patch, {**BY_SES, "OWNER_DOMAINS": "example.com", "MAX_NOTICES_PER_SCAN": str(most)})
-        self.stage.composes = lambda *_: Mail("Subject", "Text", "<p>")
+        self.stage.composes = lambda *_, **__: Mail("Subject", "Text", "<p>")
         self.most, self.reports = most, dict[float, Report]()
         self.delivered_by_the_last_call = 0
 

@@ -79,7 +79,7 @@ def test_a_files_name_says_nothing_of_the_owner(stage: Stage) -> None:
 
 
 def test_ses_is_asked_for_a_simple_mail_to_one_address(stage: Stage) -> None:
-    stage.composes = lambda *_: Mail("Subject", "Text ü", "<p>HTML</p>")
+    stage.composes = lambda *_, **__: Mail("Subject", "Text ü", "<p>HTML</p>")
 
     stage.scan(0, overdue("Alice@Example.com", 1))
 
@@ -101,9 +101,27 @@ def test_ses_is_asked_for_a_simple_mail_to_one_address(stage: Stage) -> None:
     ]
 
 
+def test_owners_can_reply_where_the_stack_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(monkeypatch, {**BY_SES, "NOTICES_REPLY_TO": "security@example.com"})
+
+    stage.scan(0, overdue(ALICE, 1))
+
+    [call] = stage.calls
+    assert call["ReplyToAddresses"] == ["security@example.com"]
+    assert all("Questions? Reply to this mail." in body["Data"] for body in call["Content"]["Simple"]["Body"].values())
+
+
+def test_nobody_is_asked_to_reply_where_nobody_reads_it(stage: Stage) -> None:
+    stage.scan(0, overdue(ALICE, 1))
+
+    [call] = stage.calls
+    assert "ReplyToAddresses" not in call
+    assert "Reply to this mail" not in str(call)
+
+
 def test_sns_is_asked_to_publish_with_the_owner_as_an_attribute(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(monkeypatch, BY_SNS)
-    stage.composes = lambda *_: Mail("Subject", "Text", "")
+    stage.composes = lambda *_, **__: Mail("Subject", "Text", "")
 
     answer = stage.scan(0, overdue(" Platform team ", 1), user("nobody", key("AKIANOBODY", 100)))
 
