@@ -98,11 +98,11 @@ class Stage:
     ) -> Any:
         """Call the function for the scan of a day, so much later."""
         left = seconds_left if callable(seconds_left) else lambda: seconds_left
-        before, self.now = self.now, at(day)
+        before, composed, self.now, self._composed = self.now, self._composed, at(day), []
         try:
             return notices.notify_owners({"scan_id": scan_id or f"scan-{day}"}, self.now + late, left)
         finally:
-            self.now = before
+            self.now, self._composed = before, composed  # of a scan that this one came between
 
     def scan(self, day: float, *outcomes: dict[str, Any], **more: Any) -> Any:
         """Scan, and notify the owners."""
@@ -135,7 +135,7 @@ class Stage:
         self.on_call(name)
 
     def _take(self, given: dict[str, Any], to: str) -> dict[str, str]:
-        notice = self._composed[-1]  # before another scan composes its own
+        notice = self._composed[-1]
         self.on_call("send")
         self.calls.append(given)
         answer = self.refuses(to) or (self.answers.pop(0) if self.answers else None)
