@@ -77,7 +77,7 @@ def assert_nothing_green(result: ScanResult, says: str, report: bool = False) ->
     assert (result.status, exit_status(result)) == ("FAILED", 1)
     assert says in str(result.error)
     assert ("report.json" in result.files) is report
-    assert "ended FAILED. Unless a message about this scan came before" in result.mail[-1]["Message"]
+    assert "ended FAILED: its results are unknown" in result.mail[-1]["Message"]
 
 
 @pytest.mark.usefixtures("impatient")
