@@ -1,17 +1,25 @@
-"""One Lambda worker process: what AWS's Python runtime does, over a pipe.
+"""One Lambda worker process: what AWS's Python runtime does, over its standard input and output.
 
-Started as `python -I -S lambda_runtime.py CODE LIBRARIES HANDLER`, it sees the unpacked deployment zip, and of
+Started as `python -I -S lambda_runtime.py LIBRARIES CODE HANDLER`, it sees the unpacked deployment zip, and of
 everything installed only what the Lambda runtime has: boto3. Each line of standard input is an invocation
 `{"event", "request_id", "deadline_ms"}`, each line of its answers `{"payload", "error"}`.
+
+Started without CODE and HANDLER, it loads boto3, which takes most of the time of a start, and nothing of the app. Then
+it becomes a worker in a fork of its own for each request on standard input, a socket, until that ends.
 """
 
+import gc
 import importlib
 import json
 import os
+import signal
+import socket
 import sys
 import time
 import traceback
 from typing import Any
+
+_LONGEST_REQUEST = 1 << 16  # Lambda lets an environment have 4 KB
 
 
 class Context:
@@ -31,7 +39,7 @@ class Context:
         return max(0, int(self._deadline_ms - time.time() * 1000))
 
 
-def main(code: str, libraries: str, handler: str) -> None:
+def work(libraries: str, code: str, handler: str) -> None:
     """Load the handler and serve invocations until standard input ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a handler prints is log, not answer
@@ -61,6 +69,65 @@ def _described(error: Exception) -> dict[str, Any]:
         "errorType": type(error).__name__,
         "stackTrace": traceback.format_tb(error.__traceback__),
     }
+
+
+def become_a_worker(libraries: str) -> tuple[str, str]:
+    """Fork a worker for each request `{"environment", "code", "handler"}`, which brings its streams along.
+
+    Return, in each worker, its code and its handler.
+    """
+    requests = socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    _load_boto3(libraries)
+    interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its standard input, and not before
+    ended = signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # of a worker that has ended nothing is kept
+    while True:
+        message, streams, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
+        if not message:
+            sys.exit()
+        if os.fork() == 0:
+            break
+        for stream in streams:
+            os.close(stream)
+    requests.close()
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGCHLD, ended)
+    request = json.loads(message)
+    _take_streams(*streams)
+    if {name.partition(".")[0] for name in os.listdir(request["code"])} & sys.modules.keys():  # noqa: PTH208  # pathlib is slow to load
+        command = [sys.executable, "-I", "-S", __file__, libraries, request["code"], request["handler"]]
+        os.execve(command[0], command, request["environment"])  # noqa: S606  # a zip's own modules are to be loaded
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    return request["code"], request["handler"]
+
+
+def _load_boto3(libraries: str) -> None:
+    sys.path.append(libraries)
+    import boto3.session
+
+    boto3.session.Session("none", "none", region_name="us-east-1").client("s3")  # loads what any client needs
+    sys.path.remove(libraries)
+    gc.collect()
+    gc.freeze()  # memory that the workers share
+
+
+def _take_streams(connection: int, log: int) -> None:
+    """Take the streams of the request, and tell who made it which process this is."""
+    for stream, target in ((connection, 0), (connection, 1), (log, 2)):
+        os.dup2(stream, target)
+    os.close(connection)
+    os.close(log)
+    process = os.pidfd_open(os.getpid())
+    with socket.socket(fileno=os.dup(0)) as asked:
+        socket.send_fds(asked, [b"\n"], [process])
+    os.close(process)
+
+
+def main(libraries: str, code: str = "", handler: str = "") -> None:
+    """Be a worker, or what workers are forked from."""
+    if not code:
+        code, handler = become_a_worker(libraries)
+    work(libraries, code, handler)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,9 @@
 """Lambda functions as worker processes, started from the packaged zip with the template's environment."""
 
 import contextlib
-import importlib.metadata
 import io
 import json
-import os
-import subprocess
-import sys
+import socket
 import threading
 import time
 import uuid
@@ -17,9 +14,9 @@ from typing import IO
 
 from moto.awslambda.models import LambdaFunction
 
+from localaws import lambda_processes
 from localaws.callers import Callers
-
-_RUNTIME = Path(__file__).with_name("lambda_runtime.py")
+from localaws.lambda_processes import MACHINE, Process
 
 
 class Workers:
@@ -34,7 +31,7 @@ class Workers:
         self._free: dict[str, list[_Worker]] = defaultdict(list)
         self._all: list[_Worker] = []
         self._stopped = False
-        self._libraries = _lambda_libraries(folder / "libraries")
+        self._starter = lambda_processes.make_starter(folder / "libraries")
 
     def invoke(self, function: LambdaFunction, event: str) -> tuple[str, bool]:
         """Run a function on an event; return its payload and whether it is an error's."""
@@ -67,9 +64,7 @@ class Workers:
             **{
                 name: str(value) for name, value in function.environment_vars.items()
             },  # moto leaves numbers as they are
-            "PATH": os.defpath,
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
+            **MACHINE,
             "AWS_REGION": function.region,
             "AWS_DEFAULT_REGION": function.region,
             "AWS_ACCESS_KEY_ID": self._callers.key_of_function(function.function_name, function.role),
@@ -87,10 +82,11 @@ class Workers:
             self._stopped = True
             for worker in self._all:
                 worker.stop()
+            self._starter.stop()
 
     def _start(self, function: LambdaFunction) -> "_Worker":
-        command = [sys.executable, "-I", "-S", str(_RUNTIME), str(self.code_of(function)), str(self._libraries)]
-        worker = _Worker([*command, str(function.handler)], self.environment_of(function), self._log)
+        code, environment = self.code_of(function), self.environment_of(function)
+        worker = _Worker(*self._starter.start(code, str(function.handler), environment, self._log))
         self._all.append(worker)
         return worker
 
@@ -102,15 +98,12 @@ class _WorkerEndedError(Exception):
 
 
 class _Worker:
-    def __init__(self, command: list[str], environment: dict[str, str], log: IO[str]) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  # our own runtime
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    def __init__(self, process: Process, streams: socket.socket) -> None:
+        self._process = process
+        with streams:
+            self._stdin, self._stdout = streams.makefile("w"), streams.makefile("r")
 
     def answer(self, event: str, timeout: float) -> tuple[str, bool]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise AssertionError("both are pipes")
         request_id = str(uuid.uuid4())
         invocation = {
             "event": json.loads(event),
@@ -126,10 +119,10 @@ class _Worker:
         timer = threading.Timer(timeout, end)
         timer.start()
         try:
-            stdin.write(json.dumps(invocation) + "\n")
-            stdin.flush()
-            line = stdout.readline()
-        except (BrokenPipeError, ValueError):  # ValueError: stopped meanwhile, its pipes closed
+            self._stdin.write(json.dumps(invocation) + "\n")
+            self._stdin.flush()
+            line = self._stdout.readline()
+        except (ConnectionError, ValueError):  # ValueError: stopped meanwhile, its streams closed
             line = ""
         finally:
             timer.cancel()
@@ -145,18 +138,6 @@ class _Worker:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-
-
-def _lambda_libraries(folder: Path) -> Path:
-    """Link what the Lambda runtime brings along, boto3 and its requirements, into a folder of its own."""
-    folder.mkdir(parents=True)
-    for name in ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "six", "urllib3"):
-        distribution = importlib.metadata.distribution(name)
-        tops = {file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")}
-        for top in tops:
-            (folder / top).symlink_to(str(distribution.locate_file(top)))
-    return folder
+        for stream in (self._stdin, self._stdout):
+            with contextlib.suppress(ConnectionError):
+                stream.close()

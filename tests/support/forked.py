@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,7 +54,7 @@ def _started_server() -> str:
 
 def _serve(path: str) -> None:
     """Fork a process for each connection until standard input ends."""
-    _load()
+    end_what_workers_are_forked_from = _load()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(64)
@@ -65,6 +66,7 @@ def _serve(path: str) -> None:
                 _supervise(connection)
             connection.close()
             _reap(os.WNOHANG)
+    end_what_workers_are_forked_from()
     _reap()
 
 
@@ -75,8 +77,11 @@ def _reap(options: int = 0) -> None:
             pass
 
 
-def _load() -> None:
-    """Load what the commands load, and let nothing else happen: a command finds things as a new process does."""
+def _load() -> Callable[[], None]:
+    """Load what the commands load, and let nothing else happen: a command finds things as a new process does.
+
+    Return what is to be done at the end.
+    """
     from localaws.clients import HARNESS, REGION, forget_the_users_aws
 
     forget_the_users_aws()  # before moto is imported, which reads them
@@ -85,13 +90,14 @@ def _load() -> None:
     from localaws.clients import make_client
     from tests.support import packaged
 
-    packaged.share()
+    end = packaged.share()
     for service in ("cloudformation", "lambda", "s3", "sns", "sqs", "stepfunctions"):
         make_client(service, REGION, "http://127.0.0.1:9", HARNESS)  # nobody listens there, nor is anything called
     for service in ("apigateway", "awslambda", "cloudformation", "iam", "s3", "sns", "sqs", "stepfunctions"):
         importlib.import_module(f"moto.{service}.urls")
     gc.collect()
     gc.freeze()  # memory that what is forked shares
+    return end
 
 
 def _supervise(connection: socket.socket) -> None:

@@ -1,6 +1,7 @@
 """The app, packaged once for all test processes of a run, which deploy it more than fifty times.
 
-Without it a local AWS packages for itself, as in tests that start `python -m localaws` or `make`.
+Without it a local AWS packages for itself, and forks its Lambda workers from a process of its own, as in tests that
+start `python -m localaws` or `make`.
 """
 
 import fcntl
@@ -27,11 +28,19 @@ def make_place() -> Callable[[], None]:
 
 
 @functools.cache
-def share() -> None:
-    """Let each local AWS of this process deploy what was packaged first."""
-    from localaws import environment
+def share() -> Callable[[], None]:
+    """Let each local AWS of this process deploy what was packaged first, and fork its workers from one process.
 
-    environment.package = functools.partial(_package_once, environment.package, Path(os.environ[_FOLDER]))
+    Return what ends that process, which otherwise ends with the last that may ask it.
+    """
+    from localaws import environment, lambda_processes
+
+    place = Path(os.environ[_FOLDER])
+    environment.package = functools.partial(_package_once, environment.package, place)
+    starter = lambda_processes.make_starter(Path(tempfile.mkdtemp(dir=place)) / "libraries")
+    end, starter.stop = starter.stop, lambda: None  # type: ignore[method-assign]  # not the local AWS's to stop
+    lambda_processes.make_starter = lambda libraries: starter  # noqa: ARG005  # they have those of the first
+    return end
 
 
 def _package_once(package: Callable[[Path], Path], place: Path, _folder: Path) -> Path:
