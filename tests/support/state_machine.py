@@ -5,6 +5,7 @@ local AWS.
 """
 
 import copy
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -183,10 +184,20 @@ class Execution:
             known = {**states, "context": {"Execution": self.context}}
             bound = {"states": {part: known[part] for part in parts if part in known}}
             bound |= {name: self._variables[name] for name in names if name in self._variables}
-            Jsonata.CURRENT.jsonata = evaluator = copy.copy(_parsed(expression))
-            result = evaluator.evaluate(None, json.loads(json.dumps(bound)))
+            evaluate = _evaluated.__wrapped__ if _CHANGING.search(expression) else _evaluated
+            return json.loads(evaluate(expression, json.dumps(bound)))
         except Exception as error:
             raise TaskFailedError("States.QueryEvaluationError", f"{expression}: {error}") from error
-        if result is None:
-            raise TaskFailedError("States.QueryEvaluationError", f"{expression} returned nothing")
-        return json.loads(json.dumps(Utils.convert_nulls(result)))
+
+
+_CHANGING = re.compile(r"\$(millis|now|random|uuid|eval)\b")  # what is another at another time
+
+
+@functools.cache
+def _evaluated(expression: str, bound: str) -> str:
+    """Return the JSON of what an expression is for what is bound, most often the same as in another execution."""
+    Jsonata.CURRENT.jsonata = evaluator = copy.copy(_parsed(expression))
+    result = evaluator.evaluate(None, json.loads(bound))
+    if result is None:
+        raise LookupError("it returned nothing")
+    return json.dumps(Utils.convert_nulls(result))
