@@ -233,7 +233,7 @@ def test_another_stage_of_the_api_is_refused(tmp_path: Path, document: dict[str,
         check_settings(config, "dev")
 
 
-def test_a_scan_without_a_report_moves_the_earlier_one_aside(tmp_path: Path) -> None:
+def test_a_scan_whose_faults_are_for_good_ends_with_status_1_and_moves_the_earlier_report_aside(tmp_path: Path) -> None:
     account, out = account_file(tmp_path, {"users": [user("alice", "2020-01-01T00:00:00Z")]}), tmp_path / "out"
     assert localaws("scan", "--account", account, "--out", str(out)).returncode == 0
     kept = {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -243,6 +243,8 @@ def test_a_scan_without_a_report_moves_the_earlier_one_aside(tmp_path: Path) -> 
     done = localaws("scan", "--account", account, "--out", str(out), "--faults", faults)
 
     assert done.returncode == 1
+    assert "The scan FAILED: Lambda.ServiceException" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
     aside = out / "earlier-scan"
     assert f"{aside}: has the files of an earlier scan; this one made no report" in done.stderr
     assert {path.relative_to(aside): path.read_bytes() for path in aside.rglob("*") if path.is_file()} == kept
@@ -431,16 +433,6 @@ def test_faults_happen_to_the_scan_and_a_seed_makes_them_the_same_each_time(tmp_
         del calls["states:ListExecutions"]  # one more in the first seconds of a minute
     assert stats["calls"] == stats_again["calls"]
     assert report["findings"] == report_again["findings"]
-
-
-def test_a_scan_whose_faults_are_for_good_ends_with_status_1(tmp_path: Path) -> None:
-    account = account_file(tmp_path, {"users": []})
-
-    done = localaws("scan", "--account", account, "--faults", '{"lambda": {"read_policy": {"fail": -1}}}')
-
-    assert done.returncode == 1
-    assert "The scan FAILED: Lambda.ServiceException" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_previous_scans_another_account_file_before_and_tells_what_changed(tmp_path: Path) -> None:
