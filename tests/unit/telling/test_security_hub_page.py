@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import awscli
 import pytest
 from awscli.clidriver import create_clidriver
 
@@ -24,6 +25,8 @@ def called(command: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, dict[str
     """The operation that the AWS CLI would call for a command, and with what."""
     for name, value in {"ACCESS_KEY_ID": "AKIAX", "SECRET_ACCESS_KEY": "y", "DEFAULT_REGION": "eu-west-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
+    # As its import sets it, which another test of this process may have taken away since.
+    monkeypatch.setenv("AWS_DATA_PATH", str(Path(awscli.__file__).parent / "data"))
     calls: list[tuple[str, dict[str, Any]]] = []
     driver = create_clidriver()
 
